@@ -1,0 +1,134 @@
+//! gzip: one member (RFC 1952) whose DEFLATE stream is spliced from segments that were compressed independently.
+//!
+//! libdeflate compresses whole buffers, so every segment comes as a complete stream. To make it a part of a longer one,
+//! its last block's final bit is cleared and the stream is brought to a byte boundary with an empty stored block (what
+//! zlib calls a full flush; no match reaches back before it). An empty final block and the combined CRC end the member.
+
+use libdeflater::{CompressionLvl, Compressor};
+
+use super::{Level, deflate};
+use crate::buffer::Buffer;
+use crate::error::{Error, Result};
+
+/// The version of the crate `libdeflater`; libdeflate does not tell its own. A test compares it with `Cargo.lock`.
+pub(crate) const VERSION: &str = "libdeflater 1.26.1";
+
+/// Magic, deflate, no flags, no time, no extra flags, Unix: as `gzip -n` writes it.
+pub(crate) const HEADER: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+
+/// An empty block of fixed codes with the final bit set.
+const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
+
+/// One libdeflate compressor.
+pub(crate) struct Encoder(Compressor);
+
+impl std::fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Encoder(libdeflate)")
+    }
+}
+
+impl Encoder {
+    pub(crate) fn new(level: Level<1, 12>) -> Result<Self> {
+        let level = CompressionLvl::new(i32::from(level.get()))
+            .map_err(|error| Error::codec("gzip", format!("level {}: {error:?}", level.get())))?;
+        Ok(Encoder(Compressor::new(level)))
+    }
+
+    /// Appends the segment as unfinished DEFLATE blocks that end on a byte boundary; returns the CRC-32 of what they hold.
+    pub(crate) fn encode(&mut self, framed: &[u8], out: &mut Buffer) -> Result<u32> {
+        debug_assert!(out.is_empty(), "a segment starts on a byte boundary");
+        let room = out.room(self.0.deflate_compress_bound(framed.len()));
+        let length = self.0.deflate_compress(framed, room).map_err(|error| Error::codec("gzip", error))?;
+        out.keep(length);
+        let stream = deflate::walk(out).map_err(|error| Error::codec("gzip", error))?;
+        if stream.decoded != framed.len() as u64 || stream.end.div_ceil(8) != length {
+            return Err(Error::codec("gzip", "the compressed segment does not stand for the bytes that went in"));
+        }
+        out.bytes_mut()[stream.last_block / 8] &= !(1 << (stream.last_block % 8));
+        if stream.end % 8 != 0 {
+            // Three zero bits (not final, stored), zeros up to the byte boundary, length 0 and its complement.
+            let header = (stream.end + 3).div_ceil(8) - length;
+            out.append_zeros(header);
+            out.append(&[0x00, 0x00, 0xff, 0xff]);
+        }
+        Ok(libdeflater::crc32(framed))
+    }
+}
+
+/// What a gzip trailer says about the bytes so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Member {
+    crc: crc32fast::Hasher,
+    length: u64,
+}
+
+impl Member {
+    pub(crate) fn append(&mut self, crc: u32, length: u64) {
+        self.crc.combine(&crc32fast::Hasher::new_with_initial_len(crc, length));
+        self.length += length;
+    }
+
+    /// The final block, then the CRC-32 and the length modulo 2³².
+    pub(crate) fn trailer(&self) -> Vec<u8> {
+        let crc = self.crc.clone().finalize().to_le_bytes();
+        let length = (self.length as u32).to_le_bytes();
+        [&LAST_BLOCK[..], &crc, &length].concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn spliced(level: u8, segments: &[Vec<u8>]) -> Vec<u8> {
+        let mut encoder = Encoder::new(Level::new(level).unwrap()).unwrap();
+        let mut member = Member::default();
+        let mut file = HEADER.to_vec();
+        for segment in segments {
+            let mut out = Buffer::default();
+            let crc = encoder.encode(segment, &mut out).unwrap();
+            member.append(crc, segment.len() as u64);
+            file.extend_from_slice(&out);
+        }
+        file.extend_from_slice(&member.trailer());
+        file
+    }
+
+    /// Bytes of every texture: random, repetitive, zero, and mixtures; sizes around the encoder's own limits.
+    fn segment() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..3_000),
+            (any::<u8>(), 0..70_000_usize).prop_map(|(byte, count)| vec![byte; count]),
+            (proptest::collection::vec(0..6_u8, 1..400), 1..120_usize).prop_map(|(word, count)| word.repeat(count)),
+            (any::<u64>(), 0..60_000_usize).prop_map(|(seed, count)| noise(seed, count)),
+        ];
+        proptest::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat())
+    }
+
+    fn noise(mut seed: u64, count: usize) -> Vec<u8> {
+        let mut next = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 56) as u8
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+        #[test]
+        fn spliced_segments_are_one_member(level in 1..=12_u8, segments in proptest::collection::vec(segment(), 0..5)) {
+            let file = spliced(level, &segments);
+            // `GzDecoder` reads one member only, and checks its CRC and length.
+            let mut decoder = flate2::bufread::GzDecoder::new(&file[..]);
+            let mut decoded = Vec::new();
+            decoder.read_to_end(&mut decoded).unwrap();
+            prop_assert_eq!(decoded, segments.concat());
+            prop_assert!(decoder.into_inner().is_empty(), "bytes behind the member");
+        }
+    }
+}

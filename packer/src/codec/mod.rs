@@ -1,0 +1,131 @@
+//! The codecs: what a `--compression` spec means, and how framed segments become the bytes of an image.
+//!
+//! A codec has two halves. The [`Encoder`] is a worker's: it compresses one segment on its own. The [`Container`] is the
+//! sink's: what stands before, between and behind the encoded segments so that the whole is one valid file.
+
+mod deflate;
+pub(crate) mod external;
+mod gzip;
+mod spec;
+mod zstandard;
+
+pub use external::Program;
+pub use spec::{Compression, InvalidCompression, Level};
+
+use crate::buffer::{Buffer, Buffers};
+use crate::error::Result;
+
+/// The name and version of something that compresses. Another version may make other bytes of the same tar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncoderVersion {
+    /// What it is: `libdeflate`, `libzstd`, or the name of a program.
+    pub name: &'static str,
+    /// Its version; for libdeflate that of the crate which carries it.
+    pub version: String,
+}
+
+impl Compression {
+    /// What will compress; empty for `none`.
+    pub(crate) fn encoders(self) -> Result<Vec<EncoderVersion>> {
+        let (name, version) = match self {
+            Compression::None => return Ok(Vec::new()),
+            Compression::Gzip(_) => ("libdeflate", gzip::VERSION.to_owned()),
+            Compression::Zstd(_) => ("libzstd", zstandard::version().to_owned()),
+            Compression::External(program, _) => (program.name(), program.version()?),
+        };
+        Ok(vec![EncoderVersion { name, version }])
+    }
+}
+
+/// A segment as the sink gets it.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    pub(crate) bytes: Buffer,
+    /// How many framed bytes it stands for.
+    pub(crate) length: u64,
+    /// The framed bytes, where somebody wants to see them too. With `none` they are `bytes` itself.
+    pub(crate) framed: Option<Buffer>,
+    /// CRC-32 of the framed bytes, if the container keeps one.
+    crc: u32,
+}
+
+/// One worker's half of a codec.
+#[derive(Debug)]
+pub(crate) enum Encoder {
+    /// Framed bytes are passed on: `none`, and what goes to an external program.
+    Plain,
+    Gzip(gzip::Encoder),
+    Zstandard(zstandard::Encoder),
+}
+
+impl Encoder {
+    pub(crate) fn new(compression: Compression) -> Result<Self> {
+        match compression {
+            Compression::None | Compression::External(..) => Ok(Encoder::Plain),
+            Compression::Gzip(level) => gzip::Encoder::new(level).map(Encoder::Gzip),
+            Compression::Zstd(level) => zstandard::Encoder::new(level).map(Encoder::Zstandard),
+        }
+    }
+
+    /// Encodes one segment; the result depends on its bytes alone. `keep` hands the framed bytes on as well.
+    pub(crate) fn encode(&mut self, framed: Buffer, buffers: &Buffers, keep: bool) -> Result<Encoded> {
+        let length = framed.len() as u64;
+        let mut bytes = match self {
+            Encoder::Plain => return Ok(Encoded { bytes: framed, length, framed: None, crc: 0 }),
+            Encoder::Gzip(_) | Encoder::Zstandard(_) => buffers.take(),
+        };
+        let crc = match self {
+            Encoder::Plain => 0,
+            Encoder::Gzip(encoder) => encoder.encode(&framed, &mut bytes)?,
+            Encoder::Zstandard(encoder) => encoder.encode(&framed, &mut bytes).map(|()| 0)?,
+        };
+        let framed = if keep {
+            Some(framed)
+        } else {
+            buffers.give(framed);
+            None
+        };
+        Ok(Encoded { bytes, length, framed, crc })
+    }
+}
+
+/// The sink's half of a codec.
+#[derive(Debug)]
+pub(crate) enum Container {
+    /// Nothing around the segments: a bare tar, and zstd, whose frames simply follow each other (RFC 8878, section 3).
+    Concatenation,
+    Gzip(gzip::Member),
+}
+
+impl Container {
+    pub(crate) fn new(compression: Compression) -> Self {
+        match compression {
+            Compression::None | Compression::Zstd(_) | Compression::External(..) => Container::Concatenation,
+            Compression::Gzip(_) => Container::Gzip(gzip::Member::default()),
+        }
+    }
+
+    /// What the file begins with.
+    pub(crate) fn opening(&self) -> &'static [u8] {
+        match self {
+            Container::Concatenation => b"",
+            Container::Gzip(_) => gzip::HEADER,
+        }
+    }
+
+    /// Takes note of a segment whose bytes come next.
+    pub(crate) fn append(&mut self, segment: &Encoded) {
+        match self {
+            Container::Concatenation => {}
+            Container::Gzip(member) => member.append(segment.crc, segment.length),
+        }
+    }
+
+    /// What the file ends with.
+    pub(crate) fn closing(&self) -> Vec<u8> {
+        match self {
+            Container::Concatenation => Vec::new(),
+            Container::Gzip(member) => member.trailer(),
+        }
+    }
+}

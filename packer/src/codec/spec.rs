@@ -1,0 +1,163 @@
+//! What `--compression` accepts, as values.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::external::Program;
+
+/// A compression level between `MIN` and `MAX`, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Level<const MIN: u8, const MAX: u8>(u8);
+
+impl<const MIN: u8, const MAX: u8> Level<MIN, MAX> {
+    /// The level, if it is within the bounds.
+    #[must_use]
+    pub const fn new(level: u8) -> Option<Self> {
+        if MIN <= level && level <= MAX { Some(Level(level)) } else { None }
+    }
+
+    /// The level as a number.
+    #[must_use]
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+}
+
+/// How an image is compressed: `none`, `gzip[:1-12]`, `zstd[:1-19]` or `external:PROGRAM[:1-9]`.
+///
+/// The default is `gzip` at its default level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Compression {
+    /// The bare tar.
+    None,
+    /// One gzip member (RFC 1952), made by libdeflate. Levels 1 to 12; default 6.
+    Gzip(Level<1, 12>),
+    /// Zstandard frames (RFC 8878) with content size and checksum, made by libzstd. Levels 1 to 19; default 3.
+    Zstd(Level<1, 19>),
+    /// An installed program, at its own default level unless one is given. The fingerprint then depends on that program.
+    External(Program, Option<Level<1, 9>>),
+}
+
+impl Compression {
+    /// `gzip` without a level.
+    pub const GZIP: Self = Compression::Gzip(Level(6));
+    /// `zstd` without a level: the program's own default.
+    pub const ZSTD: Self = Compression::Zstd(Level(3));
+
+    /// The ending of an image's name: `.tar`, `.tar.gz` or `.tar.zst`.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Compression::None => ".tar",
+            Compression::Gzip(_) => ".tar.gz",
+            Compression::Zstd(_) => ".tar.zst",
+            Compression::External(program, _) => program.extension(),
+        }
+    }
+
+    /// The framed size that a segment has on average, in bytes. Part of what decides an image's bytes.
+    pub(crate) fn segment_size(self) -> u64 {
+        match self {
+            Compression::None | Compression::Gzip(_) | Compression::External(..) => 1 << 20,
+            Compression::Zstd(_) => 4 << 20,
+        }
+    }
+}
+
+impl Default for Compression {
+    fn default() -> Self {
+        Compression::GZIP
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Compression::None => f.write_str("none"),
+            Compression::Gzip(level) => write!(f, "gzip:{}", level.0),
+            Compression::Zstd(level) => write!(f, "zstd:{}", level.0),
+            Compression::External(program, None) => write!(f, "external:{program}"),
+            Compression::External(program, Some(level)) => write!(f, "external:{program}:{}", level.0),
+        }
+    }
+}
+
+/// A text that is no [`Compression`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{spec}` is not a compression: {reason}")]
+pub struct InvalidCompression {
+    spec: String,
+    reason: String,
+}
+
+impl FromStr for Compression {
+    type Err = InvalidCompression;
+
+    fn from_str(spec: &str) -> Result<Self, Self::Err> {
+        parse(spec).map_err(|reason| InvalidCompression { spec: spec.escape_debug().to_string(), reason })
+    }
+}
+
+fn parse(spec: &str) -> Result<Compression, String> {
+    let mut words = spec.split(':');
+    let codec = words.next().unwrap_or_default();
+    let program = if codec == "external" { Some(Program::from_str(words.next().unwrap_or_default())?) } else { None };
+    let number = words.next();
+    if words.next().is_some() {
+        return Err("it has too many parts".into());
+    }
+    match (codec, program, number) {
+        ("none", _, None) => Ok(Compression::None),
+        ("none", _, Some(_)) => Err("`none` takes no level".into()),
+        ("gzip", _, None) => Ok(Compression::GZIP),
+        ("gzip", _, Some(text)) => level(text).map(Compression::Gzip),
+        ("zstd", _, None) => Ok(Compression::ZSTD),
+        ("zstd", _, Some(text)) => level(text).map(Compression::Zstd),
+        (_, Some(program), None) => Ok(Compression::External(program, None)),
+        (_, Some(program), Some(text)) => level(text).map(|level| Compression::External(program, Some(level))),
+        _ => Err("codecs are none, gzip[:1-12], zstd[:1-19] and external:PROGRAM[:1-9]".into()),
+    }
+}
+
+fn level<const MIN: u8, const MAX: u8>(text: &str) -> Result<Level<MIN, MAX>, String> {
+    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let level = if plain { text.parse().ok().and_then(Level::new) } else { None };
+    level.ok_or_else(|| format!("the level must be a number from {MIN} to {MAX}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spec_reads_back_as_itself() {
+        let spec = |text: &str| text.parse::<Compression>().map(|compression| compression.to_string());
+        for text in ["none", "gzip:1", "gzip:12", "zstd:1", "zstd:19", "external:gzip", "external:pigz:9", "external:zstd:1"] {
+            assert_eq!(spec(text).as_deref(), Ok(text));
+        }
+        assert_eq!(spec("gzip"), spec(&Compression::default().to_string()));
+        assert_eq!(spec("zstd").as_deref(), Ok("zstd:3"));
+    }
+
+    #[test]
+    fn what_is_no_spec_is_refused_with_a_reason() {
+        for (text, reason) in [
+            ("", "codecs are"),
+            ("lzo", "codecs are"),
+            ("none:1", "takes no level"),
+            ("gzip:0", "from 1 to 12"),
+            ("gzip:13", "from 1 to 12"),
+            ("gzip:+6", "from 1 to 12"),
+            ("gzip:", "from 1 to 12"),
+            ("gzip:6:7", "too many parts"),
+            ("zstd:20", "from 1 to 19"),
+            ("external", "is not one of"),
+            ("external:sh", "is not one of"),
+            ("external:gzip:0", "from 1 to 9"),
+            ("external:gzip:-9", "from 1 to 9"),
+        ] {
+            let error = text.parse::<Compression>().unwrap_err().to_string();
+            assert!(error.contains(reason), "`{text}`: {error}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Directories by handle: the only way from a name to a file.
+//!
+//! A path is never joined and opened. A directory is opened by its own name in its parent's handle, without following a
+//! symlink, and the handle must turn out to be the directory that was listed. Whatever a hostile tree renames during the
+//! walk, no handle ever leads outside.
+
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+
+use crate::entry::{Identity, Stat};
+use crate::error::{Error, Result};
+
+/// How every file and directory of the tree is opened: never through a symlink, never waiting, never a terminal of ours.
+pub(crate) const OPEN: OFlags =
+    OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+/// A directory of the tree: its name in its parent, and which inode it was when it was listed.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    parent: Option<Arc<Directory>>,
+    name: Box<[u8]>,
+    identity: Identity,
+    depth: usize,
+}
+
+impl Directory {
+    /// The top of a tree.
+    pub(crate) fn top(identity: Identity) -> Arc<Self> {
+        Arc::new(Directory { parent: None, name: Box::default(), identity, depth: 0 })
+    }
+
+    /// The directory `name` inside `self`.
+    pub(crate) fn child(self: &Arc<Self>, name: &[u8], identity: Identity) -> Arc<Self> {
+        Arc::new(Directory { parent: Some(Arc::clone(self)), name: name.into(), identity, depth: self.depth + 1 })
+    }
+
+    /// Its path below the top; empty for the top itself.
+    pub(crate) fn path(&self) -> Vec<u8> {
+        let mut names = Vec::new();
+        let mut directory = self;
+        while let Some(parent) = &directory.parent {
+            names.push(&*directory.name);
+            directory = parent;
+        }
+        names.reverse();
+        names.join(&b'/')
+    }
+}
+
+/// Without this, the last reference to a directory thousands of levels down would be dropped recursively.
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let mut parent = self.parent.take();
+        while let Some(mut directory) = parent.and_then(Arc::into_inner) {
+            parent = directory.parent.take();
+        }
+    }
+}
+
+/// The open handles of one thread: the top of the tree and the lowest directories on the way to the current one.
+///
+/// Entries come in tree order, so the next directory is nearly always at hand or one `openat` away.
+#[derive(Debug)]
+pub(crate) struct Handles {
+    top: OwnedFd,
+    chain: VecDeque<(Arc<Directory>, OwnedFd)>,
+}
+
+/// Handles that one thread keeps: deeper than almost every real tree, and with 8 threads still below the usual 1,024.
+const KEPT: usize = 24;
+
+impl Handles {
+    /// Handles of their own, position of reading included, for one more thread.
+    pub(crate) fn new(top: impl AsFd) -> Result<Self> {
+        let top = rustix::fs::openat(top, c".", OPEN | OFlags::DIRECTORY, Mode::empty())
+            .map_err(|error| Error::io("open the top directory of", ".", error))?;
+        Ok(Handles { top, chain: VecDeque::with_capacity(KEPT + 1) })
+    }
+
+    /// The handle of `directory`.
+    pub(crate) fn enter(&mut self, directory: &Arc<Directory>) -> Result<BorrowedFd<'_>> {
+        if !self.chain.back().is_some_and(|(last, _)| Arc::ptr_eq(last, directory)) {
+            self.approach(directory)?;
+        }
+        Ok(self.current())
+    }
+
+    /// Opens `name` in `directory`; the caller compares what it got with what it expects.
+    pub(crate) fn open(&mut self, directory: &Arc<Directory>, name: &[u8], flags: OFlags) -> Result<OwnedFd> {
+        let handle = self.enter(directory)?;
+        rustix::fs::openat(handle, name, flags, Mode::empty())
+            .map_err(|error| Error::io("open", joined(&directory.path(), name), error))
+    }
+
+    fn current(&self) -> BorrowedFd<'_> {
+        self.chain.back().map_or(self.top.as_fd(), |(_, handle)| handle.as_fd())
+    }
+
+    fn approach(&mut self, directory: &Arc<Directory>) -> Result<()> {
+        let mut ahead = Vec::new();
+        let mut nearest = directory;
+        while let Some(parent) = &nearest.parent {
+            if self.held(nearest) {
+                break;
+            }
+            ahead.push(nearest);
+            nearest = parent;
+        }
+        while self.chain.back().is_some_and(|(last, _)| !Arc::ptr_eq(last, nearest)) {
+            self.chain.pop_back();
+        }
+        for directory in ahead.into_iter().rev() {
+            let handle = rustix::fs::openat(self.current(), &*directory.name, OPEN | OFlags::DIRECTORY, Mode::empty())
+                .map_err(|error| Error::io("open directory", OsStr::from_bytes(&directory.path()), error))?;
+            if stat(handle.as_fd(), &directory.path())?.identity != directory.identity {
+                return Err(Error::changed(&directory.path(), "another directory took its place"));
+            }
+            self.chain.push_back((Arc::clone(directory), handle));
+            if self.chain.len() > KEPT {
+                self.chain.pop_front();
+            }
+        }
+        Ok(())
+    }
+
+    fn held(&self, directory: &Arc<Directory>) -> bool {
+        let first = self.chain.front().map_or(usize::MAX, |(first, _)| first.depth);
+        let position = directory.depth.wrapping_sub(first);
+        self.chain.get(position).is_some_and(|(held, _)| Arc::ptr_eq(held, directory))
+    }
+}
+
+/// What an open handle turned out to be.
+pub(crate) fn stat(handle: BorrowedFd<'_>, path: &[u8]) -> Result<Stat> {
+    rustix::fs::statx(handle, c"", AtFlags::EMPTY_PATH, Stat::WANTED)
+        .map(Stat::from)
+        .map_err(|error| Error::io("stat", OsStr::from_bytes(path), error))
+}
+
+/// The path of `name` in a directory, for messages only.
+pub(crate) fn joined(directory: &[u8], name: &[u8]) -> PathBuf {
+    let path = if directory.is_empty() { name.to_vec() } else { [directory, b"/", name].concat() };
+    OsStr::from_bytes(&path).into()
+}

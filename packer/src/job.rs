@@ -1,0 +1,147 @@
+//! What one pack works with, and the stages that both strategies are put together from.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::Scope;
+use std::time::Duration;
+
+use crate::buffer::{Buffer, Buffers};
+use crate::codec::{Compression, Encoded, Encoder};
+use crate::error::{Error, Result};
+use crate::frame::Framer;
+use crate::observer::{Meter, Pass, Reporter, Step};
+use crate::output::Workshop;
+use crate::pool::Width;
+use crate::publish::Shelf;
+use crate::segment::{Part, Segment, Segments};
+use crate::tree::{Tree, Walk};
+
+/// What to pack, and with what.
+pub(crate) struct Job<'a> {
+    pub(crate) tree: &'a Tree,
+    pub(crate) shelf: &'a Arc<Shelf>,
+    pub(crate) compression: Compression,
+    pub(crate) threads: usize,
+    /// Whether the tar is hashed, too.
+    pub(crate) diff_id: bool,
+    pub(crate) meter: &'a Meter<'a>,
+    pub(crate) buffers: &'a Buffers,
+    /// The size of the tar; 0 until it is known.
+    pub(crate) total: &'a AtomicU64,
+}
+
+impl<'a> Job<'a> {
+    pub(crate) fn workshop<'scope, 'env>(&self, scope: &'scope Scope<'scope, 'env>) -> Workshop<'scope, 'env>
+    where
+        'a: 'scope,
+    {
+        Workshop { scope, meter: self.meter, buffers: self.buffers }
+    }
+
+    /// The tree, cut into segments.
+    pub(crate) fn segments(&self) -> Result<Counted<'a>> {
+        let segments = Segments::new(self.tree.walk().map_err(|error| error.below(self.tree.path()))?, self.compression.segment_size());
+        Ok(Counted { segments, tree: self.tree, meter: self.meter, entries: 0 })
+    }
+
+    /// One worker's way from a segment to its framed bytes.
+    pub(crate) fn framing(&self) -> Result<impl FnMut(Segment, &mut Buffer) -> Result<()> + use<'a>> {
+        let Job { tree, meter, .. } = *self;
+        let located = |error: Error| error.below(tree.path());
+        let mut framer = Framer::new(tree.handles().map_err(located)?);
+        Ok(move |segment: Segment, framed: &mut Buffer| {
+            let read = meter.time(Step::Frame, || framer.frame(&segment, framed)).map_err(located)?;
+            meter.count_read(read);
+            Ok(())
+        })
+    }
+
+    /// Encodes framed bytes; they are handed on as well if the tar is to be hashed.
+    pub(crate) fn encode(&self, encoder: &mut Encoder, framed: Buffer) -> Result<Encoded> {
+        self.meter.time(Step::Encode, || encoder.encode(framed, self.buffers, self.diff_id))
+    }
+
+    /// Two finished results for each worker may wait for the sink, so that one slow segment does not stop the others.
+    pub(crate) fn width(&self) -> Width {
+        Width { threads: self.threads, window: 2 * self.threads + 2 }
+    }
+
+    pub(crate) fn begin(&self, pass: Pass) -> Passing<'a> {
+        let reporter = Reporter::new(self.meter.observer(), pass, self.total);
+        Passing { reporter, meter: self.meter, started: self.meter.now(), length: 0 }
+    }
+}
+
+/// A pass under way.
+pub(crate) struct Passing<'a> {
+    reporter: Reporter<'a>,
+    meter: &'a Meter<'a>,
+    started: Duration,
+    length: u64,
+}
+
+impl Passing<'_> {
+    pub(crate) fn advance(&mut self, bytes: u64) {
+        self.length += bytes;
+        self.reporter.advance(bytes);
+    }
+
+    /// The size of the tar that has passed, and how long that took.
+    pub(crate) fn finish(self) -> (u64, Duration) {
+        self.reporter.finish();
+        (self.length, self.meter.now().saturating_sub(self.started))
+    }
+}
+
+/// The segments of the tree, with the time of the walk and the entries counted.
+#[derive(Debug)]
+pub(crate) struct Counted<'a> {
+    segments: Segments<Walk>,
+    tree: &'a Tree,
+    meter: &'a Meter<'a>,
+    entries: u64,
+}
+
+impl Counted<'_> {
+    /// Members handed out so far.
+    pub(crate) fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// Sockets left out so far.
+    pub(crate) fn sockets(&self) -> u64 {
+        self.segments.entries().sockets()
+    }
+}
+
+impl Iterator for Counted<'_> {
+    type Item = Result<Segment>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let segment = self.meter.time(Step::Walk, || self.segments.next())?.map_err(|error| error.below(self.tree.path()));
+        if let Ok(segment) = &segment {
+            let starts = |part: &&Part| matches!(part, Part::Member(_) | Part::Range { from: 0, .. });
+            self.entries += segment.parts.iter().filter(starts).count() as u64;
+        }
+        Some(segment)
+    }
+}
+
+/// The exact size of a tree's tar, if `go_on` lets the walk reach its end.
+pub(crate) fn measure(tree: &Tree, go_on: impl Fn() -> bool) -> Result<Option<u64>> {
+    let mut length = crate::tar::END as u64;
+    for entry in tree.walk()? {
+        length += crate::tar::framed_length(&entry?);
+        if !go_on() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(length))
+}
+
+/// Stores the size of the tree's tar where progress looks for it. What goes wrong here goes wrong in the pack, too.
+pub(crate) fn announce(tree: &Tree, total: &AtomicU64, go_on: impl Fn() -> bool) {
+    if let Ok(Some(length)) = measure(tree, go_on) {
+        total.store(length, Ordering::Relaxed);
+    }
+}

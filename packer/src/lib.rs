@@ -1,0 +1,49 @@
+//! Packs a root filesystem into a compressed tar that is named by the sha256 of its bytes.
+//!
+//! ```text
+//! Tree ─▶ Segments ─▶ workers: frame (tar) + encode (compress) ─▶ in-order sink: hash + write ─▶ publish
+//! ```
+//!
+//! [`Pack`] does it, [`verify`] checks the result. Two strategies give the same bytes: in one stream, or in two passes
+//! with a temporary tar between them. The same tree gives the same fingerprint whatever the strategy, the number of
+//! threads, the order of directories, the filesystem, the locale, the umask, the time zone.
+//!
+//! The library prints nothing, reads neither the environment nor the clock, and starts no process but an external
+//! compressor that was asked for.
+
+// What comes in: a tree, walked by handle.
+mod directory;
+mod entry;
+mod links;
+mod tree;
+
+// What it becomes: pieces of a tar, compressed.
+mod buffer;
+mod codec;
+mod frame;
+mod segment;
+mod tar;
+
+// What goes out: a file named by its hash.
+mod fingerprint;
+mod output;
+mod publish;
+mod sink;
+mod temporary;
+
+// How these are put together.
+mod error;
+mod job;
+mod observer;
+mod pack;
+mod pool;
+mod strategy;
+mod verify;
+
+pub use codec::{Compression, EncoderVersion, InvalidCompression, Level, Program};
+pub use error::{Error, Result};
+pub use fingerprint::{Fingerprint, InvalidFingerprint};
+pub use observer::{Observer, Pass, Progress};
+pub use pack::{Busy, Image, Pack, Phase};
+pub use strategy::Strategy;
+pub use verify::{Verified, verify};

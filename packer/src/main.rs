@@ -1,0 +1,72 @@
+//! The command `onepass`: the library, with arguments, a clock and a terminal.
+
+#[path = "command/arguments.rs"]
+mod arguments;
+#[path = "command/clock.rs"]
+mod clock;
+#[path = "command/record.rs"]
+mod record;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use packer::Pack;
+
+use arguments::{Arguments, Command, PackArguments, VerifyArguments};
+use clock::Clock;
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to be done if even this cannot be written.
+            let _ = writeln!(std::io::stderr(), "onepass: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Pack(arguments) => pack(&arguments),
+        Command::Verify(arguments) => verify(&arguments),
+    }
+}
+
+fn pack(arguments: &PackArguments) -> Result<()> {
+    let threads = arguments.threads();
+    let pack = Pack::new(&arguments.rootfs, &arguments.output)
+        .compression(arguments.compression)
+        .strategy(arguments.strategy)
+        .threads(threads)
+        .diff_id(arguments.diff_id);
+    let image = match clock::bar() {
+        Some(bar) => pack.run(&bar),
+        None => pack.run(&Clock::start()),
+    }?;
+    if arguments.json {
+        let record = record::Record::new(&image, arguments, threads);
+        say(&serde_json::to_string(&record).context("cannot write the record as JSON")?)
+    } else {
+        say(&format!("{}  {}", image.fingerprint, image.path.display()))
+    }
+}
+
+fn verify(arguments: &VerifyArguments) -> Result<()> {
+    let verified = packer::verify(&arguments.image)?;
+    say(&format!(
+        "{}: sound ({} bytes; {} entries in a tar of {} bytes, diffID sha256:{})",
+        arguments.image.display(),
+        verified.size,
+        verified.entries,
+        verified.tar_size,
+        verified.diff_id
+    ))
+}
+
+fn say(line: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).context("cannot write to standard output")
+}

@@ -1,0 +1,225 @@
+//! Packing, as seen from outside: options in, a published image out.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::buffer::Buffers;
+use crate::codec::{Compression, EncoderVersion};
+use crate::error::Result;
+use crate::fingerprint::Fingerprint;
+use crate::job::{self, Job};
+use crate::observer::{Meter, Observer, Pass, Step};
+use crate::publish::Shelf;
+use crate::strategy::Strategy;
+use crate::tree::Tree;
+
+/// A pack that is to be run.
+///
+/// ```no_run
+/// use packer::{Compression, Pack, Strategy};
+///
+/// let pack = Pack::new("/srv/rootfs", "/srv/images").compression(Compression::ZSTD).strategy(Strategy::SingleStream);
+/// let image = pack.run(&())?;
+/// println!("{}  {}", image.fingerprint, image.path.display());
+/// # Ok::<(), packer::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Pack {
+    rootfs: PathBuf,
+    output: PathBuf,
+    compression: Compression,
+    strategy: Strategy,
+    threads: NonZeroUsize,
+    diff_id: bool,
+}
+
+impl Pack {
+    /// Packs the directory `rootfs` to an image in the existing directory `output`.
+    ///
+    /// Defaults: [`Compression::GZIP`], [`Strategy::SingleStream`], one thread, no diffID.
+    #[must_use]
+    pub fn new(rootfs: impl Into<PathBuf>, output: impl Into<PathBuf>) -> Self {
+        Pack {
+            rootfs: rootfs.into(),
+            output: output.into(),
+            compression: Compression::default(),
+            strategy: Strategy::default(),
+            threads: NonZeroUsize::MIN,
+            diff_id: false,
+        }
+    }
+
+    /// How the image is compressed.
+    #[must_use]
+    pub fn compression(self, compression: Compression) -> Self {
+        Pack { compression, ..self }
+    }
+
+    /// Whether there is an intermediate file.
+    #[must_use]
+    pub fn strategy(self, strategy: Strategy) -> Self {
+        Pack { strategy, ..self }
+    }
+
+    /// How many threads frame and encode. With one, they do it in the caller's thread. The image does not depend on it.
+    #[must_use]
+    pub fn threads(self, threads: NonZeroUsize) -> Self {
+        Pack { threads, ..self }
+    }
+
+    /// Whether the uncompressed tar is hashed as well.
+    #[must_use]
+    pub fn diff_id(self, diff_id: bool) -> Self {
+        Pack { diff_id, ..self }
+    }
+
+    /// Packs, and publishes the image as `<fingerprint>.tar[.gz|.zst]` in the output directory.
+    ///
+    /// When this returns an image, the image and its name are on the disk. When it returns an error, nothing is left
+    /// behind.
+    ///
+    /// # Errors
+    ///
+    /// The first cause: an entry that cannot be read or that changed while it was packed, an output that cannot be
+    /// written, an encoder that failed.
+    pub fn run(&self, observer: &dyn Observer) -> Result<Image> {
+        let (meter, buffers, total) = (Meter::new(observer), Buffers::new(), AtomicU64::new(0));
+        let started = meter.now();
+        let tree = Tree::open(&self.rootfs)?;
+        let shelf = Shelf::open(&self.output)?;
+        let encoders = self.compression.encoders()?;
+        let job = Job {
+            tree: &tree,
+            shelf: &shelf,
+            compression: self.compression,
+            threads: self.threads.get(),
+            diff_id: self.diff_id,
+            meter: &meter,
+            buffers: &buffers,
+            total: &total,
+        };
+        let packed = measured(&job, || self.strategy.run(&job))?;
+        let mut phases: Vec<_> = packed.passes.iter().map(|(pass, took)| (Phase::Pass(*pass), *took)).collect();
+        let mut phase = |phase, since| phases.push((phase, meter.now().saturating_sub(since)));
+        let synced = meter.now();
+        packed.written.staged.sync()?;
+        phase(Phase::Sync, synced);
+        let published = meter.now();
+        let path = packed.written.staged.publish(&packed.written.fingerprint, self.compression.extension())?;
+        phase(Phase::Publish, published);
+        Ok(Image {
+            fingerprint: packed.written.fingerprint,
+            path,
+            size: packed.written.length,
+            tar_size: packed.tar_size,
+            diff_id: packed.diff_id,
+            entries: packed.entries,
+            sockets_skipped: packed.sockets,
+            encoders,
+            wall: meter.now().saturating_sub(started),
+            phases,
+            busy: Busy::of(&meter),
+            bytes_read: meter.bytes_read(),
+            temporary_tar: packed.temporary,
+        })
+    }
+
+    /// The tree that is packed.
+    #[must_use]
+    pub fn rootfs(&self) -> &Path {
+        &self.rootfs
+    }
+}
+
+/// Runs `work` while the size of the tar is found out beside it, if somebody wants to know it.
+fn measured<Value>(job: &Job<'_>, work: impl FnOnce() -> Result<Value>) -> Result<Value> {
+    if !job.meter.observer().wants_progress() {
+        return work();
+    }
+    let working = AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        scope.spawn(|| job::announce(job.tree, job.total, || working.load(Ordering::Relaxed)));
+        let result = work();
+        working.store(false, Ordering::Relaxed);
+        result
+    })
+}
+
+/// A published image.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// The sha256 of the file.
+    pub fingerprint: Fingerprint,
+    /// Where it stands: the output directory as it was given, and the name.
+    pub path: PathBuf,
+    /// The size of the file, in bytes.
+    pub size: u64,
+    /// The size of the uncompressed tar, in bytes.
+    pub tar_size: u64,
+    /// The sha256 of the uncompressed tar, where it was asked for, or where the image is that tar.
+    pub diff_id: Option<Fingerprint>,
+    /// Members of the archive.
+    pub entries: u64,
+    /// Sockets, which an archive cannot hold.
+    pub sockets_skipped: u64,
+    /// What compressed it.
+    pub encoders: Vec<EncoderVersion>,
+    /// From the call to the return.
+    pub wall: Duration,
+    /// The phases in order; together they are nearly all of `wall`.
+    pub phases: Vec<(Phase, Duration)>,
+    /// Where the threads were.
+    pub busy: Busy,
+    /// Bytes of content read from the tree, and of the temporary tar read back.
+    pub bytes_read: u64,
+    /// Bytes of the temporary tar that was written, and held on the disk until the image was complete.
+    pub temporary_tar: u64,
+}
+
+impl Image {
+    /// The most that this pack held on the filesystem of the output directory at one time, in bytes.
+    #[must_use]
+    pub fn scratch_peak(&self) -> u64 {
+        self.temporary_tar + self.size
+    }
+}
+
+/// A part of a pack's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// A pass over the data.
+    Pass(Pass),
+    /// The fsync of the image.
+    Sync,
+    /// Giving it its name, and the fsync of the directory.
+    Publish,
+}
+
+/// The time that all threads together spent on each step; waiting for a disk or a processor is included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Busy {
+    /// Listing directories and cutting segments.
+    pub walk: Duration,
+    /// Opening and reading files and writing headers; in a second pass, reading the temporary tar.
+    pub frame: Duration,
+    /// Compressing.
+    pub encode: Duration,
+    /// Hashing.
+    pub hash: Duration,
+    /// Writing the image and the temporary tar.
+    pub write: Duration,
+}
+
+impl Busy {
+    fn of(meter: &Meter<'_>) -> Self {
+        Busy {
+            walk: meter.busy(Step::Walk),
+            frame: meter.busy(Step::Frame),
+            encode: meter.busy(Step::Encode),
+            hash: meter.busy(Step::Hash),
+            write: meter.busy(Step::Write),
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The in-order worker pool: jobs in, work in parallel, results out in the order of the jobs.
+//!
+//! It knows nothing of trees or codecs. Both strategies are built on it. Its promises:
+//!
+//! * `sink` sees the results in job order, whatever order the work ends in;
+//! * at most `window + 1` jobs are under way or finished that `sink` has not seen, so memory is bounded whatever the input;
+//! * the failure that is returned is the first in job order – or the sink's own – and never a closed channel;
+//! * every thread has ended when it returns; a panic in a thread is returned as an error.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+/// A worker or the source of the jobs panicked; holds the message.
+#[derive(Debug)]
+pub(crate) struct Panicked(pub(crate) String);
+
+/// How many workers run, and how far they may run ahead of the sink.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Width {
+    pub(crate) threads: usize,
+    pub(crate) window: usize,
+}
+
+/// Runs every job of `jobs` through a worker and hands the results to `sink` in order.
+///
+/// Each of the `threads` workers gets a state of its own from `worker`. With one thread everything runs in the caller's.
+pub(crate) fn in_order<Job, Done, Error, Work>(
+    width: Width,
+    jobs: impl Iterator<Item = Result<Job, Error>> + Send,
+    worker: impl Fn() -> Result<Work, Error> + Sync,
+    mut sink: impl FnMut(Done) -> Result<(), Error>,
+) -> Result<(), Error>
+where
+    Work: FnMut(Job) -> Result<Done, Error>,
+    Error: From<Panicked> + Send,
+    Job: Send,
+    Done: Send,
+{
+    if width.threads <= 1 {
+        let mut work = guarded(&worker)?;
+        let mut jobs = jobs;
+        while let Some(job) = guarded(|| jobs.next().transpose())? {
+            sink(guarded(|| work(job))?)?;
+        }
+        return Ok(());
+    }
+    thread::scope(|scope| {
+        let (job_sender, job_queue) = bounded(width.threads);
+        let (order_sender, order) = bounded(width.window);
+        scope.spawn(move || produce(jobs, &job_sender, &order_sender));
+        for _ in 0..width.threads {
+            let (worker, job_queue) = (&worker, job_queue.clone());
+            scope.spawn(move || labour(worker, &job_queue));
+        }
+        drop(job_queue);
+        // `order` is dropped on the way out, which stops the source and with it the workers.
+        for result in order {
+            sink(result.recv().unwrap_or_else(|_| Err(Panicked("a worker ended early".into()).into()))?)?;
+        }
+        Ok(())
+    })
+}
+
+/// A job and where its result is awaited.
+type Promise<Job, Done, Error> = (Job, Sender<Result<Done, Error>>);
+
+fn produce<Job, Done, Error: From<Panicked>>(
+    mut jobs: impl Iterator<Item = Result<Job, Error>>,
+    queue: &Sender<Promise<Job, Done, Error>>,
+    order: &Sender<Receiver<Result<Done, Error>>>,
+) {
+    loop {
+        let job = guarded(|| jobs.next().transpose());
+        if matches!(job, Ok(None)) {
+            return;
+        }
+        let (result, awaited) = bounded(1);
+        if order.send(awaited).is_err() {
+            return;
+        }
+        match job {
+            Ok(None) => return,
+            Ok(Some(job)) => {
+                if queue.send((job, result)).is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                let _ = result.send(Err(error));
+                return;
+            }
+        }
+    }
+}
+
+fn labour<Job, Done, Error: From<Panicked>, Work: FnMut(Job) -> Result<Done, Error>>(
+    worker: impl Fn() -> Result<Work, Error>,
+    queue: &Receiver<Promise<Job, Done, Error>>,
+) {
+    let mut state = None;
+    for (job, result) in queue {
+        let done = guarded(|| {
+            let work = match &mut state {
+                Some(work) => work,
+                None => state.insert(worker()?),
+            };
+            work(job)
+        });
+        // Nobody waits any more: the sink or an earlier job has failed.
+        if result.send(done).is_err() {
+            return;
+        }
+    }
+}
+
+/// Runs `action`; a panic becomes an error.
+fn guarded<Value, Error: From<Panicked>>(action: impl FnOnce() -> Result<Value, Error>) -> Result<Value, Error> {
+    catch_unwind(AssertUnwindSafe(action)).unwrap_or_else(|payload| Err(Panicked(message(&*payload)).into()))
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Eq)]
+    enum Failure {
+        At(usize),
+        Sink(usize),
+        Source,
+        Panic(String),
+    }
+
+    impl From<Panicked> for Failure {
+        fn from(panic: Panicked) -> Self {
+            Failure::Panic(panic.0)
+        }
+    }
+
+    fn width(threads: usize) -> Width {
+        Width { threads, window: threads + 2 }
+    }
+
+    proptest! {
+        #[test]
+        fn results_come_in_order(count in 0..300_usize, threads in 1..8_usize) {
+            let mut seen = Vec::new();
+            let result: Result<(), Failure> =
+                in_order(width(threads), (0..count).map(Ok), || Ok(|job| Ok(job * 3)), |done| { seen.push(done); Ok(()) });
+            prop_assert_eq!(result, Ok(()));
+            prop_assert_eq!(seen, (0..count).map(|job| job * 3).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn the_first_failure_in_job_order_wins(first in 0..100_usize, later in 0..50_usize, threads in 1..8_usize) {
+            let fails = move |job| if job == first || job == first + later { Err(Failure::At(job)) } else { Ok(job) };
+            let mut seen = 0;
+            let result = in_order(width(threads), (0..200).map(Ok), || Ok(fails), |_| { seen += 1; Ok(()) });
+            prop_assert_eq!(result, Err(Failure::At(first)));
+            prop_assert_eq!(seen, first);
+        }
+
+        #[test]
+        fn a_failing_sink_stops_everything(at in 0..100_usize, threads in 1..8_usize) {
+            let result = in_order(width(threads), (0..).map(Ok), || Ok(Ok), |job: usize| {
+                if job == at { Err(Failure::Sink(at)) } else { Ok(()) }
+            });
+            prop_assert_eq!(result, Err(Failure::Sink(at)));
+        }
+
+        #[test]
+        fn a_failing_source_is_heard_after_its_jobs(count in 0..50_usize, threads in 1..8_usize) {
+            let mut seen = 0;
+            let jobs = (0..count).map(Ok).chain([Err(Failure::Source)]);
+            let result = in_order(width(threads), jobs, || Ok(Ok), |_| { seen += 1; Ok(()) });
+            prop_assert_eq!(result, Err(Failure::Source));
+            prop_assert_eq!(seen, count);
+        }
+    }
+
+    #[test]
+    fn a_panic_is_an_error() {
+        for threads in [1, 2, 7] {
+            let work = |job: usize| if job == 5 { panic!("five") } else { Ok(job) };
+            let result: Result<(), Failure> = in_order(width(threads), (0..9).map(Ok), || Ok(work), |_| Ok(()));
+            assert_eq!(result, Err(Failure::Panic("five".into())), "{threads} threads");
+        }
+    }
+
+    #[test]
+    fn work_runs_ahead_of_the_sink_only_as_far_as_the_window() {
+        let started = AtomicUsize::new(0);
+        let (threads, window) = (3, 5);
+        let work = |job: usize| {
+            started.fetch_add(1, Ordering::SeqCst);
+            Ok(job)
+        };
+        let result: Result<(), Failure> = in_order(
+            Width { threads, window },
+            (0..400).map(Ok),
+            || Ok(work),
+            |job| {
+                let ahead = started.load(Ordering::SeqCst).saturating_sub(job);
+                assert!(ahead <= window + 2, "{ahead} results ahead of the sink");
+                Ok(())
+            },
+        );
+        assert_eq!(result, Ok(()));
+    }
+}

@@ -1,0 +1,98 @@
+//! The in-order end of the pipeline: encoded segments become the bytes of an image.
+
+use crate::buffer::Buffers;
+use crate::codec::external::Compressor;
+use crate::codec::{Compression, Container, Encoded};
+use crate::error::Result;
+use crate::fingerprint::{Fingerprint, Hasher};
+use crate::job::Job;
+use crate::observer::{Meter, Step};
+use crate::output::{Output, Workshop, Written};
+
+/// Takes the encoded segments in order.
+#[derive(Debug)]
+pub(crate) enum Sink<'scope> {
+    /// They are the image's bytes, with the container's around them.
+    File { container: Container, output: Output<'scope> },
+    /// They are a program's input, and its output is the image.
+    Program { compressor: Compressor<'scope>, buffers: &'scope Buffers },
+}
+
+impl<'scope> Sink<'scope> {
+    pub(crate) fn open<'env>(job: &Job<'_>, shop: Workshop<'scope, 'env>) -> Result<Self> {
+        let mut output = Output::start(shop, job.shelf.stage()?);
+        if let Compression::External(program, level) = job.compression {
+            let compressor = Compressor::start(shop.scope, program, level, output)?;
+            return Ok(Sink::Program { compressor, buffers: shop.buffers });
+        }
+        let container = Container::new(job.compression);
+        write(&mut output, container.opening())?;
+        Ok(Sink::File { container, output })
+    }
+
+    pub(crate) fn append(&mut self, segment: Encoded) -> Result<()> {
+        match self {
+            Sink::File { container, output } => {
+                container.append(&segment);
+                output.write(segment.bytes)
+            }
+            Sink::Program { compressor, buffers } => {
+                compressor.feed(&segment.bytes)?;
+                buffers.give(segment.bytes);
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn finish(self) -> Result<Written> {
+        match self {
+            Sink::File { container, mut output } => {
+                write(&mut output, &container.closing())?;
+                output.finish()
+            }
+            Sink::Program { compressor, .. } => compressor.finish(),
+        }
+    }
+}
+
+fn write(output: &mut Output<'_>, bytes: &[u8]) -> Result<()> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    let mut buffer = output.buffer();
+    buffer.append(bytes);
+    output.write(buffer)
+}
+
+/// The sha256 of the uncompressed tar, where it is asked for or is the fingerprint itself.
+pub(crate) enum TarDigest<'a> {
+    /// Nobody asked.
+    Unwanted,
+    /// The image is the tar.
+    Fingerprint,
+    Hashing { hasher: Hasher, meter: &'a Meter<'a> },
+}
+
+impl<'a> TarDigest<'a> {
+    pub(crate) fn new(job: &Job<'a>) -> Self {
+        match (job.compression, job.diff_id) {
+            (Compression::None, _) => TarDigest::Fingerprint,
+            (_, false) => TarDigest::Unwanted,
+            (_, true) => TarDigest::Hashing { hasher: Hasher::default(), meter: job.meter },
+        }
+    }
+
+    pub(crate) fn update(&mut self, segment: &Encoded) {
+        if let TarDigest::Hashing { hasher, meter } = self {
+            meter.time(Step::Hash, || hasher.update(segment.framed.as_ref().unwrap_or(&segment.bytes)));
+        }
+    }
+
+    pub(crate) fn finish(self, fingerprint: &Fingerprint) -> Option<Fingerprint> {
+        match self {
+            TarDigest::Unwanted => None,
+            TarDigest::Fingerprint => Some(*fingerprint),
+            TarDigest::Hashing { hasher, .. } => Some(hasher.finish()),
+        }
+    }
+}
