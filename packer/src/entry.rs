@@ -63,7 +63,8 @@ pub(crate) struct Stat {
 
 impl Stat {
     /// What to ask `statx` for.
-    pub(crate) const WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::MNT_ID).difference(StatxFlags::ATIME);
+    pub(crate) const WANTED: StatxFlags =
+        StatxFlags::BASIC_STATS.union(StatxFlags::MNT_ID).difference(StatxFlags::ATIME);
 
     pub(crate) fn file_type(&self) -> FileType {
         FileType::from_raw_mode(u32::from(self.mode))
@@ -92,8 +93,7 @@ impl Stat {
 
 impl From<Statx> for Stat {
     fn from(statx: Statx) -> Self {
-        let time =
-            |stamp: rustix::fs::StatxTimestamp| Timestamp { seconds: stamp.tv_sec, nanoseconds: stamp.tv_nsec };
+        let time = |stamp: rustix::fs::StatxTimestamp| Timestamp { seconds: stamp.tv_sec, nanoseconds: stamp.tv_nsec };
         Stat {
             identity: Identity {
                 device: (statx.stx_dev_major, statx.stx_dev_minor),

@@ -40,7 +40,10 @@ impl<'a> Job<'a> {
 
     /// The tree, cut into segments.
     pub(crate) fn segments(&self) -> Result<Counted<'a>> {
-        let segments = Segments::new(self.tree.walk().map_err(|error| error.below(self.tree.path()))?, self.compression.segment_size());
+        let segments = Segments::new(
+            self.tree.walk().map_err(|error| error.below(self.tree.path()))?,
+            self.compression.segment_size(),
+        );
         Ok(Counted { segments, tree: self.tree, meter: self.meter, entries: 0 })
     }
 
@@ -118,7 +121,8 @@ impl Iterator for Counted<'_> {
     type Item = Result<Segment>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let segment = self.meter.time(Step::Walk, || self.segments.next())?.map_err(|error| error.below(self.tree.path()));
+        let segment =
+            self.meter.time(Step::Walk, || self.segments.next())?.map_err(|error| error.below(self.tree.path()));
         if let Ok(segment) = &segment {
             let starts = |part: &&Part| matches!(part, Part::Member(_) | Part::Range { from: 0, .. });
             self.entries += segment.parts.iter().filter(starts).count() as u64;

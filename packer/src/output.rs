@@ -135,7 +135,8 @@ fn write(
 ) -> Result<()> {
     let mut file = staged.file();
     for bytes in queue {
-        meter.time(Step::Write, || std::io::Write::write_all(&mut file, &bytes))
+        meter
+            .time(Step::Write, || std::io::Write::write_all(&mut file, &bytes))
             .map_err(|error| Error::io("write a file in", staged.place(), error))?;
         wrote(bytes.len() as u64)?;
         buffers.give(bytes);
@@ -152,8 +153,11 @@ struct Pusher<'scope> {
 impl<'scope> Pusher<'scope> {
     fn start<'env>(scope: &'scope Scope<'scope, 'env>, staged: &Staged) -> Result<Self> {
         let place: PathBuf = staged.place().to_owned();
-        let file: OwnedFd =
-            staged.file().try_clone().map_err(|error| Error::io("duplicate the handle of a file in", &place, error))?.into();
+        let file: OwnedFd = staged
+            .file()
+            .try_clone()
+            .map_err(|error| Error::io("duplicate the handle of a file in", &place, error))?
+            .into();
         let (wake, woken) = bounded(0);
         let thread = scope.spawn(move || {
             // An error of write-back is told only once for this handle: if it is told here it has to be passed on.

@@ -77,7 +77,9 @@ impl Shelf {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
             Ok(file) => File::from(file),
-            Err(Errno::LOOP) => return Err(Error::unfit(path, "stands where the image should, and is a symbolic link")),
+            Err(Errno::LOOP) => {
+                return Err(Error::unfit(path, "stands where the image should, and is a symbolic link"));
+            }
             Err(error) => return Err(Error::io("open", path, error)),
         };
         let found = file.metadata().map_err(|error| Error::io("stat", &path, error))?;

@@ -70,7 +70,10 @@ pub(crate) enum TarDigest<'a> {
     Unwanted,
     /// The image is the tar.
     Fingerprint,
-    Hashing { hasher: Hasher, meter: &'a Meter<'a> },
+    Hashing {
+        hasher: Hasher,
+        meter: &'a Meter<'a>,
+    },
 }
 
 impl<'a> TarDigest<'a> {

@@ -52,7 +52,10 @@ impl TemporaryTar {
     }
 
     /// One worker's way from a piece's place to its bytes.
-    pub(crate) fn reading<'a>(&'a self, meter: &'a Meter<'a>) -> impl FnMut(Range<u64>, &mut Buffer) -> Result<()> + 'a {
+    pub(crate) fn reading<'a>(
+        &'a self,
+        meter: &'a Meter<'a>,
+    ) -> impl FnMut(Range<u64>, &mut Buffer) -> Result<()> + 'a {
         move |piece, framed| {
             let length = (piece.end - piece.start) as usize;
             meter

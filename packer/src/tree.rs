@@ -27,15 +27,18 @@ pub(crate) struct Tree {
 impl Tree {
     /// Opens the top directory. A symlink is refused: its target could change between two looks at it.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let top = rustix::fs::open(path, OPEN | OFlags::DIRECTORY, Mode::empty()).map_err(|error| {
-            match rustix::fs::statx(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW, Stat::WANTED).map(Stat::from) {
-                Ok(found) if found.file_type() == FileType::Symlink => {
-                    Error::unfit(path, "is a symbolic link, not a directory")
-                }
-                Ok(found) if found.file_type() != FileType::Directory => Error::unfit(path, "is not a directory"),
-                _ => Error::io("open the root filesystem", path, error),
-            }
-        })?;
+        let top =
+            rustix::fs::open(path, OPEN | OFlags::DIRECTORY, Mode::empty()).map_err(
+                |error| match rustix::fs::statx(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW, Stat::WANTED)
+                    .map(Stat::from)
+                {
+                    Ok(found) if found.file_type() == FileType::Symlink => {
+                        Error::unfit(path, "is a symbolic link, not a directory")
+                    }
+                    Ok(found) if found.file_type() != FileType::Directory => Error::unfit(path, "is not a directory"),
+                    _ => Error::io("open the root filesystem", path, error),
+                },
+            )?;
         let stat = stat(top.as_fd(), path.as_os_str().as_bytes())?;
         Ok(Tree { path: path.to_owned(), top, stat })
     }
@@ -96,7 +99,8 @@ impl Walk {
 
     fn descend(&mut self, directory: &Arc<Directory>, path: Box<[u8]>) -> Result<()> {
         let handle = self.handles.enter(directory)?;
-        let names = Listing::read(handle).map_err(|error| Error::io("read directory", OsStr::from_bytes(&path), error))?;
+        let names =
+            Listing::read(handle).map_err(|error| Error::io("read directory", OsStr::from_bytes(&path), error))?;
         self.levels.push(Level { directory: Arc::clone(directory), path, names });
         Ok(())
     }
@@ -128,7 +132,9 @@ impl Walk {
             }
             file_type => match self.links.earlier(&stat, &path) {
                 Some(target) => Kind::HardLink { target },
-                None => kind(file_type).ok_or_else(|| Error::unfit(OsStr::from_bytes(&path), "is of an unknown kind"))?,
+                None => {
+                    kind(file_type).ok_or_else(|| Error::unfit(OsStr::from_bytes(&path), "is of an unknown kind"))?
+                }
             },
         };
         Ok(Some(Entry { directory, path, kind, stat }))

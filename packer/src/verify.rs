@@ -47,7 +47,8 @@ pub fn verify(image: impl AsRef<Path>) -> Result<Verified> {
         Some(_) => {}
     }
     file.rewind().map_err(unreadable)?;
-    let (entries, diff_id, tar_size) = read(decoder(file).map_err(unreadable)?).map_err(|error| Error::image(path, error))?;
+    let (entries, diff_id, tar_size) =
+        read(decoder(file).map_err(unreadable)?).map_err(|error| Error::image(path, error))?;
     Ok(Verified { fingerprint, diff_id, size, tar_size, entries })
 }
 

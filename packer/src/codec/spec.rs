@@ -132,7 +132,9 @@ mod tests {
     #[test]
     fn every_spec_reads_back_as_itself() {
         let spec = |text: &str| text.parse::<Compression>().map(|compression| compression.to_string());
-        for text in ["none", "gzip:1", "gzip:12", "zstd:1", "zstd:19", "external:gzip", "external:pigz:9", "external:zstd:1"] {
+        for text in
+            ["none", "gzip:1", "gzip:12", "zstd:1", "zstd:19", "external:gzip", "external:pigz:9", "external:zstd:1"]
+        {
             assert_eq!(spec(text).as_deref(), Ok(text));
         }
         assert_eq!(spec("gzip"), spec(&Compression::default().to_string()));

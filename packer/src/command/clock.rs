@@ -34,7 +34,8 @@ pub(crate) fn bar() -> Option<Bar> {
     if !stderr().is_terminal() {
         return None;
     }
-    let style = ProgressStyle::with_template("{msg}: {bar:30} {percent}% {bytes}/{total_bytes} ({bytes_per_sec}, {eta} left)");
+    let style =
+        ProgressStyle::with_template("{msg}: {bar:30} {percent}% {bytes}/{total_bytes} ({bytes_per_sec}, {eta} left)");
     let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     Some(Bar { clock: Clock::start(), bar })
 }

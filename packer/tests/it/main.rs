@@ -1,1 +1,9 @@
-//! t
+//! The laws that images keep, tried on random trees, on fixtures, and through the command.
+
+mod bad_input;
+mod changes;
+mod framing;
+mod images;
+mod laws;
+mod listing;
+mod trees;

@@ -1,0 +1,138 @@
+//! Published images, and what the command says of them.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use assert_cmd::assert::OutputAssertExt;
+use packer::{Compression, Pack};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::laws::names;
+
+fn tree() -> TempDir {
+    let root = TempDir::new().unwrap();
+    fs::write(root.path().join("hello"), "hello, world\n".repeat(1_000)).unwrap();
+    root
+}
+
+fn onepass() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_onepass"))
+}
+
+#[test]
+fn the_line_is_what_sha256sum_checks() {
+    let (root, output) = (tree(), TempDir::new().unwrap());
+    let line = onepass().arg("pack").arg(root.path()).arg("-o").arg(output.path()).output().unwrap().stdout;
+    let sums = output.path().join("sums");
+    fs::write(&sums, line).unwrap();
+    Command::new("sha256sum").arg("-c").arg(&sums).assert().success();
+}
+
+#[test]
+fn the_record_has_every_field_of_its_schema() {
+    let (root, output) = (tree(), TempDir::new().unwrap());
+    for (strategy, phases) in
+        [("single-stream", vec!["publish", "stream", "sync"]), ("two-pass", vec!["compress", "publish", "sync", "tar"])]
+    {
+        let run = onepass()
+            .args(["pack", "--json", "--diff-id", "--threads", "2", "--strategy", strategy])
+            .args([root.path().as_os_str(), "-o".as_ref(), output.path().as_os_str()])
+            .output()
+            .unwrap();
+        let record: Value = serde_json::from_slice(&run.stdout).unwrap();
+        let keys: Vec<_> = record.as_object().unwrap().keys().map(String::as_str).collect();
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(keys.join(" "), @"busy_ns bytes_read bytes_written compression diff_id encoders entries fingerprint path phases_ns schema scratch_peak size sockets_skipped strategy tar_size threads vm_hwm wall_ns");
+        }
+        let keys: Vec<_> = record["phases_ns"].as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(keys, phases);
+        let (size, tar) = (record["size"].as_u64().unwrap(), record["tar_size"].as_u64().unwrap());
+        let temporary = if strategy == "two-pass" { tar } else { 0 };
+        assert_eq!(record["bytes_written"]["image"], size);
+        assert_eq!(record["bytes_written"]["temporary_tar"], temporary);
+        assert_eq!(record["scratch_peak"], size + temporary);
+        assert_eq!(record["bytes_read"], 13_000 + temporary);
+        assert_eq!(record["entries"], 2);
+        assert!(record["vm_hwm"].as_u64().unwrap() > 0);
+    }
+}
+
+#[test]
+fn an_image_that_is_there_already_stays_and_a_broken_one_is_replaced() {
+    let (root, output) = (tree(), TempDir::new().unwrap());
+    let pack = Pack::new(root.path(), output.path());
+    let image = pack.run(&()).unwrap();
+    let whole = fs::read(&image.path).unwrap();
+    assert_eq!(pack.run(&()).unwrap().path, image.path);
+    for remains in [&b""[..], &whole[..whole.len() / 2], b"something else"] {
+        fs::write(&image.path, remains).unwrap();
+        assert_eq!(pack.run(&()).unwrap().path, image.path);
+        assert_eq!(fs::read(&image.path).unwrap(), whole);
+    }
+    assert_eq!(names(output.path()).len(), 1);
+}
+
+#[test]
+fn what_is_no_file_is_not_replaced() {
+    let (root, output) = (tree(), TempDir::new().unwrap());
+    let pack = Pack::new(root.path(), output.path()).compression(Compression::None);
+    let path = pack.run(&()).unwrap().path;
+    fs::remove_file(&path).unwrap();
+    symlink("/etc/passwd", &path).unwrap();
+    assert!(pack.run(&()).unwrap_err().to_string().contains("is a symbolic link"));
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert!(pack.run(&()).unwrap_err().to_string().contains("is not a regular file"));
+    assert_eq!(names(output.path()).len(), 1);
+}
+
+#[test]
+fn an_image_with_any_byte_changed_or_lost_does_not_verify() {
+    let (root, output) = (tree(), TempDir::new().unwrap());
+    for compression in [Compression::None, Compression::GZIP, Compression::ZSTD] {
+        let image = Pack::new(root.path(), output.path()).compression(compression).run(&()).unwrap();
+        let whole = fs::read(&image.path).unwrap();
+        let step = (whole.len() / 200).max(1);
+        for at in (0..whole.len()).step_by(step) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x10;
+            fs::write(&image.path, &bytes).unwrap();
+            assert!(packer::verify(&image.path).is_err(), "{compression}: byte {at} changed");
+            fs::write(&image.path, &whole[..at]).unwrap();
+            assert!(packer::verify(&image.path).is_err(), "{compression}: cut at {at}");
+        }
+    }
+}
+
+/// A file whose name is its hash, but which is no whole archive, is told apart by decoding it.
+#[test]
+fn a_right_name_does_not_make_a_sound_image() {
+    let (root, output) = (tree(), TempDir::new().unwrap());
+    for compression in [Compression::None, Compression::GZIP, Compression::ZSTD] {
+        let image = Pack::new(root.path(), output.path()).compression(compression).run(&()).unwrap();
+        let whole = fs::read(&image.path).unwrap();
+        for length in [0, 1, 20, whole.len() / 2, whole.len() - 512.min(whole.len() / 2), whole.len() - 1] {
+            let name = format!("{}{}", sha256(&whole[..length]), compression.extension());
+            let path = output.path().join(name);
+            fs::write(&path, &whole[..length]).unwrap();
+            assert!(packer::verify(&path).is_err(), "{compression}: {length} of {} bytes", whole.len());
+        }
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn the_version_of_libdeflate_is_the_one_that_is_locked() {
+    let lock = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock")).unwrap();
+    let locked =
+        lock.split("name = \"libdeflater\"\nversion = \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let (root, output) = (tree(), TempDir::new().unwrap());
+    let image = Pack::new(root.path(), output.path()).run(&()).unwrap();
+    assert_eq!(image.encoders[0].version, format!("libdeflater {locked}"));
+}

@@ -1,0 +1,145 @@
+//! One tree, one fingerprint: whatever the strategy, the threads, the order of creation, the filesystem, the surroundings.
+
+use std::fs;
+use std::io::Read;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::process::Command;
+
+use packer::{Compression, Image, Pack, Program, Strategy};
+use proptest::prelude::*;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use crate::listing;
+use crate::trees;
+
+const THREADS: [usize; 3] = [1, 2, 7];
+
+pub(crate) fn pack(root: &Path, compression: Compression, strategy: Strategy, threads: usize) -> (Image, Vec<u8>) {
+    let output = TempDir::new().unwrap();
+    let threads = NonZeroUsize::new(threads).unwrap();
+    let pack =
+        Pack::new(root, output.path()).compression(compression).strategy(strategy).threads(threads).diff_id(true);
+    let image = pack.run(&()).unwrap();
+    let bytes = fs::read(&image.path).unwrap();
+    assert_eq!(names(output.path()), [format!("{}{}", image.fingerprint, compression.extension())]);
+    assert_eq!(bytes.len() as u64, image.size);
+    packer::verify(&image.path).unwrap();
+    (image, bytes)
+}
+
+pub(crate) fn names(directory: &Path) -> Vec<String> {
+    fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Decodes an image with a reader that is not the packer's.
+pub(crate) fn decoded(compression: Compression, bytes: &[u8]) -> Vec<u8> {
+    let mut tar = Vec::new();
+    match compression.extension() {
+        // One member only: `GzDecoder`, not `MultiGzDecoder`.
+        ".tar.gz" => drop(flate2::bufread::GzDecoder::new(bytes).read_to_end(&mut tar).unwrap()),
+        ".tar.zst" => tar = zstd::stream::decode_all(bytes).unwrap(),
+        _ => tar = bytes.to_vec(),
+    }
+    tar
+}
+
+/// Packs in every way, checks that all agree, and returns the tar.
+fn agreed(root: &Path, compressions: &[Compression]) -> Vec<u8> {
+    let mut tar: Option<Vec<u8>> = None;
+    for compression in compressions {
+        let mut fingerprint = None;
+        for strategy in Strategy::ALL {
+            for threads in THREADS {
+                let case = format!("{compression} {strategy} {threads}");
+                let (image, bytes) = pack(root, *compression, strategy, threads);
+                assert_eq!(sha256(&bytes), image.fingerprint.to_string(), "{case}");
+                assert_eq!(*fingerprint.get_or_insert(image.fingerprint), image.fingerprint, "{case}");
+                let decoded = decoded(*compression, &bytes);
+                assert_eq!(sha256(&decoded), image.diff_id.unwrap().to_string(), "{case}");
+                assert_eq!(decoded.len() as u64, image.tar_size, "{case}");
+                assert!(*tar.get_or_insert_with(|| decoded.clone()) == decoded, "{case}: another tar");
+            }
+        }
+    }
+    tar.unwrap()
+}
+
+fn spec(text: &str) -> Compression {
+    text.parse().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn every_way_of_packing_gives_one_tar_that_lists_the_tree(plan in trees::plan()) {
+        let root = TempDir::new().unwrap();
+        plan.create(root.path(), false);
+        let tar = agreed(root.path(), &["none", "gzip:1", "gzip:6", "zstd:1", "zstd:3"].map(spec));
+        let (expected, found) = (listing::of_tree(root.path()), listing::of_tar(&tar));
+        prop_assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(&expected) {
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn the_order_of_creation_and_the_filesystem_do_not_matter(plan in trees::plan()) {
+        let (one, other) = (TempDir::new().unwrap(), TempDir::new_in("/dev/shm").unwrap());
+        plan.create(one.path(), false);
+        plan.create(other.path(), true);
+        for compression in ["none", "gzip"].map(spec) {
+            let fingerprint = |root: &TempDir| pack(root.path(), compression, Strategy::SingleStream, 2).0.fingerprint;
+            prop_assert_eq!(fingerprint(&one), fingerprint(&other));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3))]
+
+    #[test]
+    fn external_compressors_agree_with_themselves(plan in trees::plan()) {
+        let root = TempDir::new().unwrap();
+        plan.create(root.path(), false);
+        for program in Program::ALL.into_iter().filter(|program| installed(*program)) {
+            agreed(root.path(), &[Compression::External(program, None), spec(&format!("external:{program}:1"))]);
+        }
+    }
+}
+
+/// A program that is missing has its own test in `bad_input.rs`; the machines that gate changes have all of them.
+fn installed(program: Program) -> bool {
+    ["/usr/bin", "/bin", "/usr/local/bin"].iter().any(|directory| Path::new(directory).join(program.name()).exists())
+}
+
+#[test]
+fn the_surroundings_do_not_matter() {
+    let root = TempDir::new().unwrap();
+    crate::trees::some().create(&root.path().join("tree"), false);
+    let mut fingerprints = Vec::new();
+    for surroundings in [
+        "umask 000; TZ=Asia/Kathmandu LC_ALL=C",
+        "umask 077; TZ=America/St_Johns LC_ALL=tr_TR.UTF-8",
+        "cd /; ulimit -n 64; env -i",
+    ] {
+        let output = TempDir::new().unwrap();
+        let script = format!(
+            "{surroundings} {} pack {} --output {}",
+            env!("CARGO_BIN_EXE_onepass"),
+            root.path().join("tree").display(),
+            output.path().display()
+        );
+        let run = Command::new("sh").arg("-c").arg(&script).output().unwrap();
+        assert!(run.status.success(), "{script}: {}", String::from_utf8_lossy(&run.stderr));
+        let line = String::from_utf8(run.stdout).unwrap();
+        fingerprints.push(line.split(' ').next().unwrap().to_owned());
+    }
+    assert!(fingerprints.windows(2).all(|pair| pair[0] == pair[1]), "{fingerprints:?}");
+}
