@@ -44,6 +44,12 @@ impl Buffer {
         debug_assert!(self.length <= self.bytes.len());
     }
 
+    /// Puts `bytes` before what stands at `position`.
+    pub(crate) fn insert(&mut self, position: usize, bytes: &[u8]) {
+        self.append(bytes);
+        self.bytes_mut()[position..].rotate_right(bytes.len());
+    }
+
     /// The bytes, to be changed in place.
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.bytes[..self.length]
