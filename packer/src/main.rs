@@ -22,10 +22,15 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing is left to be done if even this cannot be written.
-            let _ = writeln!(std::io::stderr(), "onepass: {error:#}");
+            let _ = writeln!(std::io::stderr(), "onepass: {}", told(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The library's errors name their cause themselves; others have it behind them.
+fn told(error: &anyhow::Error) -> String {
+    error.downcast_ref::<packer::Error>().map_or_else(|| format!("{error:#}"), ToString::to_string)
 }
 
 fn run(command: Command) -> Result<()> {

@@ -119,6 +119,37 @@ fn installed(program: Program) -> bool {
     ["/usr/bin", "/bin", "/usr/local/bin"].iter().any(|directory| Path::new(directory).join(program.name()).exists())
 }
 
+/// Every corner of the format, read back; as root with devices and owners.
+#[test]
+fn the_corners_of_the_format_survive_every_way_of_packing() {
+    let root = TempDir::new().unwrap();
+    fixtures::Fixture::new(fixtures::Profile::TarCorners).create(root.path()).unwrap();
+    let tar = agreed(root.path(), &["none", "gzip", "zstd"].map(spec));
+    let (expected, found) = (listing::of_tree(root.path()), listing::of_tar(&tar));
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(&expected) {
+        // The tar crate takes what follows a newline in a record for another record.
+        if !(expected.path.len() > 100 && expected.path.contains(&b'\n')) {
+            assert_eq!(found, expected);
+        }
+    }
+}
+
+/// The whole of `debian-base` compresses like the real image, within what its profile says.
+#[test]
+fn the_debian_base_compresses_like_the_real_one() {
+    let root = TempDir::new().unwrap();
+    let fixture = fixtures::Fixture::new(fixtures::Profile::DebianBase);
+    fixture.create(root.path()).unwrap();
+    let (gzip, zstd) = fixture.whole_target().unwrap();
+    for (compression, target) in [("external:gzip:6", gzip), ("external:zstd:3", zstd)] {
+        let output = TempDir::new().unwrap();
+        let image = Pack::new(root.path(), output.path()).compression(spec(compression)).run(&()).unwrap();
+        let ratio = image.tar_size * 100 / image.size;
+        assert!(ratio.abs_diff(target) * 100 <= target * 3, "{compression}: {ratio}, not {target}");
+    }
+}
+
 #[test]
 fn the_surroundings_do_not_matter() {
     let root = TempDir::new().unwrap();
