@@ -1,1 +1,34 @@
-//! harness
+//! The evidence: verifies that both strategies give one fingerprint, measures what one saves over the other and over
+//! other tools, and reports it.
+//!
+//! ```text
+//! cases ─▶ verify ─▶ schedule ─▶ runner ─▶ records ─▶ summary ─▶ report
+//! ```
+//!
+//! The order is a law: nothing is timed that has not been verified, and the report is made from the records alone. How
+//! and why things are measured stands in `METHODOLOGY.md`.
+
+// What is run, and in which order.
+pub mod cases;
+pub mod peers;
+pub mod schedule;
+
+// Running it.
+pub mod bench;
+mod decode;
+pub mod environment;
+pub mod runner;
+mod scratch;
+mod usage;
+
+// What is kept, and what follows from it.
+pub mod record;
+pub mod statistics;
+pub mod summary;
+
+// What is shown.
+pub mod report;
+
+mod error;
+
+pub use error::{Error, Result};

@@ -1,6 +1,8 @@
 //! `cargo xtask …`: one file per task. Tasks call the other crates; they do not measure.
 
+mod bench;
 mod fixtures;
+mod report;
 mod rootfs;
 
 use std::io::Write;
@@ -18,13 +20,17 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    Bench(bench::Arguments),
     Fixtures(fixtures::Arguments),
+    Report(report::Arguments),
     Rootfs(rootfs::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
+        Task::Bench(arguments) => bench::run(&arguments),
         Task::Fixtures(arguments) => fixtures::run(&arguments),
+        Task::Report(arguments) => report::run(&arguments),
         Task::Rootfs(arguments) => rootfs::run(&arguments),
     };
     match result {
@@ -35,6 +41,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The top of the repository.
+fn repository() -> &'static std::path::Path {
+    std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
 /// Prints a line to standard output.

@@ -1,0 +1,98 @@
+//! The tables, as rows of text that any form can show.
+
+use super::figures::{bytes, change, three, time};
+use crate::record::Record;
+use crate::summary::{Arm, Comparison, Interval, comparisons, peer_lines};
+
+/// A table: a head, and rows of as many cells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// What the columns are.
+    pub head: Vec<String>,
+    /// The cells.
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    fn new<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) -> Self {
+        Table { head: head.map(String::from).to_vec(), rows: rows.into_iter().map(Vec::from).collect() }
+    }
+
+    /// The table as text, with columns in line.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let all = || std::iter::once(&self.head).chain(&self.rows);
+        let width = |column: usize| all().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..self.head.len()).map(width).collect();
+        let mut text = String::new();
+        for row in all() {
+            for (column, cell) in row.iter().enumerate() {
+                let space = " ".repeat(widths[column] - cell.chars().count());
+                // The first column is words, the others are figures.
+                text += &if column == 0 { format!("{cell}{space}") } else { format!("  {space}{cell}") };
+            }
+            text.truncate(text.trim_end().len());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// Two-pass against single-stream.
+pub(super) fn comparison(record: &Record) -> Table {
+    let rows = comparisons(record).into_iter().flat_map(|comparison| {
+        let Comparison { case, two_pass, single_stream, .. } = &comparison;
+        [
+            row(&format!("{case}: two-pass"), two_pass, String::new()),
+            row(&format!("{case}: single-stream"), single_stream, String::new()),
+            saved(&comparison),
+        ]
+    });
+    Table::new(["", "time", "ratio [95 %]", "scratch peak", "written", "memory", "image"], rows.collect())
+}
+
+fn row(name: &str, arm: &Arm, ratio: String) -> [String; 7] {
+    let figures = [arm.scratch_peak, arm.bytes_written, arm.memory, arm.image_size].map(bytes);
+    let [scratch, written, memory, image] = figures;
+    [name.into(), time(arm.wall_ns.value), ratio, scratch, written, memory, image]
+}
+
+fn saved(comparison: &Comparison) -> [String; 7] {
+    let (two, single) = (&comparison.two_pass, &comparison.single_stream);
+    let less = |one: u64, other: u64| {
+        if other > one { format!("+{}", bytes(other - one)) } else if one == other { "0".into() } else { format!("−{}", bytes(one - other)) }
+    };
+    [
+        "    saved".into(),
+        change(comparison.ratio.value),
+        interval(&comparison.ratio),
+        less(two.scratch_peak, single.scratch_peak),
+        less(two.bytes_written, single.bytes_written),
+        less(two.memory, single.memory),
+        less(two.image_size, single.image_size),
+    ]
+}
+
+/// `0.89 [0.86, 0.92]`, with the confidence if it is not 95 %.
+pub(super) fn interval(ratio: &Interval) -> String {
+    let text = format!("{:.3} [{:.3}, {:.3}]", ratio.value, ratio.low, ratio.high);
+    if ratio.confidence >= 0.95 { text } else { format!("{text} ({:.0} %)", ratio.confidence * 100.0) }
+}
+
+/// Other tools beside our single stream.
+pub(super) fn peers(record: &Record) -> Table {
+    let rows = peer_lines(record).into_iter().map(|line| {
+        let ours = line.ours.as_ref();
+        let against = ours.map_or_else(String::new, |(case, wall, size)| format!("{case}: {}, {}", time(*wall), bytes(*size)));
+        let times = line.times().map_or_else(String::new, |times| format!("{}×", three(times)));
+        match (&line.measured, &line.missing) {
+            (Some((median, low, high, size)), _) => {
+                let range = format!("{} – {}", time(*low), time(*high));
+                [line.title, time(median.value), range, bytes(*size), against, times]
+            }
+            (None, Some(tool)) => [line.title, format!("{tool} is not installed"), String::new(), String::new(), against, times],
+            (None, None) => [line.title, "not run".into(), String::new(), String::new(), against, times],
+        }
+    });
+    Table::new(["what people use", "time", "range", "image", "onepass, single-stream", "onepass is faster"], rows.collect())
+}

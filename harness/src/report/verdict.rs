@@ -1,0 +1,85 @@
+//! What the figures come to, in sentences that follow from them.
+
+use super::figures::{bytes, three};
+use crate::record::Record;
+use crate::summary::{Comparison, comparisons, peer_lines};
+
+/// The verdict, most important first.
+pub(super) fn sentences(record: &Record) -> Vec<String> {
+    let broken: Vec<&str> = record.run.checks.iter().filter(|check| !check.holds).map(|check| check.law.as_str()).collect();
+    if !broken.is_empty() {
+        return vec![format!("FAILED, and nothing was measured. What does not hold: {}.", broken.join("; "))];
+    }
+    if !record.run.complete {
+        return vec!["INCOMPLETE: this run was cut short; what it measured until then is below.".into()];
+    }
+    let comparisons = comparisons(record);
+    let piped: Vec<&Comparison> = comparisons.iter().filter(|found| !found.case.starts_with("none")).collect();
+    let mut sentences = vec![format!(
+        "One fingerprint: both strategies made the same image, byte for byte, for every compression and number of threads; \
+         all {} laws that were checked hold.",
+        record.run.checks.len()
+    )];
+    sentences.extend(disk(&piped));
+    sentences.extend(time(&piped));
+    sentences.extend(others(record));
+    sentences
+}
+
+fn disk(comparisons: &[&Comparison]) -> Option<String> {
+    let widest = comparisons.iter().max_by_key(|found| found.two_pass.scratch_peak)?;
+    let (two, single) = (widest.two_pass.scratch_peak, widest.single_stream.scratch_peak);
+    let share = |found: &&&Comparison| 100.0 * (1.0 - found.single_stream.scratch_peak as f64 / found.two_pass.scratch_peak as f64);
+    let shares: Vec<f64> = comparisons.iter().map(|found| share(&found)).collect();
+    Some(format!(
+        "Disk: one stream needs no more than the image itself. Two passes also need the whole tar: {} instead of {} with {}. \
+         That is {} less.",
+        bytes(two),
+        bytes(single),
+        widest.case,
+        range(&shares)
+    ))
+}
+
+fn time(comparisons: &[&Comparison]) -> Option<String> {
+    let sure = |found: &&&Comparison| found.ratio.confidence >= 0.95;
+    let percent = |found: &&Comparison| 100.0 * (1.0 - found.ratio.value);
+    let faster: Vec<f64> = comparisons.iter().filter(sure).filter(|found| found.ratio.high < 1.0).map(percent).collect();
+    let slower: Vec<&str> =
+        comparisons.iter().filter(sure).filter(|found| found.ratio.low > 1.0).map(|found| found.case.as_str()).collect();
+    let open: Vec<&str> = comparisons
+        .iter()
+        .filter(|found| !sure(found) || (found.ratio.low <= 1.0 && found.ratio.high >= 1.0))
+        .map(|found| found.case.as_str())
+        .collect();
+    let mut text = match faster.len() {
+        0 => "Time: no case in which one stream is surely faster.".to_owned(),
+        count => format!("Time: one stream is faster in {count} of {} cases, by {}.", comparisons.len(), range(&faster)),
+    };
+    if !slower.is_empty() {
+        text += &format!(" It is slower in: {}.", slower.join(", "));
+    }
+    if !open.is_empty() {
+        text += &format!(" Undecided, because the interval holds 1 or there are too few pairs: {}.", open.join(", "));
+    }
+    (!comparisons.is_empty()).then_some(text)
+}
+
+fn others(record: &Record) -> Option<String> {
+    let lines = peer_lines(record);
+    let told: Vec<String> = lines
+        .iter()
+        .filter_map(|line| {
+            let name = line.title.split(" (").next().unwrap_or(&line.title);
+            Some(format!("{}× as fast as `{name}`", three(line.times()?)))
+        })
+        .collect();
+    (!told.is_empty()).then(|| format!("Other tools: onepass in one stream, with all cores, is {}.", told.join(", ")))
+}
+
+/// `30 %` or `11 to 34 %`.
+fn range(percents: &[f64]) -> String {
+    let low = percents.iter().copied().fold(f64::MAX, f64::min).round();
+    let high = percents.iter().copied().fold(f64::MIN, f64::max).round();
+    if (high - low).abs() < 0.5 { format!("{low:.0} %") } else { format!("{low:.0} to {high:.0} %") }
+}

@@ -1,0 +1,183 @@
+//! Running one thing once. The real runner starts processes; tests have another one.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use packer::Strategy;
+use serde::Deserialize;
+
+use crate::cases::Case;
+use crate::decode;
+use crate::error::{Error, Result};
+use crate::peers::{PATH, Peer};
+use crate::record::{Curve, PackRecord, Usage};
+use crate::{scratch, usage};
+
+/// Something that is run once.
+#[derive(Clone, Copy, Debug)]
+pub enum Work<'a> {
+    /// Our packer.
+    Pack(&'a Case, Strategy),
+    /// Other tools.
+    Peer(&'a Peer),
+}
+
+impl Work<'_> {
+    /// For messages and progress.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Work::Pack(case, strategy) => format!("{}, {strategy}", case.name()),
+            Work::Peer(peer) => peer.name.to_owned(),
+        }
+    }
+}
+
+/// What a run gave.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// From the start of the process to its end.
+    pub wall_ns: u64,
+    /// What it used.
+    pub usage: Usage,
+    /// The scratch space seen from outside.
+    pub scratch: Curve,
+    /// The size of the image.
+    pub image_size: u64,
+    /// What the packer says of itself.
+    pub pack: Option<PackRecord>,
+}
+
+/// What an image turned out to be, found without the packer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// The sha256 of the file.
+    pub sha256: String,
+    /// The sha256 of the tar in it.
+    pub diff_id: String,
+    /// The size of that tar.
+    pub tar_size: u64,
+}
+
+/// Runs things.
+pub trait Runner {
+    /// Runs it once and removes what it has written.
+    ///
+    /// # Errors
+    ///
+    /// If it fails.
+    fn run(&mut self, work: Work<'_>) -> Result<Outcome>;
+
+    /// Runs it once and looks at the image before it is removed.
+    ///
+    /// # Errors
+    ///
+    /// If it fails, or its image cannot be read.
+    fn inspect(&mut self, work: Work<'_>) -> Result<(Outcome, Inspection)>;
+}
+
+/// Runs processes, each in an empty directory and with a fixed environment.
+#[derive(Debug)]
+pub struct Processes {
+    /// The `onepass` to be measured.
+    pub onepass: PathBuf,
+    /// The tree.
+    pub rootfs: PathBuf,
+    /// A directory of our own.
+    pub scratch: PathBuf,
+}
+
+/// What the packer prints, with the path that records leave out.
+#[derive(Deserialize)]
+struct Printed {
+    path: PathBuf,
+    #[serde(flatten)]
+    record: PackRecord,
+}
+
+impl Processes {
+    fn command(&self, work: Work<'_>, out: &Path) -> Command {
+        let mut command = match work {
+            Work::Pack(case, strategy) => {
+                let mut command = Command::new(&self.onepass);
+                command.arg("pack").arg(&self.rootfs).arg("--output").arg(out);
+                command.args(["--compression", &case.compression, "--strategy", strategy.name()]);
+                command.args(["--threads", &case.threads.to_string(), "--json"]);
+                command
+            }
+            Work::Peer(peer) => {
+                let mut command = Command::new("bash");
+                command.args(["-o", "pipefail", "-c", peer.script]);
+                command
+            }
+        };
+        command.env_clear().env("PATH", PATH).env("LC_ALL", "C").env("ROOTFS", &self.rootfs).env("OUT", out);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs it in a new directory; gives that directory and the image in it.
+    fn once(&self, work: Work<'_>) -> Result<(Outcome, tempfile::TempDir, PathBuf)> {
+        let out = tempfile::tempdir_in(&self.scratch).map_err(|error| Error::io("create directory", &self.scratch, error))?;
+        self.settle();
+        let (run, scratch) = scratch::watch(&self.scratch, || {
+            let start = Instant::now();
+            let child = self.command(work, out.path()).spawn()?;
+            let (printed, words, code, usage) = collect(child)?;
+            Ok::<_, std::io::Error>((start.elapsed(), printed, words, code, usage))
+        });
+        let (wall, printed, words, code, usage) = run.map_err(|error| Error::run(work.name(), error))?;
+        if code != 0 {
+            return Err(Error::run(work.name(), format!("exit code {code}: {}", words.trim())));
+        }
+        let (image, pack) = match work {
+            Work::Pack(..) => {
+                let printed: Printed = serde_json::from_str(&printed).map_err(|error| Error::run(work.name(), error))?;
+                (printed.path, Some(printed.record))
+            }
+            Work::Peer(_) => (out.path().join("image"), None),
+        };
+        let image_size = fs::metadata(&image).map_err(|error| Error::io("stat", &image, error))?.len();
+        let wall_ns = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
+        Ok((Outcome { wall_ns, usage, scratch, image_size, pack }, out, image))
+    }
+
+    /// Waits until what was written and removed before is done with.
+    fn settle(&self) {
+        if let Ok(directory) = fs::File::open(&self.scratch) {
+            // A filesystem that cannot is no reason not to measure.
+            let _ = rustix::fs::syncfs(&directory);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+impl Runner for Processes {
+    fn run(&mut self, work: Work<'_>) -> Result<Outcome> {
+        self.once(work).map(|(outcome, _, _)| outcome)
+    }
+
+    fn inspect(&mut self, work: Work<'_>) -> Result<(Outcome, Inspection)> {
+        let (outcome, _out, image) = self.once(work)?;
+        let ((sha256, _), (diff_id, tar_size)) =
+            decode::inspect(&image).map_err(|error| Error::run(format!("decoding the image of {}", work.name()), error))?;
+        Ok((outcome, Inspection { sha256, diff_id, tar_size }))
+    }
+}
+
+/// Reads all that a child prints, and waits for it.
+fn collect(mut child: Child) -> std::io::Result<(String, String, i32, Usage)> {
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let read = |from: Option<Box<dyn Read + Send>>| {
+        let mut text = String::new();
+        from.map_or(Ok(0), |mut from| from.read_to_string(&mut text)).map(|_| text)
+    };
+    let words = std::thread::spawn(move || read(err.map(|err| Box::new(err) as Box<dyn Read + Send>)));
+    let printed = read(out.map(|out| Box::new(out) as Box<dyn Read + Send>));
+    let (code, usage) = usage::wait(child)?;
+    let words = words.join().unwrap_or_else(|_| Ok(String::new()))?;
+    Ok((printed?, words, code, usage))
+}

@@ -1,0 +1,162 @@
+//! What follows from the samples: one comparison for each case, one line for each peer.
+
+use packer::Strategy;
+use serde::{Deserialize, Serialize};
+
+use crate::record::{Record, Role, Sample};
+use crate::statistics::{self, Estimate};
+
+/// Two-pass against single-stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The case's name.
+    pub case: String,
+    /// Pairs that were measured.
+    pub pairs: usize,
+    /// Time of single-stream ÷ time of two-pass.
+    pub ratio: Interval,
+    /// With one temporary tar.
+    pub two_pass: Arm,
+    /// Without.
+    pub single_stream: Arm,
+}
+
+/// One arm of a comparison. Sizes are bytes, and the largest of all runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Arm {
+    /// The median time, in nanoseconds.
+    pub wall_ns: Interval,
+    /// The median processor time, in nanoseconds.
+    pub cpu_ns: u64,
+    /// The most that it held on the disk, by its own account.
+    pub scratch_peak: u64,
+    /// The most that was seen from outside.
+    pub scratch_seen: u64,
+    /// All that it wrote.
+    pub bytes_written: u64,
+    /// All content that it read.
+    pub bytes_read: u64,
+    /// The most memory.
+    pub memory: u64,
+    /// The size of the image.
+    pub image_size: u64,
+}
+
+/// An estimate with its interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// The estimate.
+    pub value: f64,
+    /// From.
+    pub low: f64,
+    /// To.
+    pub high: f64,
+    /// How often such an interval holds the truth.
+    pub confidence: f64,
+}
+
+impl From<Estimate> for Interval {
+    /// Rounded to nine decimals, so that records do not depend on the last bit of a logarithm.
+    fn from(estimate: Estimate) -> Self {
+        let round = |value: f64| (value * 1e9).round() / 1e9;
+        let Estimate { value, low, high, confidence } = estimate;
+        Interval { value: round(value), low: round(low), high: round(high), confidence: round(confidence) }
+    }
+}
+
+/// A peer beside the case of ours that does the same.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PeerLine {
+    /// Its name.
+    pub name: String,
+    /// In words.
+    pub title: String,
+    /// Why there are no figures.
+    pub missing: Option<String>,
+    /// The median and the range of its times in nanoseconds, and its image's size.
+    pub measured: Option<(Interval, f64, f64, u64)>,
+    /// Our median time, and the size of our image.
+    pub ours: Option<(String, f64, u64)>,
+}
+
+impl PeerLine {
+    /// How many times as fast ours is.
+    #[must_use]
+    pub fn times(&self) -> Option<f64> {
+        Some(self.measured.as_ref()?.0.value / self.ours.as_ref()?.1)
+    }
+}
+
+/// The comparisons of a record, in the order of its cases.
+#[must_use]
+pub fn comparisons(record: &Record) -> Vec<Comparison> {
+    record.run.cases.iter().filter_map(|case| comparison(&record.samples, &case.name())).collect()
+}
+
+fn comparison(samples: &[Sample], case: &str) -> Option<Comparison> {
+    let of = |strategy: Strategy| -> Vec<&Sample> {
+        let wanted = |sample: &&Sample| sample.role == Role::Measure && sample.case == case && sample.arm == strategy.name();
+        samples.iter().filter(wanted).collect()
+    };
+    let (two, single) = (of(Strategy::TwoPass), of(Strategy::SingleStream));
+    let pairs: Vec<(f64, f64)> = single
+        .iter()
+        .filter_map(|one| Some((one.wall_ns as f64, two.iter().find(|other| other.pair == one.pair)?.wall_ns as f64)))
+        .collect();
+    Some(Comparison {
+        case: case.to_owned(),
+        pairs: pairs.len(),
+        ratio: statistics::ratio(&pairs)?.into(),
+        two_pass: arm(&two)?,
+        single_stream: arm(&single)?,
+    })
+}
+
+fn arm(samples: &[&Sample]) -> Option<Arm> {
+    let walls: Vec<f64> = samples.iter().map(|sample| sample.wall_ns as f64).collect();
+    let cpu: Vec<f64> = samples.iter().map(|sample| (sample.usage.user_ns + sample.usage.system_ns) as f64).collect();
+    let most = |what: fn(&Sample) -> u64| samples.iter().map(|sample| what(sample)).max().unwrap_or(0);
+    let packed = |sample: &Sample| sample.pack.clone().unwrap_or_default();
+    let pack_most = |what: fn(&crate::record::PackRecord) -> u64| {
+        samples.iter().map(|sample| what(&packed(sample))).max().unwrap_or(0)
+    };
+    Some(Arm {
+        wall_ns: statistics::median(&walls)?.into(),
+        cpu_ns: statistics::median(&cpu)?.value as u64,
+        scratch_peak: pack_most(|pack| pack.scratch_peak),
+        scratch_seen: most(|sample| sample.scratch.peak),
+        bytes_written: pack_most(|pack| pack.bytes_written.image + pack.bytes_written.temporary_tar),
+        bytes_read: pack_most(|pack| pack.bytes_read),
+        memory: pack_most(|pack| pack.vm_hwm.unwrap_or(0)),
+        image_size: most(|sample| sample.image_size),
+    })
+}
+
+/// The peers of a record, in its order, each beside our single stream with all threads.
+#[must_use]
+pub fn peer_lines(record: &Record) -> Vec<PeerLine> {
+    let comparisons = comparisons(record);
+    let ours = |like: &str| {
+        let widest = record.run.cases.iter().filter(|case| case.compression == like).max_by_key(|case| case.threads)?;
+        let found = comparisons.iter().find(|comparison| comparison.case == widest.name())?;
+        Some((found.case.clone(), found.single_stream.wall_ns.value, found.single_stream.image_size))
+    };
+    let line = |peer: &crate::record::PeerRecord| {
+        let samples: Vec<&Sample> = record
+            .samples
+            .iter()
+            .filter(|sample| sample.role == Role::Measure && sample.case == peer.name && sample.arm == "peer")
+            .collect();
+        let walls: Vec<f64> = samples.iter().map(|sample| sample.wall_ns as f64).collect();
+        let (low, high) = (walls.iter().copied().fold(f64::MAX, f64::min), walls.iter().copied().fold(0.0, f64::max));
+        let size = samples.iter().map(|sample| sample.image_size).max().unwrap_or(0);
+        PeerLine {
+            name: peer.name.clone(),
+            title: peer.title.clone(),
+            missing: peer.missing.clone(),
+            measured: statistics::median(&walls).map(|median| (median.into(), low, high, size)),
+            ours: ours(&peer.like),
+        }
+    };
+    record.run.peers.iter().map(line).collect()
+}

@@ -1,0 +1,56 @@
+//! What a child used, from `wait4`: the one place that needs `unsafe`, because no safe wrapper tells it for one child.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::process::Child;
+
+use serde::{Deserialize, Serialize};
+
+/// Processor time and the like of one child and its own children.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Processor time in user mode, in nanoseconds.
+    pub user_ns: u64,
+    /// Processor time in the kernel, in nanoseconds.
+    pub system_ns: u64,
+    /// How often it gave up the processor by itself.
+    pub voluntary_switches: u64,
+    /// How often the processor was taken from it.
+    pub involuntary_switches: u64,
+    /// Page faults that needed a disk.
+    pub major_faults: u64,
+    /// Page faults that did not.
+    pub minor_faults: u64,
+}
+
+/// Waits for `child`; gives its exit code (128 + the signal's number if it was killed) and what it used.
+pub(crate) fn wait(child: Child) -> io::Result<(i32, Usage)> {
+    let pid = libc::pid_t::try_from(child.id()).map_err(io::Error::other)?;
+    let mut status = 0;
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    loop {
+        // SAFETY: both pointers are valid for writes for the whole call; `pid` is a child that has not been waited for,
+        // because `child` is owned here and is never waited for by the standard library.
+        let waited = unsafe { libc::wait4(pid, &raw mut status, 0, usage.as_mut_ptr()) };
+        if waited == pid {
+            break;
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    // SAFETY: `wait4` filled it in, and all zeros would have been valid as well.
+    let usage = unsafe { usage.assume_init() };
+    let code = if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 128 + libc::WTERMSIG(status) };
+    let time = |time: libc::timeval| time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_usec.unsigned_abs() * 1_000;
+    let used = Usage {
+        user_ns: time(usage.ru_utime),
+        system_ns: time(usage.ru_stime),
+        voluntary_switches: usage.ru_nvcsw.unsigned_abs(),
+        involuntary_switches: usage.ru_nivcsw.unsigned_abs(),
+        major_faults: usage.ru_majflt.unsigned_abs(),
+        minor_faults: usage.ru_minflt.unsigned_abs(),
+    };
+    Ok((code, used))
+}

@@ -1,0 +1,191 @@
+//! `cargo xtask bench`: the main job. Builds the packer, makes or takes a tree, and lets the harness do the rest.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use fixtures::{Fixture, Profile};
+use harness::bench::{Audience, Bench};
+use harness::cases::Suite;
+use harness::environment::Environment;
+use harness::peers::{Like, PEERS, Peer};
+use harness::record::{self, Journal, PeerRecord, Run, SCHEMA, Subject};
+use harness::report::Report;
+use harness::runner::Processes;
+use indicatif::{ProgressBar, ProgressStyle};
+use packer::Compression;
+
+use crate::{repository, say};
+
+/// Pack a tree both ways, prove one fingerprint, and show what single-stream saves
+///
+/// Without arguments: builds the packer, makes the fixture `debian-base`, verifies, measures, prints a table and writes a
+/// report, in less than five minutes on two cores.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Measure this tree instead of the fixture; it is only read
+    #[arg(long, value_name = "DIR")]
+    rootfs: Option<PathBuf>,
+    /// How much: smoke (does it work), quick, full (external compressors too, a larger fixture)
+    #[arg(long, default_value_t = Suite::Quick)]
+    suite: Suite,
+    /// Pairs of runs for each case [default: 12, smoke: 2]
+    #[arg(long, value_name = "N")]
+    pairs: Option<usize>,
+    /// What the order of the runs is shuffled with
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where images are written and removed [default: the directory for temporary files]
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
+    /// Where the record goes
+    #[arg(long, value_name = "DIR")]
+    results: Option<PathBuf>,
+    /// What the record is called, after the date [default: the suite]
+    #[arg(long, value_name = "NAME")]
+    topic: Option<String>,
+    /// What the tree of --rootfs is called in the report
+    #[arg(long, value_name = "NAME", default_value = "a tree of the user's")]
+    subject: String,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if arguments.pairs == Some(0) {
+        bail!("--pairs must be at least 1");
+    }
+    let onepass = build()?;
+    let parent = arguments.scratch.clone().unwrap_or_else(std::env::temp_dir);
+    let scratch = tempfile::Builder::new()
+        .prefix("onepass-bench-")
+        .tempdir_in(&parent)
+        .with_context(|| format!("cannot create a scratch directory in `{}`", parent.display()))?;
+    let (rootfs, subject) = tree(arguments, scratch.path())?;
+    let run = plan(arguments, subject, scratch.path())?;
+    let results = arguments.results.clone().unwrap_or_else(|| repository().join("results"));
+    let mut journal = Journal::create(&results, &run.date, &run.topic)?;
+    let peers: Vec<&Peer> = PEERS.iter().filter(|peer| peer.missing().is_none()).collect();
+    let bench = Bench { run, peers, peer_rounds: arguments.suite.peer_rounds() };
+    let mut runner = Processes { onepass, rootfs, scratch: scratch.path().to_owned() };
+    let record = bench.run(&mut runner, &mut journal, &mut Line::new())?;
+    let report = Report::new(&record);
+    report.write(journal.directory())?;
+    for sentence in &report.verdict {
+        say(format!("* {sentence}"))?;
+    }
+    say(format!("\n{}\n{}", report.comparison.text(), report.peers.text()))?;
+    say(format!("Report: {}", shown(&journal.directory().join("report.html"))))?;
+    Ok(if record.run.complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Builds the packer as it is released; gives the command.
+fn build() -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(repository()).args(["build", "--quiet", "--release", "--package", "packer", "--bin", "onepass"]);
+    if !command.status().context("cannot run cargo")?.success() {
+        bail!("the packer does not build");
+    }
+    // The packer is built into the same directory as this task.
+    let task = std::env::current_exe().context("cannot find this program")?;
+    let onepass = task.with_file_name("onepass");
+    if !onepass.is_file() {
+        bail!("`{}` is not there although it was built", onepass.display());
+    }
+    Ok(onepass)
+}
+
+/// The tree to pack, and what is said of it.
+fn tree(arguments: &Arguments, scratch: &Path) -> Result<(PathBuf, Subject)> {
+    let named = |name: String| Subject { name, entries: 0, tar_size: 0, diff_id: String::new() };
+    if let Some(rootfs) = &arguments.rootfs {
+        let rootfs = rootfs.canonicalize().with_context(|| format!("cannot open the tree `{}`", rootfs.display()))?;
+        return Ok((rootfs, named(arguments.subject.clone())));
+    }
+    let fixture = Fixture::new(Profile::DebianBase).scale(arguments.suite.scale().parse()?);
+    let rootfs = scratch.join("rootfs");
+    let made = fixture.create(&rootfs)?;
+    if fixture.locked().is_some_and(|digest| digest != made.digest) {
+        bail!("the fixture {fixture} has the digest {}, which is not the one that is locked", made.digest);
+    }
+    Ok((rootfs, named(format!("the fixture {fixture}"))))
+}
+
+fn plan(arguments: &Arguments, subject: Subject, scratch: &Path) -> Result<Run> {
+    let environment = Environment::look(scratch, repository());
+    let cases = arguments.suite.cases(environment.cores);
+    let like = |like| match like {
+        Like::None => Compression::None,
+        Like::Gzip => Compression::GZIP,
+        Like::Zstd => Compression::ZSTD,
+    };
+    let peers = PEERS.iter().map(|peer| PeerRecord {
+        name: peer.name.into(),
+        title: peer.title.into(),
+        script: peer.script.into(),
+        like: like(peer.like).to_string(),
+        missing: peer.missing().map(String::from),
+    });
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+    Ok(Run {
+        schema: SCHEMA,
+        date: record::date(now),
+        topic: arguments.topic.clone().unwrap_or_else(|| arguments.suite.name().into()),
+        suite: arguments.suite,
+        pairs: arguments.pairs.unwrap_or_else(|| arguments.suite.pairs()),
+        seed: arguments.seed,
+        subject,
+        environment,
+        cases,
+        peers: peers.collect(),
+        checks: Vec::new(),
+        complete: false,
+        comparisons: Vec::new(),
+    })
+}
+
+/// A path below the current directory without the way to it.
+pub(crate) fn shown(path: &Path) -> String {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(here).unwrap_or(&path).display().to_string()
+}
+
+/// The progress line: a bar on a terminal, a line every ten runs elsewhere.
+struct Line {
+    bar: Option<ProgressBar>,
+    said: Option<usize>,
+}
+
+impl Line {
+    fn new() -> Self {
+        let style = ProgressStyle::with_template("{bar:24} {pos}/{len} runs, {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = std::io::stderr().is_terminal().then(|| ProgressBar::new(0).with_style(style));
+        Line { bar, said: None }
+    }
+}
+
+impl Audience for Line {
+    fn progress(&mut self, done: usize, all: usize, name: &str, left: Option<Duration>) {
+        let left = left.map_or_else(String::new, |left| format!("about {} s left: ", left.as_secs() + 1));
+        if let Some(bar) = &self.bar {
+            bar.set_length(all as u64);
+            bar.set_position(done as u64);
+            bar.set_message(format!("{left}{name}"));
+        } else if self.said.is_none_or(|said| done >= said + 10) || done == 0 {
+            // Nobody is lost if this line cannot be written.
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{done}/{all} runs, {left}{name}\n").as_bytes());
+            self.said = Some(done);
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
