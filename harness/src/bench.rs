@@ -43,7 +43,12 @@ impl Bench<'_> {
     /// # Errors
     ///
     /// If a run fails. A check that does not hold is no error here: it is in the record.
-    pub fn run(mut self, runner: &mut dyn Runner, journal: &mut Journal, audience: &mut dyn Audience) -> Result<Record> {
+    pub fn run(
+        mut self,
+        runner: &mut dyn Runner,
+        journal: &mut Journal,
+        audience: &mut dyn Audience,
+    ) -> Result<Record> {
         journal.save(&self.run)?;
         let cases = self.run.cases.clone();
         let steps = schedule(cases.len(), self.run.pairs, self.peers.len(), self.peer_rounds, self.run.seed);
@@ -136,8 +141,7 @@ fn keep(
     };
     let Outcome { wall_ns, usage, scratch, image_size, pack } = outcome;
     let (sequence, arm) = (samples.len(), arm.to_owned());
-    let sample =
-        Sample { schema: SCHEMA, sequence, role, case, arm, pair, wall_ns, usage, image_size, scratch, pack };
+    let sample = Sample { schema: SCHEMA, sequence, role, case, arm, pair, wall_ns, usage, image_size, scratch, pack };
     journal.add(&sample)?;
     samples.push(sample);
     Ok(())
@@ -164,9 +168,14 @@ fn checks(seen: &[(Case, Strategy, Outcome, Inspection)]) -> Vec<Check> {
         );
     }
     let named = seen.iter().filter(|(_, _, outcome, found)| pack(outcome).fingerprint == found.sha256).count();
-    check("the fingerprint is the sha256 of the file", named == seen.len(), format!("{named} of {} images", seen.len()));
+    check(
+        "the fingerprint is the sha256 of the file",
+        named == seen.len(),
+        format!("{named} of {} images", seen.len()),
+    );
     let tar = &seen[0].3;
-    let same = seen.iter().filter(|(.., found)| (&found.diff_id, found.tar_size) == (&tar.diff_id, tar.tar_size)).count();
+    let same =
+        seen.iter().filter(|(.., found)| (&found.diff_id, found.tar_size) == (&tar.diff_id, tar.tar_size)).count();
     let detail = format!("{same} of {} images decode to sha256 {}, {} bytes", seen.len(), tar.diff_id, tar.tar_size);
     check("every image holds the same tar", same == seen.len(), detail);
     for strategy in ARMS {
@@ -176,7 +185,8 @@ fn checks(seen: &[(Case, Strategy, Outcome, Inspection)]) -> Vec<Check> {
             Strategy::TwoPass | Strategy::SingleStream => outcome.image_size,
         };
         let of: Vec<_> = seen.iter().filter(|(_, other, ..)| *other == strategy).collect();
-        let right = of.iter().filter(|(case, _, outcome, _)| pack(outcome).scratch_peak == expected(case, outcome)).count();
+        let right =
+            of.iter().filter(|(case, _, outcome, _)| pack(outcome).scratch_peak == expected(case, outcome)).count();
         let law = match strategy {
             Strategy::SingleStream => "single-stream needs no more disk than the image",
             Strategy::TwoPass => "two-pass needs the tar and the image",

@@ -83,15 +83,24 @@ impl Suite {
             compressions.extend("gzip:6".parse::<Compression>());
             compressions.extend(packer::Program::ALL.map(|program| Compression::External(program, None)));
         }
-        let threads = if cores > 1 { vec![1, cores] } else { vec![1] };
-        let case = |compression: &Compression| {
-            // A program of its own does the work; the threads only feed it.
-            let threads = if matches!(compression, Compression::External(..)) { vec![cores] } else { threads.clone() };
-            let compression = compression.to_string();
-            threads.into_iter().map(move |threads| Case { compression: compression.clone(), threads })
-        };
-        compressions.iter().flat_map(case).collect()
+        of(&compressions, cores)
     }
+}
+
+/// Each compression with one thread and with all cores.
+#[must_use]
+pub fn of(compressions: &[Compression], cores: usize) -> Vec<Case> {
+    let case = |compression: &Compression| {
+        let threads = match compression {
+            // A program of its own does the work; the threads only feed it.
+            Compression::External(..) => vec![cores],
+            _ if cores > 1 => vec![1, cores],
+            _ => vec![1],
+        };
+        let compression = compression.to_string();
+        threads.into_iter().map(move |threads| Case { compression: compression.clone(), threads })
+    };
+    compressions.iter().flat_map(case).collect()
 }
 
 impl std::str::FromStr for Suite {

@@ -121,7 +121,8 @@ impl Processes {
 
     /// Runs it in a new directory; gives that directory and the image in it.
     fn once(&self, work: Work<'_>) -> Result<(Outcome, tempfile::TempDir, PathBuf)> {
-        let out = tempfile::tempdir_in(&self.scratch).map_err(|error| Error::io("create directory", &self.scratch, error))?;
+        let out =
+            tempfile::tempdir_in(&self.scratch).map_err(|error| Error::io("create directory", &self.scratch, error))?;
         self.settle();
         let (run, scratch) = scratch::watch(&self.scratch, || {
             let start = Instant::now();
@@ -135,7 +136,8 @@ impl Processes {
         }
         let (image, pack) = match work {
             Work::Pack(..) => {
-                let printed: Printed = serde_json::from_str(&printed).map_err(|error| Error::run(work.name(), error))?;
+                let printed: Printed =
+                    serde_json::from_str(&printed).map_err(|error| Error::run(work.name(), error))?;
                 (printed.path, Some(printed.record))
             }
             Work::Peer(_) => (out.path().join("image"), None),
@@ -162,8 +164,8 @@ impl Runner for Processes {
 
     fn inspect(&mut self, work: Work<'_>) -> Result<(Outcome, Inspection)> {
         let (outcome, _out, image) = self.once(work)?;
-        let ((sha256, _), (diff_id, tar_size)) =
-            decode::inspect(&image).map_err(|error| Error::run(format!("decoding the image of {}", work.name()), error))?;
+        let ((sha256, _), (diff_id, tar_size)) = decode::inspect(&image)
+            .map_err(|error| Error::run(format!("decoding the image of {}", work.name()), error))?;
         Ok((outcome, Inspection { sha256, diff_id, tar_size }))
     }
 }

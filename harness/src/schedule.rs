@@ -37,8 +37,8 @@ pub fn schedule(cases: usize, pairs: usize, peers: usize, peer_rounds: usize, se
     for round in 0..rounds {
         let mut turns: Vec<Vec<Step>> = Vec::new();
         if round < pairs {
-            turns.extend((0..cases).map(|case| {
-                let one = first[case][round];
+            turns.extend(first.iter().enumerate().map(|(case, first)| {
+                let one = first[round];
                 let other = if one == Strategy::SingleStream { Strategy::TwoPass } else { Strategy::SingleStream };
                 [one, other].map(|strategy| Step::Arm { case, strategy, pair: round }).to_vec()
             }));
@@ -85,7 +85,7 @@ impl Random {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use proptest::prelude::{TestCaseError, prop_assert, prop_assert_eq, prop_assert_ne, proptest};
 
     use super::*;
 

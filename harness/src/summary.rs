@@ -56,9 +56,9 @@ pub struct Interval {
 }
 
 impl From<Estimate> for Interval {
-    /// Rounded to nine decimals, so that records do not depend on the last bit of a logarithm.
+    /// Ratios rounded to nine decimals, nanoseconds to whole ones: records do not depend on the last bit of a logarithm.
     fn from(estimate: Estimate) -> Self {
-        let round = |value: f64| (value * 1e9).round() / 1e9;
+        let round = |value: f64| if value > 1e6 { value.round() } else { (value * 1e9).round() / 1e9 };
         let Estimate { value, low, high, confidence } = estimate;
         Interval { value: round(value), low: round(low), high: round(high), confidence: round(confidence) }
     }
@@ -95,7 +95,8 @@ pub fn comparisons(record: &Record) -> Vec<Comparison> {
 
 fn comparison(samples: &[Sample], case: &str) -> Option<Comparison> {
     let of = |strategy: Strategy| -> Vec<&Sample> {
-        let wanted = |sample: &&Sample| sample.role == Role::Measure && sample.case == case && sample.arm == strategy.name();
+        let wanted =
+            |sample: &&Sample| sample.role == Role::Measure && sample.case == case && sample.arm == strategy.name();
         samples.iter().filter(wanted).collect()
     };
     let (two, single) = (of(Strategy::TwoPass), of(Strategy::SingleStream));

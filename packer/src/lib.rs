@@ -40,6 +40,10 @@ mod pool;
 mod strategy;
 mod verify;
 
+#[cfg(feature = "stages")]
+#[doc(hidden)]
+pub mod stages;
+
 pub use codec::{Compression, EncoderVersion, InvalidCompression, Level, Program};
 pub use error::{Error, Result};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use fixtures::{Fixture, Profile};
 use harness::bench::{Audience, Bench};
-use harness::cases::Suite;
+use harness::cases::{self, Suite};
 use harness::environment::Environment;
 use harness::peers::{Like, PEERS, Peer};
 use harness::record::{self, Journal, PeerRecord, Run, SCHEMA, Subject};
@@ -32,6 +32,9 @@ pub(crate) struct Arguments {
     /// How much: smoke (does it work), quick, full (external compressors too, a larger fixture)
     #[arg(long, default_value_t = Suite::Quick)]
     suite: Suite,
+    /// Compare this compression, with one thread and with all cores; may be given several times [default: the suite's]
+    #[arg(long, value_name = "SPEC")]
+    compression: Vec<Compression>,
     /// Pairs of runs for each case [default: 12, smoke: 2]
     #[arg(long, value_name = "N")]
     pairs: Option<usize>,
@@ -84,7 +87,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 fn build() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(repository()).args(["build", "--quiet", "--release", "--package", "packer", "--bin", "onepass"]);
+    command.current_dir(repository()).args([
+        "build",
+        "--quiet",
+        "--release",
+        "--package",
+        "packer",
+        "--bin",
+        "onepass",
+    ]);
     if !command.status().context("cannot run cargo")?.success() {
         bail!("the packer does not build");
     }
@@ -115,7 +126,10 @@ fn tree(arguments: &Arguments, scratch: &Path) -> Result<(PathBuf, Subject)> {
 
 fn plan(arguments: &Arguments, subject: Subject, scratch: &Path) -> Result<Run> {
     let environment = Environment::look(scratch, repository());
-    let cases = arguments.suite.cases(environment.cores);
+    let cases = match &arguments.compression[..] {
+        [] => arguments.suite.cases(environment.cores),
+        chosen => cases::of(chosen, environment.cores),
+    };
     let like = |like| match like {
         Like::None => Compression::None,
         Like::Gzip => Compression::GZIP,
@@ -161,7 +175,8 @@ struct Line {
 
 impl Line {
     fn new() -> Self {
-        let style = ProgressStyle::with_template("{bar:24} {pos}/{len} runs, {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = ProgressStyle::with_template("{bar:24} {pos}/{len} runs, {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = std::io::stderr().is_terminal().then(|| ProgressBar::new(0).with_style(style));
         Line { bar, said: None }
     }
@@ -176,7 +191,10 @@ impl Audience for Line {
             bar.set_message(format!("{left}{name}"));
         } else if self.said.is_none_or(|said| done >= said + 10) || done == 0 {
             // Nobody is lost if this line cannot be written.
-            let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{done}/{all} runs, {left}{name}\n").as_bytes());
+            let _ = std::io::Write::write_all(
+                &mut std::io::stderr(),
+                format!("{done}/{all} runs, {left}{name}\n").as_bytes(),
+            );
             self.said = Some(done);
         }
     }

@@ -37,7 +37,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     say(format!("Report: {}", shown(&directory.join("report.html"))))?;
     if arguments.readme {
         let directory = directory.canonicalize()?;
-        let directory = directory.strip_prefix(repository().canonicalize()?).context("the record is not in this repository")?;
+        let directory =
+            directory.strip_prefix(repository().canonicalize()?).context("the record is not in this repository")?;
         let readme = readme()?;
         let (before, _, after) = parts(&readme)?;
         let name = directory.display().to_string();

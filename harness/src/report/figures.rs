@@ -14,7 +14,11 @@ pub(super) fn bytes(count: u64) -> String {
 
 /// Nanoseconds as seconds or milliseconds.
 pub(super) fn time(nanoseconds: f64) -> String {
-    if nanoseconds < 1e9 { format!("{} ms", three(nanoseconds / 1e6)) } else { format!("{} s", three(nanoseconds / 1e9)) }
+    if nanoseconds < 1e9 {
+        format!("{} ms", three(nanoseconds / 1e6))
+    } else {
+        format!("{} s", three(nanoseconds / 1e9))
+    }
 }
 
 /// A share of one, as a change: `−34 %`.

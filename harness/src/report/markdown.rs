@@ -21,11 +21,20 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peer
         subject.diff_id,
         table(comparison)
     );
-    let _ = write!(page, "Ratio: time of single-stream ÷ time of two-pass. Memory, scratch and bytes are the most of all runs.\n\n");
+    let _ = write!(
+        page,
+        "Ratio: time of single-stream ÷ time of two-pass. Memory, scratch and bytes are the most of all runs.\n\n"
+    );
     let _ = write!(page, "## Other tools\n\n{}\n", table(peers));
     let _ = write!(page, "## What was verified\n\n");
     for check in &record.run.checks {
-        let _ = writeln!(page, "* {}: {} ({})", if check.holds { "holds" } else { "DOES NOT HOLD" }, check.law, check.detail);
+        let _ = writeln!(
+            page,
+            "* {}: {} ({})",
+            if check.holds { "holds" } else { "DOES NOT HOLD" },
+            check.law,
+            check.detail
+        );
     }
     let _ = write!(page, "\n## With what\n\n");
     for (what, value) in disclosure(record) {
@@ -48,7 +57,13 @@ pub(super) fn disclosure(record: &Record) -> Vec<(String, String)> {
         ("filesystem of the images".into(), environment.filesystem.clone()),
         ("onepass".into(), environment.revision.clone()),
         ("compiler".into(), environment.rustc.clone()),
-        ("runs".into(), format!("suite {}, {} pairs for each case, shuffled with seed {}", record.run.suite, record.run.pairs, record.run.seed)),
+        (
+            "runs".into(),
+            format!(
+                "suite {}, {} pairs for each case, shuffled with seed {}",
+                record.run.suite, record.run.pairs, record.run.seed
+            ),
+        ),
     ];
     let encoders = record.samples.iter().filter_map(|sample| sample.pack.as_ref()).flat_map(|pack| &pack.encoders);
     let mut encoders: Vec<String> = encoders.map(|encoder| format!("{} ({})", encoder.version, encoder.name)).collect();
@@ -60,7 +75,8 @@ pub(super) fn disclosure(record: &Record) -> Vec<(String, String)> {
 }
 
 pub(super) fn table(table: &Table) -> String {
-    let line = |cells: &[String]| format!("| {} |\n", cells.iter().map(|cell| cell.trim()).collect::<Vec<_>>().join(" | "));
+    let line =
+        |cells: &[String]| format!("| {} |\n", cells.iter().map(|cell| cell.trim()).collect::<Vec<_>>().join(" | "));
     let mut text = line(&table.head);
     text += &format!("|{}\n", "---|".repeat(table.head.len()));
     table.rows.iter().for_each(|row| text += &line(row));
@@ -84,6 +100,9 @@ pub(super) fn excerpt(record: &Record, report: &Report, directory: &str) -> Stri
         let _ = writeln!(text, "* {sentence}");
     }
     let _ = write!(text, "\n{}\n{}\n", table(&report.comparison), table(&report.peers));
-    let _ = write!(text, "![Scratch space over time]({directory}/scratch.svg)\n\n![Time, one stream against two passes]({directory}/time.svg)\n");
+    let _ = write!(
+        text,
+        "![Scratch space over time]({directory}/scratch.svg)\n\n![Time, one stream against two passes]({directory}/time.svg)\n"
+    );
     text
 }

@@ -34,7 +34,8 @@ impl Report {
     /// Makes the report of a record.
     #[must_use]
     pub fn new(record: &Record) -> Self {
-        let (verdict, comparison, peers) = (verdict::sentences(record), tables::comparison(record), tables::peers(record));
+        let (verdict, comparison, peers) =
+            (verdict::sentences(record), tables::comparison(record), tables::peers(record));
         let plots = plots::all(record);
         let markdown = markdown::page(record, &verdict, &comparison, &peers);
         let html = html::page(record, &verdict, &comparison, &peers, &plots);

@@ -22,7 +22,14 @@ pub(super) fn all(record: &Record) -> Vec<Plot> {
     if found.is_empty() {
         return Vec::new();
     }
-    vec![forest(&found), scratch(record, &found), written(&found), throughput(record, &found), phases(record, &found), order(record, &found)]
+    vec![
+        forest(&found),
+        scratch(record, &found),
+        written(&found),
+        throughput(record, &found),
+        phases(record, &found),
+        order(record, &found),
+    ]
 }
 
 fn forest(found: &[Comparison]) -> Plot {
@@ -41,7 +48,13 @@ fn forest(found: &[Comparison]) -> Plot {
     svg.text((x(1.0) + 8.0, 16.0), Anchor::Start, "two strong", "slower →");
     for (number, case) in found.iter().enumerate() {
         let y = 48.0 + row * number as f64;
-        let class = if case.ratio.high < 1.0 { "one" } else if case.ratio.low > 1.0 { "two" } else { "axis" };
+        let class = if case.ratio.high < 1.0 {
+            "one"
+        } else if case.ratio.low > 1.0 {
+            "two"
+        } else {
+            "axis"
+        };
         svg.text((left - 14.0, y + 4.0), Anchor::End, "", &case.case);
         svg.line((x(case.ratio.low), y), (x(case.ratio.high), y), &format!("interval {class}"));
         svg.dot((x(case.ratio.value), y), 5.0, class);
@@ -64,7 +77,11 @@ fn shown(found: &[Comparison]) -> &Comparison {
 fn scratch(record: &Record, found: &[Comparison]) -> Plot {
     let case = &shown(found).case;
     let curve = |arm: &str| {
-        record.samples.iter().filter(|sample| &sample.case == case && sample.arm == arm && sample.role == Role::Measure).max_by_key(|sample| sample.pair)
+        record
+            .samples
+            .iter()
+            .filter(|sample| &sample.case == case && sample.arm == arm && sample.role == Role::Measure)
+            .max_by_key(|sample| sample.pair)
     };
     let arms = [("two-pass", "two"), ("single-stream", "one")].map(|(arm, class)| (arm, class, curve(arm)));
     let end = arms.iter().filter_map(|(.., sample)| sample.map(|sample| sample.wall_ns)).max().unwrap_or(1) as f64;
@@ -85,7 +102,8 @@ fn scratch(record: &Record, found: &[Comparison]) -> Plot {
     svg.text(((left + right) / 2.0, bottom + 40.0), Anchor::Middle, "soft", "time since the start");
     for (arm, class, sample) in arms {
         let Some(sample) = sample else { continue };
-        let points: Vec<(f64, f64)> = sample.scratch.points.iter().map(|(at, used)| (x(*at as f64), y(*used as f64))).collect();
+        let points: Vec<(f64, f64)> =
+            sample.scratch.points.iter().map(|(at, used)| (x(*at as f64), y(*used as f64))).collect();
         svg.curve(&points, class);
         let label = y(peak(sample) as f64).clamp(top + 12.0, bottom - 20.0);
         svg.text((right + 12.0, label), Anchor::Start, &format!("{class} strong"), arm);
@@ -128,9 +146,10 @@ fn bars(found: &[Comparison], value: impl Fn(&Comparison, bool) -> f64, label: i
 fn written(found: &[Comparison]) -> Plot {
     let value = |case: &Comparison, single: bool| if single { case.single_stream.bytes_written } else { case.two_pass.bytes_written } as f64;
     let svg = bars(found, value, |value| bytes(value as u64));
-    let caption = "All bytes that were written to make one image: two passes write the tar as well as the image, one stream \
+    let caption =
+        "All bytes that were written to make one image: two passes write the tar as well as the image, one stream \
                    only the image. With `none` the image is the tar, and the two are the same pass."
-        .into();
+            .into();
     Plot { file: "written.svg", title: "Bytes written", caption, svg }
 }
 
@@ -147,7 +166,8 @@ fn throughput(record: &Record, found: &[Comparison]) -> Plot {
         }
     }
     let (left, right, top, bottom) = (70.0, WIDTH - 150.0, 16.0, 380.0);
-    let (most_x, most_y) = points.iter().fold((1.0_f64, 1.0_f64), |most, point| (most.0.max(point.0), most.1.max(point.1)));
+    let (most_x, most_y) =
+        points.iter().fold((1.0_f64, 1.0_f64), |most, point| (most.0.max(point.0), most.1.max(point.1)));
     let least_y = points.iter().map(|point| point.1).fold(most_y, f64::min);
     let (low, high) = ((least_y * 0.8).ln(), (most_y * 1.25).ln());
     let x = |ratio: f64| left + (right - left) * (ratio - 0.9) / (most_x * 1.05 - 0.9);
@@ -176,9 +196,10 @@ fn throughput(record: &Record, found: &[Comparison]) -> Plot {
         svg.dot(at, 5.0, class);
         svg.text((at.0 + 10.0, label), Anchor::Start, class, &name);
     }
-    let caption = "Speed against compression, from the tree to the image on the disk: up and to the right is better. Green is \
+    let caption =
+        "Speed against compression, from the tree to the image on the disk: up and to the right is better. Green is \
                    onepass in one stream, blue are pipelines of other tools. The speed is drawn on a logarithmic scale."
-        .into();
+            .into();
     Plot { file: "throughput.svg", title: "Beside other tools", caption, svg }
 }
 
@@ -194,12 +215,13 @@ fn phases(record: &Record, found: &[Comparison]) -> Plot {
         ["stream", "tar", "compress", "sync", "publish"]
             .into_iter()
             .filter_map(|phase| {
-                let times: Vec<f64> = of.iter().filter_map(|pack| pack.phases_ns.get(phase).map(|time| *time as f64)).collect();
+                let times: Vec<f64> =
+                    of.iter().filter_map(|pack| pack.phases_ns.get(phase).map(|time| *time as f64)).collect();
                 Some((phase.to_owned(), crate::statistics::median(&times)?.value))
             })
             .collect()
     };
-    let rows: Vec<(String, Vec<(String, f64)>, &str)> = found
+    let rows: Vec<_> = found
         .iter()
         .flat_map(|case| {
             [("two-pass", "two"), ("single-stream", "one")]
@@ -252,8 +274,9 @@ fn order(record: &Record, found: &[Comparison]) -> Plot {
     let end = 24.0 + row * found.len() as f64;
     svg.text((left, end), Anchor::Start, "soft", "first run");
     svg.text((right, end), Anchor::End, "soft", "last run");
-    let caption = "Every run that counts, in the order in which they were made (green: one stream, orange: two passes). A slope \
+    let caption =
+        "Every run that counts, in the order in which they were made (green: one stream, orange: two passes). A slope \
                    or a step would mean that the machine changed during the measurement."
-        .into();
+            .into();
     Plot { file: "order.svg", title: "Raw times, in order", caption, svg }
 }

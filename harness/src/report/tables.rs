@@ -60,7 +60,13 @@ fn row(name: &str, arm: &Arm, ratio: String) -> [String; 7] {
 fn saved(comparison: &Comparison) -> [String; 7] {
     let (two, single) = (&comparison.two_pass, &comparison.single_stream);
     let less = |one: u64, other: u64| {
-        if other > one { format!("+{}", bytes(other - one)) } else if one == other { "0".into() } else { format!("−{}", bytes(one - other)) }
+        if other > one {
+            format!("+{}", bytes(other - one))
+        } else if one == other {
+            "0".into()
+        } else {
+            format!("−{}", bytes(one - other))
+        }
     };
     [
         "    saved".into(),
@@ -83,16 +89,22 @@ pub(super) fn interval(ratio: &Interval) -> String {
 pub(super) fn peers(record: &Record) -> Table {
     let rows = peer_lines(record).into_iter().map(|line| {
         let ours = line.ours.as_ref();
-        let against = ours.map_or_else(String::new, |(case, wall, size)| format!("{case}: {}, {}", time(*wall), bytes(*size)));
+        let against =
+            ours.map_or_else(String::new, |(case, wall, size)| format!("{case}: {}, {}", time(*wall), bytes(*size)));
         let times = line.times().map_or_else(String::new, |times| format!("{}×", three(times)));
         match (&line.measured, &line.missing) {
             (Some((median, low, high, size)), _) => {
                 let range = format!("{} – {}", time(*low), time(*high));
                 [line.title, time(median.value), range, bytes(*size), against, times]
             }
-            (None, Some(tool)) => [line.title, format!("{tool} is not installed"), String::new(), String::new(), against, times],
+            (None, Some(tool)) => {
+                [line.title, format!("{tool} is not installed"), String::new(), String::new(), against, times]
+            }
             (None, None) => [line.title, "not run".into(), String::new(), String::new(), against, times],
         }
     });
-    Table::new(["what people use", "time", "range", "image", "onepass, single-stream", "onepass is faster"], rows.collect())
+    Table::new(
+        ["what people use", "time", "range", "image", "onepass, single-stream", "onepass is faster"],
+        rows.collect(),
+    )
 }

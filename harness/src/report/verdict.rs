@@ -6,7 +6,8 @@ use crate::summary::{Comparison, comparisons, peer_lines};
 
 /// The verdict, most important first.
 pub(super) fn sentences(record: &Record) -> Vec<String> {
-    let broken: Vec<&str> = record.run.checks.iter().filter(|check| !check.holds).map(|check| check.law.as_str()).collect();
+    let broken: Vec<&str> =
+        record.run.checks.iter().filter(|check| !check.holds).map(|check| check.law.as_str()).collect();
     if !broken.is_empty() {
         return vec![format!("FAILED, and nothing was measured. What does not hold: {}.", broken.join("; "))];
     }
@@ -29,7 +30,9 @@ pub(super) fn sentences(record: &Record) -> Vec<String> {
 fn disk(comparisons: &[&Comparison]) -> Option<String> {
     let widest = comparisons.iter().max_by_key(|found| found.two_pass.scratch_peak)?;
     let (two, single) = (widest.two_pass.scratch_peak, widest.single_stream.scratch_peak);
-    let share = |found: &&&Comparison| 100.0 * (1.0 - found.single_stream.scratch_peak as f64 / found.two_pass.scratch_peak as f64);
+    let share = |found: &&&Comparison| {
+        100.0 * (1.0 - found.single_stream.scratch_peak as f64 / found.two_pass.scratch_peak as f64)
+    };
     let shares: Vec<f64> = comparisons.iter().map(|found| share(&found)).collect();
     Some(format!(
         "Disk: one stream needs no more than the image itself. Two passes also need the whole tar: {} instead of {} with {}. \
@@ -44,9 +47,14 @@ fn disk(comparisons: &[&Comparison]) -> Option<String> {
 fn time(comparisons: &[&Comparison]) -> Option<String> {
     let sure = |found: &&&Comparison| found.ratio.confidence >= 0.95;
     let percent = |found: &&Comparison| 100.0 * (1.0 - found.ratio.value);
-    let faster: Vec<f64> = comparisons.iter().filter(sure).filter(|found| found.ratio.high < 1.0).map(percent).collect();
-    let slower: Vec<&str> =
-        comparisons.iter().filter(sure).filter(|found| found.ratio.low > 1.0).map(|found| found.case.as_str()).collect();
+    let faster: Vec<f64> =
+        comparisons.iter().filter(sure).filter(|found| found.ratio.high < 1.0).map(percent).collect();
+    let slower: Vec<&str> = comparisons
+        .iter()
+        .filter(sure)
+        .filter(|found| found.ratio.low > 1.0)
+        .map(|found| found.case.as_str())
+        .collect();
     let open: Vec<&str> = comparisons
         .iter()
         .filter(|found| !sure(found) || (found.ratio.low <= 1.0 && found.ratio.high >= 1.0))
@@ -54,7 +62,9 @@ fn time(comparisons: &[&Comparison]) -> Option<String> {
         .collect();
     let mut text = match faster.len() {
         0 => "Time: no case in which one stream is surely faster.".to_owned(),
-        count => format!("Time: one stream is faster in {count} of {} cases, by {}.", comparisons.len(), range(&faster)),
+        count => {
+            format!("Time: one stream is faster in {count} of {} cases, by {}.", comparisons.len(), range(&faster))
+        }
     };
     if !slower.is_empty() {
         text += &format!(" It is slower in: {}.", slower.join(", "));

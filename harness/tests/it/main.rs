@@ -1,1 +1,209 @@
-//! t
+//! A whole bench without a process: a fake runner, real records, a real report.
+
+use std::fs;
+use std::time::Duration;
+
+use harness::Result;
+use harness::bench::{Audience, Bench};
+use harness::cases::{Case, Suite};
+use harness::environment::Environment;
+use harness::peers::{PEERS, Peer};
+use harness::record::{BytesWritten, Curve, Journal, PackRecord, PeerRecord, Record, Role, Run, SCHEMA, Subject};
+use harness::report::Report;
+use harness::runner::{Inspection, Outcome, Runner, Work};
+use packer::Strategy;
+use tempfile::TempDir;
+
+/// Runs nothing. Single-stream takes 0.8 of the time of two-pass, give or take what the run's number says.
+struct Fake {
+    runs: u64,
+    fault: Fault,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Fault {
+    None,
+    /// Two-pass with one thread makes another image.
+    OtherImage,
+    /// The image is not what its name says.
+    OtherHash,
+    /// One image decodes to another tar.
+    OtherTar,
+    /// Single-stream holds a hidden file.
+    HiddenScratch,
+    /// The tenth run fails.
+    Failure,
+}
+
+const TAR: u64 = 100_000_000;
+
+impl Runner for Fake {
+    fn run(&mut self, work: Work<'_>) -> Result<Outcome> {
+        self.runs += 1;
+        if self.fault == Fault::Failure && self.runs == 10 {
+            return Err(harness::Error::run(work.name(), "exit code 1: no space left on device"));
+        }
+        let noise = 1.0 + (self.runs * 37 % 11) as f64 / 1_000.0;
+        let outcome = |seconds: f64, size, peak, pack| Outcome {
+            wall_ns: (seconds * noise * 1e9) as u64,
+            image_size: size,
+            scratch: Curve { peak, points: vec![(0, 0), (1_000_000, peak / 2), (2_000_000, peak)] },
+            pack,
+            ..Outcome::default()
+        };
+        Ok(match work {
+            Work::Peer(_) => outcome(9.0, 41_000_000, 41_000_000, None),
+            Work::Pack(case, strategy) => {
+                let size = if case.compression == "none" { TAR } else { 40_000_000 };
+                let two = strategy == Strategy::TwoPass && case.compression != "none";
+                let temporary_tar = if two { TAR } else { 0 };
+                let hidden =
+                    if self.fault == Fault::HiddenScratch && strategy == Strategy::SingleStream { 4096 } else { 0 };
+                let other = self.fault == Fault::OtherImage && two && case.threads == 1;
+                let pack = PackRecord {
+                    fingerprint: format!("{}{other}", case.compression),
+                    size,
+                    tar_size: TAR,
+                    entries: 1_234,
+                    bytes_written: BytesWritten { temporary_tar, image: size },
+                    scratch_peak: size + temporary_tar + hidden,
+                    vm_hwm: Some(20_000_000),
+                    phases_ns: [(if two { "tar" } else { "stream" }.to_owned(), 1_000_000_000)].into(),
+                    ..PackRecord::default()
+                };
+                outcome(if two { 5.0 } else { 4.0 }, size, size + temporary_tar, Some(pack))
+            }
+        })
+    }
+
+    fn inspect(&mut self, work: Work<'_>) -> Result<(Outcome, Inspection)> {
+        let outcome = self.run(work)?;
+        let fingerprint = outcome.pack.as_ref().map(|pack| pack.fingerprint.clone()).unwrap_or_default();
+        let odd = self.runs == 3;
+        let sha256 = if odd && self.fault == Fault::OtherHash { "other".into() } else { fingerprint };
+        let diff_id = if odd && self.fault == Fault::OtherTar { "other" } else { "tar" };
+        Ok((outcome, Inspection { sha256, diff_id: diff_id.into(), tar_size: TAR }))
+    }
+}
+
+/// Counts what it is told.
+#[derive(Default)]
+struct Ear(usize);
+
+impl Audience for Ear {
+    fn progress(&mut self, done: usize, all: usize, name: &str, _: Option<Duration>) {
+        assert!(done < all && !name.is_empty());
+        self.0 += 1;
+    }
+}
+
+fn case(compression: &str, threads: usize) -> Case {
+    Case { compression: compression.into(), threads }
+}
+
+fn planned() -> Run {
+    let peers = [(&PEERS[1], None), (&PEERS[2], Some("pigz".to_owned()))];
+    let peer = |(peer, missing): (&Peer, Option<String>)| PeerRecord {
+        name: peer.name.into(),
+        title: peer.title.into(),
+        script: peer.script.into(),
+        like: "gzip:5".into(),
+        missing,
+    };
+    Run {
+        schema: SCHEMA,
+        date: "2026-01-02".into(),
+        topic: "test".into(),
+        suite: Suite::Quick,
+        pairs: 8,
+        seed: 1,
+        subject: Subject { name: "a fake".into(), entries: 0, tar_size: 0, diff_id: String::new() },
+        environment: Environment::default(),
+        cases: vec![case("none", 2), case("gzip:5", 1), case("gzip:5", 2)],
+        peers: peers.map(peer).to_vec(),
+        checks: Vec::new(),
+        complete: false,
+        comparisons: Vec::new(),
+    }
+}
+
+fn bench(fault: Fault, results: &TempDir) -> (Result<Record>, std::path::PathBuf) {
+    let mut journal = Journal::create(results.path(), "2026-01-02", "test").unwrap();
+    let bench = Bench { run: planned(), peers: vec![&PEERS[1]], peer_rounds: 3 };
+    let record = bench.run(&mut Fake { runs: 0, fault }, &mut journal, &mut Ear::default());
+    (record, journal.directory().to_owned())
+}
+
+#[test]
+fn a_bench_is_recorded_and_reported() {
+    let results = TempDir::new().unwrap();
+    let (record, directory) = bench(Fault::None, &results);
+    let record = record.unwrap();
+    assert!(record.run.complete && record.run.checks.iter().all(|check| check.holds), "{:?}", record.run.checks);
+    assert!(Record::read(&directory).unwrap() == record, "what is read back is not what was written");
+    let counted = record.samples.iter().filter(|sample| sample.role == Role::Measure).count();
+    assert_eq!(counted, 3 * 8 * 2 + 3);
+    let gzip = &record.run.comparisons[2];
+    assert!((gzip.ratio.value - 0.8).abs() < 0.01 && gzip.ratio.confidence >= 0.95, "{gzip:?}");
+    assert_eq!((gzip.two_pass.scratch_peak, gzip.single_stream.scratch_peak), (140_000_000, 40_000_000));
+    let report = Report::new(&record);
+    let verdict = report.verdict.join("\n");
+    for words in ["One fingerprint", "140 MB instead of 40.0 MB", "71 % less", "faster in 2 of 2 cases, by 20 %", "2.2"]
+    {
+        assert!(verdict.contains(words), "{words}: {verdict}");
+    }
+    assert!(report.peers.text().contains("pigz is not installed"));
+}
+
+#[test]
+fn a_report_is_made_from_its_record_alone_and_always_the_same() {
+    let results = TempDir::new().unwrap();
+    let (_, directory) = bench(Fault::None, &results);
+    let texts = [0, 1].map(|_| {
+        Report::new(&Record::read(&directory).unwrap()).write(&directory).unwrap();
+        fs::read_to_string(directory.join("report.html")).unwrap()
+    });
+    assert_eq!(texts[0], texts[1]);
+    for foreign in ["http://", "https://", "<script", "src="] {
+        let found = texts[0].replace("http://www.w3.org/2000/svg", "").contains(foreign);
+        assert!(!found, "the page refers to something: {foreign}");
+    }
+}
+
+#[test]
+fn each_broken_law_is_told_and_nothing_is_measured() {
+    for (fault, law) in [
+        (Fault::OtherImage, "one fingerprint"),
+        (Fault::OtherHash, "the fingerprint is the sha256 of the file"),
+        (Fault::OtherTar, "every image holds the same tar"),
+        (Fault::HiddenScratch, "single-stream needs no more disk than the image"),
+    ] {
+        let results = TempDir::new().unwrap();
+        let record = bench(fault, &results).0.unwrap();
+        let broken: Vec<_> = record.run.checks.iter().filter(|check| !check.holds).collect();
+        // Another image has another hash as well; every other fault breaks one law only.
+        assert!(broken.iter().any(|check| check.law.contains(law)), "{law}: {broken:?}");
+        assert!(fault == Fault::OtherImage || broken.len() == 1, "{law}: {broken:?}");
+        assert!(!record.run.complete && record.samples.iter().all(|sample| sample.role == Role::Verify));
+        assert!(Report::new(&record).verdict[0].starts_with("FAILED"));
+    }
+}
+
+#[test]
+fn a_run_that_fails_leaves_a_record_of_what_was_measured() {
+    let results = TempDir::new().unwrap();
+    let (record, directory) = bench(Fault::Failure, &results);
+    assert!(record.unwrap_err().to_string().contains("no space left on device"));
+    let record = Record::read(&directory).unwrap();
+    assert_eq!((record.run.complete, record.samples.len()), (false, 9));
+    assert!(Report::new(&record).verdict[0].starts_with("INCOMPLETE"));
+}
+
+#[test]
+fn records_are_never_overwritten() {
+    let results = TempDir::new().unwrap();
+    let (_, one) = bench(Fault::None, &results);
+    let (_, other) = bench(Fault::None, &results);
+    assert_ne!(one, other);
+    assert!(Record::read(&one).is_ok() && Record::read(&other).is_ok());
+}

@@ -76,7 +76,7 @@ fn splice(out: &mut Buffer, start: usize, length: usize, stands_for: usize, stre
         return Err(Error::codec("gzip", "the compressed segment does not stand for the bytes that went in"));
     }
     out.bytes_mut()[start + stream.last_block / 8] &= !(1 << (stream.last_block % 8));
-    if stream.end % 8 != 0 {
+    if !stream.end.is_multiple_of(8) {
         // Three zero bits (not final, stored) that may still fit the last byte, zeros up to the next boundary, length 0
         // and its complement.
         let spare = (stream.end + 3).div_ceil(8) - length;
