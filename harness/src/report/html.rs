@@ -56,7 +56,7 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peer
                 (table(comparison))
                 p.soft {
                     "Ratio: time of single-stream ÷ time of two-pass, from pairs of adjacent runs. Scratch peak, bytes written and \
-                     memory are the most of all runs. With `none` there is nothing to compress, and the two are the same pass."
+                     memory are the most of all runs; a difference below zero is what one stream saves. Without compression (none) there is nothing to do in a second pass, and the two are the same pass."
                 }
                 @for plot in plots {
                     h2 { (plot.title) }
@@ -87,7 +87,7 @@ fn table(table: &Table) -> Markup {
         div.wide { table {
             thead { tr { @for cell in &table.head { th { (cell) } } } }
             tbody { @for row in &table.rows {
-                tr.saved[row[0].trim() == "saved"] { @for cell in row { td { (cell.trim()) } } }
+                tr.saved[row[0].trim() == "difference"] { @for cell in row { td { (cell.trim()) } } }
             } }
         } }
     }

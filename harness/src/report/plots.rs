@@ -63,8 +63,9 @@ fn forest(found: &[Comparison]) -> Plot {
     }
     let caption = format!(
         "Time of single-stream divided by time of two-pass, estimated from {} pairs of runs. The line through each point is its \
-         95 % interval: where it crosses 1, this run cannot tell the two apart.",
-        found[0].pairs
+         {:.0} % interval. Green: one stream is surely faster; grey: this run cannot tell the two apart.",
+        found[0].pairs,
+        (found[0].ratio.confidence * 100.0).min(95.0)
     );
     Plot { file: "time.svg", title: "Time: one stream against two passes", caption, svg }
 }
@@ -148,7 +149,7 @@ fn written(found: &[Comparison]) -> Plot {
     let svg = bars(found, value, |value| bytes(value as u64));
     let caption =
         "All bytes that were written to make one image: two passes write the tar as well as the image, one stream \
-                   only the image. With `none` the image is the tar, and the two are the same pass."
+                   only the image. Without compression the image is the tar, and the two are the same pass."
             .into();
     Plot { file: "written.svg", title: "Bytes written", caption, svg }
 }

@@ -69,7 +69,7 @@ fn saved(comparison: &Comparison) -> [String; 7] {
         }
     };
     [
-        "    saved".into(),
+        "    difference".into(),
         change(comparison.ratio.value),
         interval(&comparison.ratio),
         less(two.scratch_peak, single.scratch_peak),
