@@ -48,10 +48,10 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peer
                 p {
                     "A root filesystem is packed into a compressed tar that is named by the sha256 of its bytes. " b { "Two passes" }
                     " write the tar to a temporary file, then read it back and compress it. " b { "One stream" }
-                    " compresses while it reads: no temporary file. Here both pack the same tree: " (subject.name) ", "
+                    " compresses while it reads: no temporary file. Here both pack the same tree: " (marked(&subject.name)) ", "
                     (subject.entries) " entries, a tar of " (bytes(subject.tar_size)) "."
                 }
-                div class={ "verdict" @if !sound { " bad" } } { ul { @for sentence in verdict { li { (sentence) } } } }
+                div class={ "verdict" @if !sound { " bad" } } { ul { @for sentence in verdict { li { (marked(sentence)) } } } }
                 h2 { "Two passes and one stream" }
                 (table(comparison))
                 p.soft {
@@ -60,7 +60,7 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peer
                 }
                 @for plot in plots {
                     h2 { (plot.title) }
-                    figure { div.wide { (PreEscaped(plot.svg.inline(plot.title))) } figcaption { (plot.caption) } }
+                    figure { div.wide { (PreEscaped(plot.svg.inline(plot.title))) } figcaption { (marked(&plot.caption)) } }
                     @if plot.file == "throughput.svg" { (table(peers)) }
                 }
                 h2 { "What was verified before anything was timed" }
@@ -80,6 +80,15 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peer
         }
     };
     page.into_string()
+}
+
+/// Text in which what stands between backticks is code.
+fn marked(text: &str) -> Markup {
+    html! {
+        @for (number, part) in text.split('`').enumerate() {
+            @if number % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
 }
 
 fn table(table: &Table) -> Markup {

@@ -239,7 +239,8 @@ fn phases(record: &Record, found: &[Comparison]) -> Plot {
             let width = (right - left) * took / most;
             svg.bar((from, y), (width - 1.0, 20.0), &format!("{class}{}", if place % 2 == 1 { " light" } else { "" }));
             if width > 60.0 {
-                svg.text((from + 7.0, y + 15.0), Anchor::Start, "strong", phase);
+                let class = if place % 2 == 1 { "strong" } else { "strong on" };
+                svg.text((from + 7.0, y + 15.0), Anchor::Start, class, phase);
             }
             from += width;
         }

@@ -95,16 +95,16 @@ pub(super) fn peers(record: &Record) -> Table {
         match (&line.measured, &line.missing) {
             (Some((median, low, high, size)), _) => {
                 let range = format!("{} – {}", time(*low), time(*high));
-                [line.title, time(median.value), range, bytes(*size), against, times]
+                [line.title, times, time(median.value), range, bytes(*size), against]
             }
             (None, Some(tool)) => {
-                [line.title, format!("{tool} is not installed"), String::new(), String::new(), against, times]
+                [line.title, times, format!("{tool} is not installed"), String::new(), String::new(), against]
             }
-            (None, None) => [line.title, "not run".into(), String::new(), String::new(), against, times],
+            (None, None) => [line.title, times, "not run".into(), String::new(), String::new(), against],
         }
     });
     Table::new(
-        ["what people use", "time", "range", "image", "onepass, single-stream", "onepass is faster"],
+        ["what people use", "onepass is faster", "its time", "range", "image", "onepass, single-stream"],
         rows.collect(),
     )
 }

@@ -7,9 +7,12 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::str::FromStr;
 use std::thread::{Scope, ScopedJoinHandle};
+
+use rustix::fs::{Mode, OFlags};
 
 use super::Level;
 use crate::error::{Error, Result};
@@ -165,13 +168,17 @@ impl<'scope> Compressor<'scope> {
 
     /// Ends the input and waits for everything; gives the output back.
     pub(crate) fn finish(mut self) -> Result<Written> {
-        drop(self.input.take());
+        let unread = self.input.take().and_then(Unread::behind);
         let output = self.output.take().map(join);
         let status = self.child.0.wait().map_err(|error| self.failed(&format!("cannot be waited for: {error}")))?;
         match (output, status.success()) {
             (Some(Err(error)), _) => Err(error),
             (_, false) => Err(self.ended_badly(status)),
-            (Some(Ok(output)), true) => output.finish(),
+            (_, true) if unread.is_some_and(|unread| unread.is_there()) => Err(self.failed(STOPPED)),
+            (Some(Ok(output)), true) => match output.finish()? {
+                Written { length: 0, .. } => Err(self.failed("wrote nothing")),
+                written => Ok(written),
+            },
             (None, true) => Err(self.failed("has no output")),
         }
     }
@@ -183,7 +190,7 @@ impl<'scope> Compressor<'scope> {
             return error;
         }
         match self.child.0.wait() {
-            Ok(status) if status.success() => self.failed("ended before it had read all of its input"),
+            Ok(status) if status.success() => self.failed(STOPPED),
             Ok(status) => self.ended_badly(status),
             Err(_) => self.failed(&format!("cannot be written to: {symptom}")),
         }
@@ -200,6 +207,25 @@ impl<'scope> Compressor<'scope> {
             "" => Error::compressor(self.program.name(), what),
             words => Error::compressor(self.program.name(), format!("{what}: {}", words.escape_debug())),
         }
+    }
+}
+
+/// What is said of a program that exits with 0 too early.
+const STOPPED: &str = "ended before it had read all of its input";
+
+/// The reading end of a program's input, to see whether anything is left in the pipe once the program has ended.
+struct Unread(OwnedFd);
+
+impl Unread {
+    /// Closes the writing end, so that the program sees the end of its input.
+    fn behind(input: ChildStdin) -> Option<Self> {
+        let by_handle = format!("/proc/self/fd/{}", input.as_raw_fd());
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        rustix::fs::open(by_handle, flags, Mode::empty()).ok().map(Unread)
+    }
+
+    fn is_there(&self) -> bool {
+        rustix::io::ioctl_fionread(&self.0).is_ok_and(|count| count > 0)
     }
 }
 

@@ -60,6 +60,20 @@ fn the_record_has_every_field_of_its_schema() {
 }
 
 #[test]
+fn sockets_are_left_out_and_counted() {
+    let (root, output) = (tree(), TempDir::new().unwrap());
+    let without = Pack::new(root.path(), output.path()).run(&()).unwrap();
+    let modified = fs::metadata(root.path()).unwrap().modified().unwrap();
+    for name in ["a", "z"] {
+        drop(std::os::unix::net::UnixListener::bind(root.path().join(name)).unwrap());
+    }
+    fs::File::open(root.path()).unwrap().set_modified(modified).unwrap();
+    let with = Pack::new(root.path(), output.path()).run(&()).unwrap();
+    assert_eq!((without.sockets_skipped, with.sockets_skipped), (0, 2));
+    assert_eq!((with.fingerprint, with.entries), (without.fingerprint, without.entries));
+}
+
+#[test]
 fn an_image_that_is_there_already_stays_and_a_broken_one_is_replaced() {
     let (root, output) = (tree(), TempDir::new().unwrap());
     let pack = Pack::new(root.path(), output.path());

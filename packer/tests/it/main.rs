@@ -2,8 +2,11 @@
 
 mod bad_input;
 mod changes;
+mod faults;
 mod framing;
 mod images;
 mod laws;
 mod listing;
+mod progress;
+mod readme;
 mod trees;

@@ -149,3 +149,56 @@ impl<'a> Lane<'a> {
         self.next_block()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn compressed(level: i32, bytes: &[u8]) -> Vec<u8> {
+        let mut compressor = libdeflater::Compressor::new(libdeflater::CompressionLvl::new(level).unwrap());
+        let mut out = vec![0; compressor.deflate_compress_bound(bytes.len())];
+        let length = compressor.deflate_compress(bytes, &mut out).unwrap();
+        out.truncate(length);
+        out
+    }
+
+    fn texture() -> impl Strategy<Value = Vec<u8>> {
+        let word = proptest::collection::vec(any::<u8>(), 1..300);
+        proptest::collection::vec((word, 1..200_usize), 0..8)
+            .prop_map(|words| words.into_iter().flat_map(|(word, times)| word.repeat(times)).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn a_stream_is_measured_alone_as_beside_another(level in 0..=12, one in texture(), other in texture()) {
+            let streams = [compressed(level, &one), compressed(level, &other)];
+            let both = walk([&streams[0], &streams[1]]).unwrap();
+            for ((stream, bytes), found) in streams.iter().zip([&one, &other]).zip(both) {
+                prop_assert_eq!(walk([&stream[..]]).unwrap()[0], found);
+                prop_assert_eq!((found.decoded, found.end.div_ceil(8)), (bytes.len() as u64, stream.len()));
+                prop_assert_eq!(stream[found.last_block / 8] >> (found.last_block % 8) & 1, 1);
+            }
+        }
+
+        #[test]
+        fn a_stream_that_is_cut_short_is_noticed(level in 0..=12, bytes in texture(), at: prop::sample::Index) {
+            let stream = compressed(level, &bytes);
+            prop_assert!(walk([&stream[..at.index(stream.len())]]).is_err());
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic_or_hang(bytes in proptest::collection::vec(any::<u8>(), 0..4_000)) {
+            let _ = walk([&bytes[..]]);
+        }
+
+        #[test]
+        fn no_flipped_bit_makes_it_panic_or_hang(level in 1..=12, bytes in texture(), at: prop::sample::Index, bit in 0..8) {
+            let mut stream = compressed(level, &bytes);
+            let at = at.index(stream.len());
+            stream[at] ^= 1_u8 << bit;
+            let _ = walk([&stream[..]]);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Disks that are full and compressors that fail: the cause is told, nothing is left behind, nothing hangs.
+//!
+//! Each case runs in a mount namespace of its own, where a small filesystem or another `gzip` stands in the way.
+
+use std::fs;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+use crate::trees;
+
+/// A directory with a tree of some megabytes in `tree`, and an empty `out`.
+fn place() -> TempDir {
+    let place = TempDir::new().unwrap();
+    trees::some().create(&place.path().join("tree"), false);
+    fs::create_dir(place.path().join("out")).unwrap();
+    place
+}
+
+/// Runs a script in a mount namespace; `$ONEPASS` is the command.
+fn run(place: &TempDir, script: &str) -> Output {
+    Command::new("timeout")
+        .args(["60", "unshare", "--mount", "--map-root-user", "sh", "-c", script])
+        .env("ONEPASS", env!("CARGO_BIN_EXE_onepass"))
+        .current_dir(place.path())
+        .output()
+        .unwrap()
+}
+
+#[track_caller]
+fn fails(place: &TempDir, script: &str, words: &str) {
+    let run = run(place, script);
+    let message = String::from_utf8_lossy(&run.stderr);
+    assert_eq!(run.status.code(), Some(1), "{script}: {message}");
+    assert!(message.contains(words), "{script}: {message}");
+    assert!(run.stdout.is_empty());
+    assert_eq!(message.trim_end().lines().count(), 1, "{message}");
+}
+
+#[test]
+fn a_full_disk_is_told_as_what_it_is() {
+    let place = place();
+    for compression in ["none", "gzip", "zstd", "external:gzip"] {
+        for strategy in ["single-stream", "two-pass"] {
+            for threads in [1, 2, 7] {
+                let script = format!(
+                    "mount -t tmpfs -o size=256k none out && \
+                     $ONEPASS pack tree -o out -c {compression} --strategy {strategy} -t {threads}; code=$?; \
+                     [ -z \"$(ls -A out)\" ] || echo left behind >&2; \
+                     [ $(df --output=used -k out | tail -n 1) -le 4 ] || echo not freed >&2; exit $code"
+                );
+                fails(&place, &script, "no space left on device");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_compressor_that_fails_is_named_with_its_own_words() {
+    let place = place();
+    for (gzip, words) in [
+        ("echo boom >&2; exit 3", "`gzip` failed (exit status: 3): boom"),
+        ("exit 0", "`gzip` ended before it had read all of its input"),
+        ("head -c 100000 >/dev/null; kill -9 $$", "`gzip` failed (signal: 9"),
+        ("head -c 100000; exec <&-; exit 0", "`gzip` ended before it had read all of its input"),
+        ("cat >/dev/null; echo late >&2; exit 1", "`gzip` failed (exit status: 1): late"),
+        ("cat >/dev/null", "`gzip` wrote nothing"),
+    ] {
+        for strategy in ["single-stream", "two-pass"] {
+            let script = format!(
+                "mount -t tmpfs none /usr/local/sbin && printf '%s\\n' '#!/bin/sh' '[ \"$1\" != --version ] || exit 0' '{gzip}' \
+                 > /usr/local/sbin/gzip && chmod +x /usr/local/sbin/gzip && \
+                 exec $ONEPASS pack tree -o out -c external:gzip --strategy {strategy}"
+            );
+            fails(&place, &script, words);
+            assert_eq!(fs::read_dir(place.path().join("out")).unwrap().count(), 0, "{gzip}: left behind");
+        }
+    }
+}
+
+/// All of a small tar fits the pipe, so that nobody notices a compressor that never reads it – but for what is left there.
+#[test]
+fn a_compressor_that_reads_nothing_of_a_small_tar_is_noticed() {
+    let place = place();
+    fs::create_dir(place.path().join("small")).unwrap();
+    let script = "mount -t tmpfs none /usr/local/sbin && printf '%s\\n' '#!/bin/sh' 'echo something' \
+                  > /usr/local/sbin/gzip && chmod +x /usr/local/sbin/gzip && exec $ONEPASS pack small -o out -c external:gzip";
+    fails(&place, script, "`gzip` ended before it had read all of its input");
+}

@@ -1,0 +1,74 @@
+//! The rules of the house that a machine can check.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const CRATES: [&str; 4] = ["fixtures", "harness", "packer", "xtask"];
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// All Rust files of the crates: their path from the top, and their text.
+fn sources() -> Vec<(String, String)> {
+    let mut pending: Vec<PathBuf> = CRATES.iter().map(|name| repository().join(name)).collect();
+    let mut found = Vec::new();
+    while let Some(directory) = pending.pop() {
+        for entry in fs::read_dir(&directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                pending.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(repository()).unwrap().display().to_string();
+                found.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(found.len() > 40);
+    found
+}
+
+#[test]
+fn every_file_says_first_what_it_is_for() {
+    for (name, text) in sources() {
+        assert!(text.starts_with("//! "), "{name} does not begin with what it is for");
+    }
+}
+
+#[test]
+fn files_are_small() {
+    for (name, text) in sources() {
+        let lines = text.lines().take_while(|line| *line != "#[cfg(test)]").count();
+        assert!(lines <= 400, "{name} has {lines} lines before its tests: it wants to be two files");
+    }
+}
+
+#[test]
+fn unsafe_code_is_in_one_file() {
+    let allowing: Vec<String> = sources()
+        .into_iter()
+        .filter(|(_, text)| text.contains(concat!("allow(unsafe", "_code)")))
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(allowing, ["harness/src/usage.rs"]);
+}
+
+/// `fixtures` and `packer` know nobody (but `fixtures` in the packer's tests), `harness` does not know `xtask`.
+#[test]
+fn dependencies_point_one_way() {
+    for (name, strangers) in
+        [("fixtures", &["packer", "harness", "xtask"][..]), ("packer", &["harness", "xtask"]), ("harness", &["xtask"])]
+    {
+        let manifest = fs::read_to_string(repository().join(name).join("Cargo.toml")).unwrap();
+        for stranger in strangers {
+            let depends = manifest.lines().any(|line| line.starts_with(&format!("{stranger}.workspace")));
+            assert!(!depends, "{name} depends on {stranger}");
+        }
+    }
+    let packer = fs::read_to_string(repository().join("packer/Cargo.toml")).unwrap();
+    let (_, own) = packer.split_once("[dependencies]").unwrap();
+    assert!(
+        !own.split("[dev-dependencies]").next().unwrap().contains("fixtures"),
+        "only the packer's tests may know fixtures"
+    );
+}
