@@ -44,7 +44,7 @@ impl Environment {
             processor,
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory,
-            system: [System::long_os_version(), System::kernel_version().map(|kernel| format!("kernel {kernel}"))]
+            system: [System::long_os_version(), System::kernel_version().map(|kernel| kernel_version(&kernel))]
                 .into_iter()
                 .flatten()
                 .collect::<Vec<_>>()
@@ -55,6 +55,11 @@ impl Environment {
             tools: versions.into_iter().filter_map(|(tool, version)| Some((tool, version?))).collect(),
         }
     }
+}
+
+/// `kernel 6.18.44`: without what a distributor adds, which tells of the place more than of the kernel.
+fn kernel_version(release: &str) -> String {
+    format!("kernel {}", release.split('-').next().unwrap_or(release))
 }
 
 /// The processor's name, and the memory in bytes.
