@@ -87,7 +87,7 @@ impl Suite {
     }
 }
 
-/// Each compression with one thread and with all cores.
+/// Each compression with one thread and with all cores. What is named twice is compared once: samples go by names.
 #[must_use]
 pub fn of(compressions: &[Compression], cores: usize) -> Vec<Case> {
     let case = |compression: &Compression| {
@@ -100,7 +100,13 @@ pub fn of(compressions: &[Compression], cores: usize) -> Vec<Case> {
         let compression = compression.to_string();
         threads.into_iter().map(move |threads| Case { compression: compression.clone(), threads })
     };
-    compressions.iter().flat_map(case).collect()
+    let mut cases: Vec<Case> = Vec::new();
+    for case in compressions.iter().flat_map(case) {
+        if !cases.contains(&case) {
+            cases.push(case);
+        }
+    }
+    cases
 }
 
 impl std::str::FromStr for Suite {

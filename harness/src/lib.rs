@@ -17,6 +17,7 @@ pub mod schedule;
 pub mod bench;
 mod decode;
 pub mod environment;
+pub mod lease;
 pub mod runner;
 mod scratch;
 mod usage;

@@ -4,7 +4,8 @@
 //! that is cut short leaves what it has measured; `run.json` says whether it came to its end.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -221,7 +222,7 @@ impl Journal {
         self.samples.write_all(line.as_bytes()).map_err(|error| Error::io("write", path, error))
     }
 
-    /// Writes `run.json` as it stands now.
+    /// Writes `run.json` as it stands now. Whoever is killed meanwhile leaves the one before.
     ///
     /// # Errors
     ///
@@ -229,7 +230,14 @@ impl Journal {
     pub fn save(&self, run: &Run) -> Result<()> {
         let path = self.directory.join("run.json");
         let text = serde_json::to_string_pretty(run).map_err(|error| Error::record(&path, error))?;
-        fs::write(&path, text + "\n").map_err(|error| Error::io("write", path, error))
+        let write = || {
+            let mut file =
+                tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o644)).tempfile_in(&self.directory)?;
+            file.write_all(text.as_bytes())?;
+            file.write_all(b"\n")?;
+            file.persist(&path).map_err(std::io::Error::from)
+        };
+        write().map(drop).map_err(|error| Error::io("write", &path, error))
     }
 }
 
@@ -256,12 +264,11 @@ impl Record {
             return Err(Error::record(&path, format!("its schema is {}, this reads {SCHEMA}", run.schema)));
         }
         let path = directory.join("samples.jsonl");
-        let file = File::open(&path).map_err(|error| Error::io("read", &path, error))?;
-        let mut samples = Vec::new();
-        for line in BufReader::new(file).lines() {
-            let line = line.map_err(|error| Error::io("read", &path, error))?;
-            samples.push(serde_json::from_str(&line).map_err(|error| Error::record(&path, error))?);
-        }
+        let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
+        // What stands behind the last end of a line is a sample that somebody was killed over.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let samples = whole.lines().map(|line| serde_json::from_str(line).map_err(|error| Error::record(&path, error)));
+        let samples = samples.collect::<Result<Vec<Sample>>>()?;
         Ok(Record { run, samples })
     }
 }

@@ -11,6 +11,7 @@ use fixtures::{Fixture, Profile};
 use harness::bench::{Audience, Bench};
 use harness::cases::{self, Suite};
 use harness::environment::Environment;
+use harness::lease::Lease;
 use harness::peers::{Like, PEERS, Peer};
 use harness::record::{self, Journal, PeerRecord, Run, SCHEMA, Subject};
 use harness::report::Report;
@@ -61,10 +62,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     let onepass = build()?;
     let parent = arguments.scratch.clone().unwrap_or_else(std::env::temp_dir);
-    let scratch = tempfile::Builder::new()
-        .prefix("onepass-bench-")
-        .tempdir_in(&parent)
-        .with_context(|| format!("cannot create a scratch directory in `{}`", parent.display()))?;
+    let scratch = Lease::take(&parent)?;
     let (rootfs, subject) = tree(arguments, scratch.path())?;
     let run = plan(arguments, subject, scratch.path())?;
     let results = arguments.results.clone().unwrap_or_else(|| repository().join("results"));
@@ -113,6 +111,12 @@ fn tree(arguments: &Arguments, scratch: &Path) -> Result<(PathBuf, Subject)> {
     let named = |name: String| Subject { name, entries: 0, tar_size: 0, diff_id: String::new() };
     if let Some(rootfs) = &arguments.rootfs {
         let rootfs = rootfs.canonicalize().with_context(|| format!("cannot open the tree `{}`", rootfs.display()))?;
+        if scratch.starts_with(&rootfs) {
+            bail!(
+                "the scratch directory is in the tree `{}`, and would be packed as well: give another with --scratch",
+                rootfs.display()
+            );
+        }
         return Ok((rootfs, named(arguments.subject.clone())));
     }
     let fixture = Fixture::new(Profile::DebianBase).scale(arguments.suite.scale().parse()?);

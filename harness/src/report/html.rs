@@ -16,7 +16,7 @@ h1{font-size:28px;line-height:1.2;margin:.4em 0}h2{font-size:20px;margin:2.2em 0
 .soft{color:var(--soft)}.verdict{background:var(--panel);border-left:5px solid var(--one);padding:8px 20px;border-radius:4px}\
 .verdict.bad{border-color:var(--bad)}.wide{overflow-x:auto}table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums}\
 th,td{padding:5px 12px 5px 0;text-align:right;white-space:nowrap;border-bottom:1px solid var(--line)}\
-th{color:var(--soft);font-weight:500}td:first-child,th:first-child{text-align:left}tr.saved td{color:var(--one);font-weight:600;border-bottom-width:2px}\
+th{color:var(--soft);font-weight:500}td:first-child,th:first-child{text-align:left;white-space:normal;min-width:11em}tr.saved td{color:var(--one);font-weight:600;border-bottom-width:2px}\
 figure{margin:1em 0 2.4em}figure svg{width:100%;min-width:640px;height:auto}figcaption{color:var(--soft);font-size:14px;max-width:84ch}\
 code{font-size:13px;overflow-wrap:anywhere}dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;font-size:14px}dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}";
 

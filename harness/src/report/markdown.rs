@@ -75,8 +75,8 @@ pub(super) fn disclosure(record: &Record) -> Vec<(String, String)> {
 }
 
 pub(super) fn table(table: &Table) -> String {
-    let line =
-        |cells: &[String]| format!("| {} |\n", cells.iter().map(|cell| cell.trim()).collect::<Vec<_>>().join(" | "));
+    let cell = |cell: &String| cell.trim().replace('|', "\\|");
+    let line = |cells: &[String]| format!("| {} |\n", cells.iter().map(cell).collect::<Vec<_>>().join(" | "));
     let mut text = line(&table.head);
     text += &format!("|{}\n", "---|".repeat(table.head.len()));
     table.rows.iter().for_each(|row| text += &line(row));

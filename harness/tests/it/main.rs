@@ -1,5 +1,7 @@
 //! A whole bench without a process: a fake runner, real records, a real report.
 
+mod processes;
+
 use std::fs;
 use std::time::Duration;
 
@@ -206,4 +208,42 @@ fn records_are_never_overwritten() {
     let (_, other) = bench(Fault::None, &results);
     assert_ne!(one, other);
     assert!(Record::read(&one).is_ok() && Record::read(&other).is_ok());
+}
+
+#[test]
+fn a_sample_that_was_not_written_to_its_end_is_no_sample_and_a_broken_one_is_an_error() {
+    let results = TempDir::new().unwrap();
+    let (record, directory) = bench(Fault::None, &results);
+    let path = directory.join("samples.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    let last = text.trim_end().rfind('\n').unwrap() + 1;
+    for cut in [last, last + 1, text.len() - 1] {
+        fs::write(&path, &text[..cut]).unwrap();
+        let read = Record::read(&directory).unwrap();
+        assert_eq!(read.samples.len(), record.as_ref().unwrap().samples.len() - 1, "{cut} bytes");
+    }
+    fs::write(&path, text.replacen("\"schema\"", "\"scheme\"", 1)).unwrap();
+    assert!(Record::read(&directory).unwrap_err().to_string().contains("samples.jsonl"));
+    let names = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    assert_eq!(names.len(), 2, "only the two records are there: {names:?}");
+}
+
+#[test]
+fn every_row_of_a_markdown_table_has_as_many_cells_as_its_head() {
+    let results = TempDir::new().unwrap();
+    let (record, directory) = bench(Fault::None, &results);
+    Report::new(&record.unwrap()).write(&directory).unwrap();
+    let page = fs::read_to_string(directory.join("report.md")).unwrap();
+    let mut cells = None;
+    let mut rows = 0;
+    for line in page.lines() {
+        if !line.starts_with('|') {
+            cells = None;
+            continue;
+        }
+        let found = line.replace("\\|", "").matches('|').count();
+        assert_eq!(found, *cells.get_or_insert(found), "{line}");
+        rows += 1;
+    }
+    assert!(rows > 10 && page.contains("tar \\| gzip \\| tee"), "{page}");
 }

@@ -1,0 +1,74 @@
+//! The real runner: a child that fails is an error with the cause in it, and nothing is left on the disk.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use harness::cases::Case;
+use harness::peers::{Like, Peer};
+use harness::runner::{Processes, Runner, Work};
+use packer::Strategy;
+use tempfile::TempDir;
+
+/// A runner whose `onepass` is this shell script.
+fn processes(directory: &TempDir, script: &str) -> Processes {
+    let at = |name: &str| directory.path().join(name);
+    fs::write(at("onepass"), format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(at("onepass"), fs::Permissions::from_mode(0o755)).unwrap();
+    for name in ["rootfs", "scratch"] {
+        fs::create_dir(at(name)).unwrap();
+    }
+    Processes { onepass: at("onepass"), rootfs: at("rootfs"), scratch: at("scratch") }
+}
+
+fn peer(script: &'static str) -> Peer {
+    Peer { name: "peer", title: "a peer", tools: &[], script, like: Like::None }
+}
+
+/// What the runner says of `work`, after it was seen that the scratch directory is empty.
+fn failure(script: &str, peer: Option<&Peer>) -> String {
+    let directory = TempDir::new().unwrap();
+    let mut runner = processes(&directory, script);
+    let case = Case { compression: "gzip:5".into(), threads: 1 };
+    let work = peer.map_or(Work::Pack(&case, Strategy::TwoPass), Work::Peer);
+    let error = runner.run(work).unwrap_err().to_string();
+    assert_eq!(fs::read_dir(directory.path().join("scratch")).unwrap().count(), 0, "{script}");
+    error
+}
+
+#[test]
+fn a_packer_that_fails_is_an_error_that_names_the_cause() {
+    for (script, cause) in [
+        ("echo 'onepass: no space left on device' >&2; exit 1", "exit code 1: onepass: no space left on device"),
+        ("kill -9 $$", "exit code 137"),
+        ("echo 'not JSON'", "expected"),
+        ("exit 0", "EOF"),
+    ] {
+        let error = failure(script, None);
+        assert!(error.contains("gzip:5 1 thread, two-pass failed") && error.contains(cause), "{script}: {error}");
+    }
+}
+
+#[test]
+fn a_pipeline_fails_with_any_of_its_parts_and_without_an_image() {
+    for (script, cause) in [
+        ("false | cat > \"$OUT/image\"", "exit code 1"),
+        ("(echo half; exit 3) | tee \"$OUT/image\" | cat", "exit code 3"),
+        ("true", "image"),
+    ] {
+        let error = failure("", Some(&peer(script)));
+        assert!(error.contains(cause), "{script}: {error}");
+    }
+}
+
+#[test]
+fn a_run_has_a_fixed_environment_and_its_figures() {
+    let directory = TempDir::new().unwrap();
+    let mut runner = processes(&directory, "");
+    let script = "env > \"$OUT/image\"; dd if=/dev/zero of=/dev/null bs=1M count=64 2>&1";
+    let outcome = runner.run(Work::Peer(&peer(script))).unwrap();
+    assert!(outcome.wall_ns > 0 && outcome.usage.user_ns + outcome.usage.system_ns > 0);
+    assert!(outcome.usage.minor_faults > 0 && outcome.image_size > 0);
+    let script =
+        "test -z \"$(env | grep -vE '^(PATH|LC_ALL|ROOTFS|OUT|PWD|SHLVL|OLDPWD|_)=')\" && echo x > \"$OUT/image\"";
+    runner.run(Work::Peer(&peer(script))).unwrap();
+}
