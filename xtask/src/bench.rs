@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SPEC")]
     compression: Vec<Compression>,
     /// Pairs of runs for each case [default: 12, smoke: 2]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pairs: Option<usize>,
     /// What the order of the runs is shuffled with
     #[arg(long, default_value_t = 1)]
@@ -57,9 +57,6 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    if arguments.pairs == Some(0) {
-        bail!("--pairs must be at least 1");
-    }
     let onepass = build()?;
     let parent = arguments.scratch.clone().unwrap_or_else(std::env::temp_dir);
     let scratch = Lease::take(&parent)?;
