@@ -25,6 +25,7 @@ mod segment;
 mod tar;
 
 // What goes out: a file named by its hash.
+mod block;
 mod fingerprint;
 mod output;
 mod publish;
