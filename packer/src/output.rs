@@ -103,9 +103,9 @@ fn write_all<Piece>(
     queue: Receiver<Piece>,
     mut write: impl FnMut(Piece) -> std::io::Result<()>,
 ) -> Result<()> {
-    queue.into_iter().try_for_each(|piece| {
-        meter.time(Step::Write, || write(piece)).map_err(|error| Error::io("write a file in", staged.place(), error))
-    })
+    queue
+        .into_iter()
+        .try_for_each(|piece| meter.time(Step::Write, || write(piece)).map_err(|error| failed(staged, error)))
 }
 
 fn failed(staged: &Staged, error: std::io::Error) -> Error {

@@ -6,6 +6,7 @@
 
 use libdeflater::{CompressionLvl, Compressor};
 
+use super::density::Probe;
 use super::{Level, deflate};
 use crate::buffer::Buffer;
 use crate::error::{Error, Result};
@@ -22,8 +23,13 @@ const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
 /// Segments of fewer bytes are compressed whole: the walk over them takes no time that would be worth 40 bytes.
 const SMALLEST_HALVED: usize = 128 << 10;
 
-/// One libdeflate compressor.
-pub(crate) struct Encoder(Compressor);
+/// One worker's compressors.
+pub(crate) struct Encoder {
+    compressor: Compressor,
+    /// Level 0, for what is dense: 5 bytes for each 65,535 of content.
+    storer: Compressor,
+    probe: Probe,
+}
 
 impl std::fmt::Debug for Encoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -33,9 +39,11 @@ impl std::fmt::Debug for Encoder {
 
 impl Encoder {
     pub(crate) fn new(level: Level<1, 12>) -> Result<Self> {
-        let level = CompressionLvl::new(i32::from(level.get()))
-            .map_err(|error| Error::codec("gzip", format!("level {}: {error:?}", level.get())))?;
-        Ok(Encoder(Compressor::new(level)))
+        let compressor = |level: i32| match CompressionLvl::new(level) {
+            Ok(level) => Ok(Compressor::new(level)),
+            Err(error) => Err(Error::codec("gzip", format!("level {level}: {error:?}"))),
+        };
+        Ok(Encoder { compressor: compressor(level.get().into())?, storer: compressor(0)?, probe: Probe::new()? })
     }
 
     /// Appends the segment as unfinished DEFLATE blocks that end on a byte boundary; returns the CRC-32 of what they hold.
@@ -60,10 +68,11 @@ impl Encoder {
         Ok(libdeflater::crc32(framed))
     }
 
-    /// Appends `bytes` as a complete stream; returns its length.
+    /// Appends `bytes` as a complete stream, compressed unless that is in vain; returns its length.
     fn compress(&mut self, bytes: &[u8], out: &mut Buffer) -> Result<usize> {
-        let room = out.room(self.0.deflate_compress_bound(bytes.len()));
-        let length = self.0.deflate_compress(bytes, room).map_err(|error| Error::codec("gzip", error))?;
+        let compressor = if self.probe.is_dense(bytes) { &mut self.storer } else { &mut self.compressor };
+        let room = out.room(compressor.deflate_compress_bound(bytes.len()));
+        let length = compressor.deflate_compress(bytes, room).map_err(|error| Error::codec("gzip", error))?;
         out.keep(length);
         Ok(length)
     }
@@ -134,7 +143,8 @@ mod tests {
             proptest::collection::vec(any::<u8>(), 0..3_000),
             (any::<u8>(), 0..170_000_usize).prop_map(|(byte, count)| vec![byte; count]),
             (proptest::collection::vec(0..6_u8, 1..400), 1..120_usize).prop_map(|(word, count)| word.repeat(count)),
-            (any::<u64>(), 0..60_000_usize).prop_map(|(seed, count)| noise(seed, count)),
+            (any::<u64>(), prop_oneof![0..60_000_usize, 90_000..300_000_usize])
+                .prop_map(|(seed, count)| noise(seed, count)),
         ];
         proptest::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat())
     }

@@ -4,6 +4,7 @@
 //! sink's: what stands before, between and behind the encoded segments so that the whole is one valid file.
 
 mod deflate;
+mod density;
 pub(crate) mod external;
 mod gzip;
 mod spec;
