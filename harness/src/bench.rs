@@ -8,7 +8,7 @@ use packer::Strategy;
 use crate::cases::{ARMS, Case};
 use crate::error::{Error, Result};
 use crate::peers::Peer;
-use crate::record::{Check, Journal, Record, Role, Run, SCHEMA, Sample};
+use crate::record::{Check, Journal, Record, Role, Run, Sample};
 use crate::runner::{Inspection, Outcome, Runner, Work};
 use crate::schedule::{Step, schedule};
 use crate::summary;
@@ -26,8 +26,10 @@ pub struct Bench<'a> {
     pub run: Run,
     /// The peers of [`Run::peers`] that can be run, by their names there.
     pub peers: Vec<&'a Peer>,
-    /// Rounds for each of them.
+    /// Rounds for each of them, and for each floor.
     pub peer_rounds: usize,
+    /// The cases whose floor is measured.
+    pub floors: Vec<Case>,
 }
 
 /// What the untimed runs told.
@@ -51,7 +53,13 @@ impl Bench<'_> {
     ) -> Result<Record> {
         journal.save(&self.run)?;
         let cases = self.run.cases.clone();
-        let steps = schedule(cases.len(), self.run.pairs, self.peers.len(), self.peer_rounds, self.run.seed);
+        let steps = schedule(
+            cases.len(),
+            self.run.pairs,
+            self.peers.len() + self.floors.len(),
+            self.peer_rounds,
+            self.run.seed,
+        );
         let mut samples = Vec::new();
         let verified = self.verify(&cases, runner, journal, &mut samples, steps.len(), audience)?;
         self.run.checks = verified.checks;
@@ -67,7 +75,7 @@ impl Bench<'_> {
             let outcome = runner.run(work)?;
             let pair = match step {
                 Step::Arm { pair, .. } => *pair,
-                Step::Peer { round, .. } => *round,
+                Step::Other { round, .. } => *round,
             };
             keep(journal, &mut samples, Role::Measure, work, pair, outcome)?;
         }
@@ -81,7 +89,10 @@ impl Bench<'_> {
     fn work<'b>(&'b self, cases: &'b [Case], step: &Step) -> Work<'b> {
         match step {
             Step::Arm { case, strategy, .. } => Work::Pack(&cases[*case], *strategy),
-            Step::Peer { peer, .. } => Work::Peer(self.peers[*peer]),
+            Step::Other { other, .. } => match self.peers.get(*other) {
+                Some(peer) => peer.work(),
+                None => Work::Floor(&self.floors[*other - self.peers.len()]),
+            },
         }
     }
 
@@ -107,8 +118,7 @@ impl Bench<'_> {
                 seen.push((case.clone(), strategy, outcome, inspection));
             }
         }
-        for peer in &self.peers {
-            let work = Work::Peer(peer);
+        for work in self.peers.iter().map(|peer| peer.work()).chain(self.floors.iter().map(Work::Floor)) {
             audience.progress(0, steps, &format!("warming up {}", work.name()), None);
             let outcome = runner.run(work)?;
             lengths.insert(work.name(), length(&outcome));
@@ -123,7 +133,7 @@ impl Bench<'_> {
 }
 
 /// A run's length with what comes between runs.
-fn length(outcome: &Outcome) -> Duration {
+pub(crate) fn length(outcome: &Outcome) -> Duration {
     Duration::from_nanos(outcome.wall_ns) + Duration::from_millis(100)
 }
 
@@ -135,13 +145,11 @@ fn keep(
     pair: usize,
     outcome: Outcome,
 ) -> Result<()> {
-    let (case, arm) = match work {
-        Work::Pack(case, strategy) => (case.name(), strategy.name()),
-        Work::Peer(peer) => (peer.name.to_owned(), "peer"),
+    let case = match work {
+        Work::Pack(case, _) | Work::Floor(case) => case.name(),
+        Work::Peer { name, .. } => name.to_owned(),
     };
-    let Outcome { wall_ns, usage, scratch, image_size, pack } = outcome;
-    let (sequence, arm) = (samples.len(), arm.to_owned());
-    let sample = Sample { schema: SCHEMA, sequence, role, case, arm, pair, wall_ns, usage, image_size, scratch, pack };
+    let sample = outcome.sample(samples.len(), role, work, case, pair);
     journal.add(&sample)?;
     samples.push(sample);
     Ok(())

@@ -20,6 +20,7 @@ pub mod environment;
 pub mod lease;
 pub mod runner;
 mod scratch;
+pub mod study;
 mod usage;
 
 // What is kept, and what follows from it.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::runner::Work;
+
 /// A pipeline of installed tools. `$ROOTFS` is the tree, `$OUT` a directory to write to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
@@ -73,6 +75,12 @@ pub const PEERS: [Peer; 5] = [
 ];
 
 impl Peer {
+    /// One run of it.
+    #[must_use]
+    pub fn work(&self) -> Work<'_> {
+        Work::Peer { name: self.name, script: self.script }
+    }
+
     /// The first program that is needed and not installed.
     #[must_use]
     pub fn missing(&self) -> Option<&'static str> {
@@ -83,6 +91,6 @@ impl Peer {
 /// Where programs are looked for, by us and by the children.
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-fn installed(tool: &str) -> bool {
+pub(crate) fn installed(tool: &str) -> bool {
     PATH.split(':').any(|directory| Path::new(directory).join(tool).is_file())
 }

@@ -101,7 +101,7 @@ pub struct Sample {
     pub role: Role,
     /// The case's or the peer's name.
     pub case: String,
-    /// `single-stream`, `two-pass` or `peer`.
+    /// `single-stream`, `two-pass`, `peer` or `floor`.
     pub arm: String,
     /// The pair or the round.
     pub pair: usize,
@@ -115,6 +115,20 @@ pub struct Sample {
     pub scratch: Curve,
     /// What the packer says of itself.
     pub pack: Option<PackRecord>,
+    /// What the parts take that no packer can save, if this is about them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor: Option<Floor>,
+}
+
+/// Processor time of what no packer can save, all threads together; see [`packer::stages::floor`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Floor {
+    /// Opening and reading the files.
+    pub read_ns: u64,
+    /// The encoder's library.
+    pub encode_ns: u64,
+    /// sha256 of the image.
+    pub hash_ns: u64,
 }
 
 /// What a sample is for.
@@ -228,7 +242,11 @@ impl Journal {
     ///
     /// If it cannot be written.
     pub fn save(&self, run: &Run) -> Result<()> {
-        let path = self.directory.join("run.json");
+        self.replace("run.json", run)
+    }
+
+    pub(crate) fn replace(&self, name: &str, run: &impl Serialize) -> Result<()> {
+        let path = self.directory.join(name);
         let text = serde_json::to_string_pretty(run).map_err(|error| Error::record(&path, error))?;
         let write = || {
             let mut file =
@@ -263,14 +281,19 @@ impl Record {
         if run.schema != SCHEMA {
             return Err(Error::record(&path, format!("its schema is {}, this reads {SCHEMA}", run.schema)));
         }
-        let path = directory.join("samples.jsonl");
-        let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
-        // What stands behind the last end of a line is a sample that somebody was killed over.
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        let samples = whole.lines().map(|line| serde_json::from_str(line).map_err(|error| Error::record(&path, error)));
-        let samples = samples.collect::<Result<Vec<Sample>>>()?;
+        let samples = samples(directory)?;
         Ok(Record { run, samples })
     }
+}
+
+/// The samples in a directory of records.
+pub(crate) fn samples(directory: &Path) -> Result<Vec<Sample>> {
+    let path = directory.join("samples.jsonl");
+    let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
+    // What stands behind the last end of a line is a sample that somebody was killed over.
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let samples = whole.lines().map(|line| serde_json::from_str(line).map_err(|error| Error::record(&path, error)));
+    samples.collect()
 }
 
 /// The day of a moment, as `2026-11-24`, in UTC.

@@ -12,8 +12,8 @@ use serde::Deserialize;
 use crate::cases::Case;
 use crate::decode;
 use crate::error::{Error, Result};
-use crate::peers::{PATH, Peer};
-use crate::record::{Curve, PackRecord, Usage};
+use crate::peers::PATH;
+use crate::record::{Curve, Floor, PackRecord, Role, SCHEMA, Sample, Usage};
 use crate::{scratch, usage};
 
 /// Something that is run once.
@@ -22,7 +22,14 @@ pub enum Work<'a> {
     /// Our packer.
     Pack(&'a Case, Strategy),
     /// Other tools.
-    Peer(&'a Peer),
+    Peer {
+        /// What they are called in records.
+        name: &'a str,
+        /// What bash runs.
+        script: &'a str,
+    },
+    /// What no packer can save.
+    Floor(&'a Case),
 }
 
 impl Work<'_> {
@@ -31,7 +38,8 @@ impl Work<'_> {
     pub fn name(&self) -> String {
         match self {
             Work::Pack(case, strategy) => format!("{}, {strategy}", case.name()),
-            Work::Peer(peer) => peer.name.to_owned(),
+            Work::Peer { name, .. } => (*name).to_owned(),
+            Work::Floor(case) => format!("{}, floor", case.name()),
         }
     }
 }
@@ -49,6 +57,22 @@ pub struct Outcome {
     pub image_size: u64,
     /// What the packer says of itself.
     pub pack: Option<PackRecord>,
+    /// What the floor was found to be.
+    pub floor: Option<Floor>,
+}
+
+impl Outcome {
+    /// As a line of the record.
+    pub(crate) fn sample(self, sequence: usize, role: Role, work: Work<'_>, case: String, pair: usize) -> Sample {
+        let arm = match work {
+            Work::Pack(_, strategy) => strategy.name(),
+            Work::Peer { .. } => "peer",
+            Work::Floor(_) => "floor",
+        };
+        let Outcome { wall_ns, usage, scratch, image_size, pack, floor } = self;
+        let arm = arm.to_owned();
+        Sample { schema: SCHEMA, sequence, role, case, arm, pair, wall_ns, usage, image_size, scratch, pack, floor }
+    }
 }
 
 /// What an image turned out to be, found without the packer.
@@ -88,6 +112,8 @@ pub struct Processes {
     pub rootfs: PathBuf,
     /// A directory of our own.
     pub scratch: PathBuf,
+    /// What prints a [`Floor`], called as `floor ROOTFS --compression SPEC --threads N`.
+    pub floor: PathBuf,
 }
 
 /// What the packer prints, with the path that records leave out.
@@ -108,9 +134,15 @@ impl Processes {
                 command.args(["--threads", &case.threads.to_string(), "--json"]);
                 command
             }
-            Work::Peer(peer) => {
+            Work::Peer { script, .. } => {
                 let mut command = Command::new("bash");
-                command.args(["-o", "pipefail", "-c", peer.script]);
+                command.args(["-o", "pipefail", "-c", script]);
+                command
+            }
+            Work::Floor(case) => {
+                let mut command = Command::new(&self.floor);
+                command.arg("floor").arg(&self.rootfs).args(["--compression", &case.compression]);
+                command.args(["--threads", &case.threads.to_string()]);
                 command
             }
         };
@@ -134,17 +166,23 @@ impl Processes {
         if code != 0 {
             return Err(Error::run(work.name(), format!("exit code {code}: {}", words.trim())));
         }
-        let (image, pack) = match work {
-            Work::Pack(..) => {
-                let printed: Printed =
-                    serde_json::from_str(&printed).map_err(|error| Error::run(work.name(), error))?;
-                (printed.path, Some(printed.record))
-            }
-            Work::Peer(_) => (out.path().join("image"), None),
-        };
-        let image_size = fs::metadata(&image).map_err(|error| Error::io("stat", &image, error))?.len();
         let wall_ns = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
-        Ok((Outcome { wall_ns, usage, scratch, image_size, pack }, out, image))
+        let mut outcome = Outcome { wall_ns, usage, scratch, ..Outcome::default() };
+        let unclear = |error| Error::run(work.name(), error);
+        let image = match work {
+            Work::Pack(..) => {
+                let Printed { path, record } = serde_json::from_str(&printed).map_err(unclear)?;
+                outcome.pack = Some(record);
+                path
+            }
+            Work::Peer { .. } => out.path().join("image"),
+            Work::Floor(_) => {
+                outcome.floor = Some(serde_json::from_str(&printed).map_err(unclear)?);
+                return Ok((outcome, out, PathBuf::new()));
+            }
+        };
+        outcome.image_size = fs::metadata(&image).map_err(|error| Error::io("stat", &image, error))?.len();
+        Ok((outcome, out, image))
     }
 
     /// Waits until what was written and removed before is done with.

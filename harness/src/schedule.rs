@@ -18,10 +18,10 @@ pub enum Step {
         /// Which pair of the case.
         pair: usize,
     },
-    /// A run of the peer with this number.
-    Peer {
-        /// Which peer.
-        peer: usize,
+    /// A run of something else, which has no other arm.
+    Other {
+        /// Which.
+        other: usize,
         /// Which round.
         round: usize,
     },
@@ -29,11 +29,11 @@ pub enum Step {
 
 /// All runs, in order. The same seed gives the same order.
 #[must_use]
-pub fn schedule(cases: usize, pairs: usize, peers: usize, peer_rounds: usize, seed: u64) -> Vec<Step> {
+pub fn schedule(cases: usize, pairs: usize, others: usize, other_rounds: usize, seed: u64) -> Vec<Step> {
     let mut random = Random(seed);
     let first: Vec<Vec<Strategy>> = (0..cases).map(|_| balanced(pairs, &mut random)).collect();
     let mut steps = Vec::new();
-    let rounds = pairs.max(peer_rounds);
+    let rounds = pairs.max(other_rounds);
     for round in 0..rounds {
         let mut turns: Vec<Vec<Step>> = Vec::new();
         if round < pairs {
@@ -43,10 +43,10 @@ pub fn schedule(cases: usize, pairs: usize, peers: usize, peer_rounds: usize, se
                 [one, other].map(|strategy| Step::Arm { case, strategy, pair: round }).to_vec()
             }));
         }
-        // The peers' rounds are spread over all of the run.
-        let due = |round: usize| round * peer_rounds / rounds;
+        // The others' rounds are spread over all of the run.
+        let due = |round: usize| round * other_rounds / rounds;
         if due(round + 1) > due(round) {
-            turns.extend((0..peers).map(|peer| vec![Step::Peer { peer, round: due(round) }]));
+            turns.extend((0..others).map(|other| vec![Step::Other { other, round: due(round) }]));
         }
         random.shuffle(&mut turns);
         steps.extend(turns.concat());
@@ -92,11 +92,11 @@ mod tests {
     proptest! {
         #[test]
         fn every_run_comes_once_pairs_are_adjacent_and_balanced(
-            cases in 1..7_usize, pairs in 1..14_usize, peers in 0..5_usize, rounds in 0..8_usize, seed: u64,
+            cases in 1..7_usize, pairs in 1..14_usize, others in 0..5_usize, rounds in 0..8_usize, seed: u64,
         ) {
-            let steps = schedule(cases, pairs, peers, rounds, seed);
-            prop_assert_eq!(steps.len(), cases * pairs * 2 + peers * rounds);
-            prop_assert_eq!(&steps, &schedule(cases, pairs, peers, rounds, seed));
+            let steps = schedule(cases, pairs, others, rounds, seed);
+            prop_assert_eq!(steps.len(), cases * pairs * 2 + others * rounds);
+            prop_assert_eq!(&steps, &schedule(cases, pairs, others, rounds, seed));
             let mut firsts = vec![0_i64; cases];
             let mut at = 0;
             while at < steps.len() {
@@ -110,9 +110,9 @@ mod tests {
                 at += 2;
             }
             prop_assert!(firsts.iter().all(|balance| balance.unsigned_abs() <= (pairs % 2) as u64), "{:?}", firsts);
-            for peer in 0..peers {
+            for other in 0..others {
                 for round in 0..rounds {
-                    let wanted = Step::Peer { peer, round };
+                    let wanted = Step::Other { other, round };
                     prop_assert_eq!(steps.iter().filter(|step| **step == wanted).count(), 1);
                 }
             }

@@ -9,17 +9,18 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use fixtures::{Fixture, Profile};
 use harness::bench::{Audience, Bench};
-use harness::cases::{self, Suite};
+use harness::cases::{self, Case, Suite};
 use harness::environment::Environment;
 use harness::lease::Lease;
 use harness::peers::{Like, PEERS, Peer};
 use harness::record::{self, Journal, PeerRecord, Run, SCHEMA, Subject};
 use harness::report::Report;
 use harness::runner::Processes;
+use harness::study::Kind;
 use indicatif::{ProgressBar, ProgressStyle};
 use packer::Compression;
 
-use crate::{repository, say};
+use crate::{repository, say, study};
 
 /// Pack a tree both ways, prove one fingerprint, and show what single-stream saves
 ///
@@ -30,43 +31,57 @@ pub(crate) struct Arguments {
     /// Measure this tree instead of the fixture; it is only read
     #[arg(long, value_name = "DIR")]
     rootfs: Option<PathBuf>,
+    /// Instead: every level of ours and some of other tools, size against speed
+    #[arg(long, conflicts_with_all = ["suite", "compression", "scaling"])]
+    curve: bool,
+    /// Instead: trees of 0.1 to 4 GB and of 10,000 to 1,000,000 entries; needs 25 GB of scratch space
+    #[arg(long, conflicts_with_all = ["suite", "compression", "rootfs"])]
+    scaling: bool,
     /// How much: smoke (does it work), quick, full (external compressors too, a larger fixture)
     #[arg(long, default_value_t = Suite::Quick)]
     suite: Suite,
     /// Compare this compression, with one thread and with all cores; may be given several times [default: the suite's]
     #[arg(long, value_name = "SPEC")]
     compression: Vec<Compression>,
-    /// Pairs of runs for each case [default: 12, smoke: 2]
+    /// Pairs of runs for each case; with --curve and --scaling, rounds of each point [default: 12, smoke: 2, rounds: 3]
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
-    pairs: Option<usize>,
+    pub(crate) pairs: Option<usize>,
     /// What the order of the runs is shuffled with
     #[arg(long, default_value_t = 1)]
-    seed: u64,
+    pub(crate) seed: u64,
     /// Where images are written and removed [default: the directory for temporary files]
     #[arg(long, value_name = "DIR")]
-    scratch: Option<PathBuf>,
+    pub(crate) scratch: Option<PathBuf>,
     /// Where the record goes
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
     /// What the record is called, after the date [default: the suite]
     #[arg(long, value_name = "NAME")]
-    topic: Option<String>,
+    pub(crate) topic: Option<String>,
     /// What the tree of --rootfs is called in the report
     #[arg(long, value_name = "NAME", default_value = "a tree of the user's")]
     subject: String,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if arguments.curve {
+        return study::run(arguments, Kind::Curve);
+    }
+    if arguments.scaling {
+        return study::run(arguments, Kind::Scaling);
+    }
     let onepass = build()?;
     let parent = arguments.scratch.clone().unwrap_or_else(std::env::temp_dir);
     let scratch = Lease::take(&parent)?;
-    let (rootfs, subject) = tree(arguments, scratch.path())?;
+    let (rootfs, subject) = taken(arguments, scratch.path())?;
     let run = plan(arguments, subject, scratch.path())?;
-    let results = arguments.results.clone().unwrap_or_else(|| repository().join("results"));
-    let mut journal = Journal::create(&results, &run.date, &run.topic)?;
+    let mut journal = Journal::create(&results(arguments), &run.date, &run.topic)?;
     let peers: Vec<&Peer> = PEERS.iter().filter(|peer| peer.missing().is_none()).collect();
-    let bench = Bench { run, peers, peer_rounds: arguments.suite.peer_rounds() };
-    let mut runner = Processes { onepass, rootfs, scratch: scratch.path().to_owned() };
+    let widest = |case: &&Case| case.threads == run.environment.cores && !case.compression.starts_with("external");
+    let floors = run.cases.iter().filter(widest).cloned().collect();
+    let bench = Bench { run, peers, peer_rounds: arguments.suite.peer_rounds(), floors };
+    let floor = std::env::current_exe().context("cannot find this program")?;
+    let mut runner = Processes { onepass, rootfs, scratch: scratch.path().to_owned(), floor };
     let record = bench.run(&mut runner, &mut journal, &mut Line::new())?;
     let report = Report::new(&record);
     report.write(journal.directory())?;
@@ -74,12 +89,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         say(format!("* {sentence}"))?;
     }
     say(format!("\n{}\n{}", report.comparison.text(), report.peers.text()))?;
+    if let Some(floor) = &report.floor {
+        say(floor.text())?;
+    }
     say(format!("Report: {}", shown(&journal.directory().join("report.html"))))?;
     Ok(if record.run.complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Where records go.
+pub(crate) fn results(arguments: &Arguments) -> PathBuf {
+    arguments.results.clone().unwrap_or_else(|| repository().join("results"))
+}
+
 /// Builds the packer as it is released; gives the command.
-fn build() -> Result<PathBuf> {
+pub(crate) fn build() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(repository()).args([
@@ -104,7 +127,7 @@ fn build() -> Result<PathBuf> {
 }
 
 /// The tree to pack, and what is said of it.
-fn tree(arguments: &Arguments, scratch: &Path) -> Result<(PathBuf, Subject)> {
+pub(crate) fn taken(arguments: &Arguments, scratch: &Path) -> Result<(PathBuf, Subject)> {
     let named = |name: String| Subject { name, entries: 0, tar_size: 0, diff_id: String::new() };
     if let Some(rootfs) = &arguments.rootfs {
         let rootfs = rootfs.canonicalize().with_context(|| format!("cannot open the tree `{}`", rootfs.display()))?;
@@ -169,13 +192,13 @@ pub(crate) fn shown(path: &Path) -> String {
 }
 
 /// The progress line: a bar on a terminal, a line every ten runs elsewhere.
-struct Line {
+pub(crate) struct Line {
     bar: Option<ProgressBar>,
     said: Option<usize>,
 }
 
 impl Line {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let style = ProgressStyle::with_template("{bar:24} {pos}/{len} runs, {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = std::io::stderr().is_terminal().then(|| ProgressBar::new(0).with_style(style));

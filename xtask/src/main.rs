@@ -2,8 +2,10 @@
 
 mod bench;
 mod fixtures;
+mod floor;
 mod report;
 mod rootfs;
+mod study;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -22,6 +24,8 @@ struct Arguments {
 enum Task {
     Bench(bench::Arguments),
     Fixtures(fixtures::Arguments),
+    #[command(hide = true)]
+    Floor(floor::Arguments),
     Report(report::Arguments),
     Rootfs(rootfs::Arguments),
 }
@@ -30,6 +34,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Fixtures(arguments) => fixtures::run(&arguments),
+        Task::Floor(arguments) => floor::run(&arguments),
         Task::Report(arguments) => report::run(&arguments),
         Task::Rootfs(arguments) => rootfs::run(&arguments),
     };

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use harness::record::Record;
-use harness::report::Report;
+use harness::report::{Report, StudyReport};
+use harness::study::Study;
 
 use crate::bench::shown;
 use crate::{repository, say};
@@ -31,11 +32,11 @@ const END: &str = "<!-- bench:end -->";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let Some(directory) = &arguments.record else { return check() };
-    let record = Record::read(directory)?;
-    let report = Report::new(&record);
-    report.write(directory)?;
+    write(directory, directory)?;
     say(format!("Report: {}", shown(&directory.join("report.html"))))?;
     if arguments.readme {
+        let record = Record::read(directory)?;
+        let report = Report::new(&record);
         let directory = directory.canonicalize()?;
         let directory =
             directory.strip_prefix(repository().canonicalize()?).context("the record is not in this repository")?;
@@ -46,6 +47,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         fs::write(repository().join("README.md"), text).context("cannot write README.md")?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the report of the records in one directory in another one, or in the same.
+fn write(records: &Path, to: &Path) -> Result<()> {
+    if records.join("study.json").is_file() {
+        StudyReport::new(&Study::read(records)?).write(to)?;
+    } else {
+        Report::new(&Record::read(records)?).write(to)?;
+    }
+    Ok(())
 }
 
 fn readme() -> Result<String> {
@@ -70,7 +81,7 @@ fn check() -> Result<ExitCode> {
     let results = repository().join("results");
     for entry in fs::read_dir(&results).context("cannot read results/")? {
         let directory = entry?.path();
-        if directory.join("run.json").is_file() {
+        if directory.join("samples.jsonl").is_file() {
             check_report(&directory)?;
         }
     }
@@ -80,7 +91,7 @@ fn check() -> Result<ExitCode> {
 
 fn check_report(directory: &Path) -> Result<()> {
     let made = tempfile::tempdir()?;
-    Report::new(&Record::read(directory)?).write(made.path())?;
+    write(directory, made.path())?;
     for entry in fs::read_dir(made.path())? {
         let file = entry?.file_name();
         if fs::read(made.path().join(&file)).ok() != fs::read(directory.join(&file)).ok() {

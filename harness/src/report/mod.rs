@@ -1,9 +1,14 @@
-//! The report: made from the records alone, the same bytes for the same records, readable without a network.
+//! The reports: made from the records alone, the same bytes for the same records, readable without a network.
 
+mod bench;
+mod chart;
+mod disclosure;
 mod figures;
 mod html;
 mod markdown;
+mod page;
 mod plots;
+mod studies;
 mod svg;
 mod tables;
 mod verdict;
@@ -13,10 +18,11 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::record::Record;
+use crate::study::Study;
 
 pub use tables::Table;
 
-/// Everything that is shown, in every form.
+/// Everything that is shown of a bench, in every form.
 #[derive(Debug)]
 pub struct Report {
     /// What it comes to, in sentences.
@@ -25,9 +31,9 @@ pub struct Report {
     pub comparison: Table,
     /// Other tools.
     pub peers: Table,
-    markdown: String,
-    html: String,
-    images: Vec<(&'static str, String)>,
+    /// How far the times are from what no packer can save; nothing if that was not measured.
+    pub floor: Option<Table>,
+    files: Files,
 }
 
 impl Report {
@@ -36,11 +42,8 @@ impl Report {
     pub fn new(record: &Record) -> Self {
         let (verdict, comparison, peers) =
             (verdict::sentences(record), tables::comparison(record), tables::peers(record));
-        let plots = plots::all(record);
-        let markdown = markdown::page(record, &verdict, &comparison, &peers);
-        let html = html::page(record, &verdict, &comparison, &peers, &plots);
-        let images = plots.iter().map(|plot| (plot.file, plot.svg.standalone())).collect();
-        Report { verdict, comparison, peers, markdown, html, images }
+        let files = Files::of(&bench::page(record, &verdict, &comparison, &peers));
+        Report { verdict, comparison, peers, floor: tables::floor(record), files }
     }
 
     /// Writes `report.md`, `report.html` and the plots into a directory of records.
@@ -49,17 +52,60 @@ impl Report {
     ///
     /// If a file cannot be written.
     pub fn write(&self, directory: &Path) -> Result<()> {
-        let files = [("report.md", &self.markdown), ("report.html", &self.html)];
-        for (name, text) in files.into_iter().chain(self.images.iter().map(|(name, svg)| (*name, svg))) {
-            let path = directory.join(name);
-            fs::write(&path, text).map_err(|error| Error::io("write", path, error))?;
-        }
-        Ok(())
+        self.files.write(directory)
     }
 
     /// The part that the README shows: the table and two plots, with links to `directory` as it is written there.
     #[must_use]
     pub fn excerpt(&self, record: &Record, directory: &str) -> String {
-        markdown::excerpt(record, self, directory)
+        bench::excerpt(record, &self.comparison, &self.peers, directory)
+    }
+}
+
+/// Everything that is shown of a study, in every form.
+#[derive(Debug)]
+pub struct StudyReport {
+    /// What it comes to, in sentences.
+    pub verdict: Vec<String>,
+    /// Every point.
+    pub points: Table,
+    files: Files,
+}
+
+impl StudyReport {
+    /// Makes the report of a study.
+    #[must_use]
+    pub fn new(study: &Study) -> Self {
+        let (verdict, points) = (studies::verdict(study), studies::table(study));
+        let files = Files::of(&studies::page(study, &verdict, &points));
+        StudyReport { verdict, points, files }
+    }
+
+    /// Writes `report.md`, `report.html` and the plots into a directory of records.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be written.
+    pub fn write(&self, directory: &Path) -> Result<()> {
+        self.files.write(directory)
+    }
+}
+
+/// A page in its files: names and texts.
+#[derive(Debug)]
+struct Files(Vec<(&'static str, String)>);
+
+impl Files {
+    fn of(page: &page::Page) -> Self {
+        let pages = [("report.md", markdown::page(page)), ("report.html", html::page(page))];
+        let plots = page.plots().map(|plot| (plot.file, plot.svg.standalone()));
+        Files(pages.into_iter().chain(plots).collect())
+    }
+
+    fn write(&self, directory: &Path) -> Result<()> {
+        self.0.iter().try_for_each(|(name, text)| {
+            let path = directory.join(name);
+            fs::write(&path, text).map_err(|error| Error::io("write", path, error))
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::figures::{bytes, change, three, time};
 use crate::record::Record;
-use crate::summary::{Arm, Comparison, Interval, comparisons, peer_lines};
+use crate::summary::{Arm, Comparison, Interval, comparisons, floor_lines, peer_lines};
 
 /// A table: a head, and rows of as many cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Table {
 }
 
 impl Table {
-    fn new<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) -> Self {
+    pub(super) fn new<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) -> Self {
         Table { head: head.map(String::from).to_vec(), rows: rows.into_iter().map(Vec::from).collect() }
     }
 
@@ -83,6 +83,19 @@ fn saved(comparison: &Comparison) -> [String; 7] {
 pub(super) fn interval(ratio: &Interval) -> String {
     let text = format!("{:.3} [{:.3}, {:.3}]", ratio.value, ratio.low, ratio.high);
     if ratio.confidence >= 0.95 { text } else { format!("{text} ({:.0} %)", ratio.confidence * 100.0) }
+}
+
+/// How far our single stream is from what no packer can save; nothing if that was not measured.
+pub(super) fn floor(record: &Record) -> Option<Table> {
+    let rows: Vec<[String; 7]> = floor_lines(record)
+        .into_iter()
+        .map(|line| {
+            let [read, encode, hash] = line.parts.map(time);
+            [line.case, encode, hash, read, time(line.floor), time(line.wall), three(line.wall / line.floor)]
+        })
+        .collect();
+    let head = ["", "encoder", "sha256", "opening, reading", "floor", "single-stream", "time ÷ floor"];
+    (!rows.is_empty()).then(|| Table::new(head, rows))
 }
 
 /// Other tools beside our single stream.

@@ -1,6 +1,7 @@
 //! A whole bench without a process: a fake runner, real records, a real report.
 
 mod processes;
+mod study;
 
 use std::fs;
 use std::time::Duration;
@@ -10,7 +11,9 @@ use harness::bench::{Audience, Bench};
 use harness::cases::{Case, Suite};
 use harness::environment::Environment;
 use harness::peers::{PEERS, Peer};
-use harness::record::{BytesWritten, Curve, Journal, PackRecord, PeerRecord, Record, Role, Run, SCHEMA, Subject};
+use harness::record::{
+    BytesWritten, Curve, Floor, Journal, PackRecord, PeerRecord, Record, Role, Run, SCHEMA, Subject,
+};
 use harness::report::Report;
 use harness::runner::{Inspection, Outcome, Runner, Work};
 use packer::Strategy;
@@ -54,7 +57,11 @@ impl Runner for Fake {
             ..Outcome::default()
         };
         Ok(match work {
-            Work::Peer(_) => outcome(9.0, 41_000_000, 41_000_000, None),
+            Work::Peer { .. } => outcome(9.0, 41_000_000, 41_000_000, None),
+            Work::Floor(_) => {
+                let floor = Floor { read_ns: 1_000_000_000, encode_ns: 6_000_000_000, hash_ns: 500_000_000 };
+                Outcome { floor: Some(floor), ..outcome(8.0, 0, 0, None) }
+            }
             Work::Pack(case, strategy) => {
                 let size = if case.compression == "none" { TAR } else { 40_000_000 };
                 let two = strategy == Strategy::TwoPass && case.compression != "none";
@@ -131,7 +138,8 @@ fn planned() -> Run {
 
 fn bench(fault: Fault, results: &TempDir) -> (Result<Record>, std::path::PathBuf) {
     let mut journal = Journal::create(results.path(), "2026-01-02", "test").unwrap();
-    let bench = Bench { run: planned(), peers: vec![&PEERS[1]], peer_rounds: 3 };
+    let floors = vec![planned().cases[2].clone()];
+    let bench = Bench { run: planned(), peers: vec![&PEERS[1]], peer_rounds: 3, floors };
     let record = bench.run(&mut Fake { runs: 0, fault }, &mut journal, &mut Ear::default());
     (record, journal.directory().to_owned())
 }
@@ -144,7 +152,7 @@ fn a_bench_is_recorded_and_reported() {
     assert!(record.run.complete && record.run.checks.iter().all(|check| check.holds), "{:?}", record.run.checks);
     assert!(Record::read(&directory).unwrap() == record, "what is read back is not what was written");
     let counted = record.samples.iter().filter(|sample| sample.role == Role::Measure).count();
-    assert_eq!(counted, 3 * 8 * 2 + 3);
+    assert_eq!(counted, 3 * 8 * 2 + 3 + 3);
     let gzip = &record.run.comparisons[2];
     assert!((gzip.ratio.value - 0.8).abs() < 0.01 && gzip.ratio.confidence >= 0.95, "{gzip:?}");
     assert_eq!((gzip.two_pass.scratch_peak, gzip.single_stream.scratch_peak), (140_000_000, 40_000_000));
@@ -155,6 +163,9 @@ fn a_bench_is_recorded_and_reported() {
         assert!(verdict.contains(words), "{words}: {verdict}");
     }
     assert!(report.peers.text().contains("pigz is not installed"));
+    // Floor: (1 + 6 + 0.5) s ÷ 2 cores; single-stream takes 4 s and a little.
+    let floor = report.floor.unwrap().text();
+    assert!(floor.contains("3.75 s") && floor.contains("1.07"), "{floor}");
 }
 
 #[test]

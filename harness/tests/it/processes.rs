@@ -17,7 +17,7 @@ fn processes(directory: &TempDir, script: &str) -> Processes {
     for name in ["rootfs", "scratch"] {
         fs::create_dir(at(name)).unwrap();
     }
-    Processes { onepass: at("onepass"), rootfs: at("rootfs"), scratch: at("scratch") }
+    Processes { onepass: at("onepass"), rootfs: at("rootfs"), scratch: at("scratch"), floor: at("floor") }
 }
 
 fn peer(script: &'static str) -> Peer {
@@ -29,7 +29,7 @@ fn failure(script: &str, peer: Option<&Peer>) -> String {
     let directory = TempDir::new().unwrap();
     let mut runner = processes(&directory, script);
     let case = Case { compression: "gzip:5".into(), threads: 1 };
-    let work = peer.map_or(Work::Pack(&case, Strategy::TwoPass), Work::Peer);
+    let work = peer.map_or(Work::Pack(&case, Strategy::TwoPass), Peer::work);
     let error = runner.run(work).unwrap_err().to_string();
     assert_eq!(fs::read_dir(directory.path().join("scratch")).unwrap().count(), 0, "{script}");
     error
@@ -65,10 +65,10 @@ fn a_run_has_a_fixed_environment_and_its_figures() {
     let directory = TempDir::new().unwrap();
     let mut runner = processes(&directory, "");
     let script = "env > \"$OUT/image\"; dd if=/dev/zero of=/dev/null bs=1M count=64 2>&1";
-    let outcome = runner.run(Work::Peer(&peer(script))).unwrap();
+    let outcome = runner.run(peer(script).work()).unwrap();
     assert!(outcome.wall_ns > 0 && outcome.usage.user_ns + outcome.usage.system_ns > 0);
     assert!(outcome.usage.minor_faults > 0 && outcome.image_size > 0);
     let script =
         "test -z \"$(env | grep -vE '^(PATH|LC_ALL|ROOTFS|OUT|PWD|SHLVL|OLDPWD|_)=')\" && echo x > \"$OUT/image\"";
-    runner.run(Work::Peer(&peer(script))).unwrap();
+    runner.run(peer(script).work()).unwrap();
 }

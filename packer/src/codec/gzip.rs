@@ -68,6 +68,18 @@ impl Encoder {
         Ok(libdeflater::crc32(framed))
     }
 
+    /// Compresses the same pieces and makes nothing of them: what libdeflate alone takes.
+    #[cfg(feature = "stages")]
+    pub(crate) fn kernel(&mut self, framed: &[u8], out: &mut Buffer) -> Result<()> {
+        let half = if framed.len() < SMALLEST_HALVED { framed.len() } else { framed.len() / 2 };
+        let (one, other) = framed.split_at(half);
+        self.compress(one, out)?;
+        if !other.is_empty() {
+            self.compress(other, out)?;
+        }
+        Ok(())
+    }
+
     /// Appends `bytes` as a complete stream, compressed unless that is in vain; returns its length.
     fn compress(&mut self, bytes: &[u8], out: &mut Buffer) -> Result<usize> {
         let compressor = if self.probe.is_dense(bytes) { &mut self.storer } else { &mut self.compressor };

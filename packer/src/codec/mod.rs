@@ -88,6 +88,16 @@ impl Encoder {
         };
         Ok(Encoded { bytes, length, framed, crc })
     }
+
+    /// What the library alone takes to compress a segment, without what is done for the container.
+    #[cfg(feature = "stages")]
+    pub(crate) fn kernel(&mut self, framed: &[u8], out: &mut Buffer) -> Result<()> {
+        match self {
+            Encoder::Plain => Ok(()),
+            Encoder::Gzip(encoder) => encoder.kernel(framed, out),
+            Encoder::Zstandard(encoder) => encoder.encode(framed, out),
+        }
+    }
 }
 
 /// The sink's half of a codec.

@@ -1,0 +1,117 @@
+//! The page of a bench: two passes against one stream, and both beside other tools.
+
+use super::figures::bytes;
+use super::markdown::{list, table};
+use super::page::{Block, Page, Section};
+use super::tables::{self, Table};
+use super::{disclosure, plots, verdict};
+use crate::record::Record;
+
+/// What can fool a reader of these figures; the long form is in `harness/METHODOLOGY.md`.
+const THREATS: [&str; 5] = [
+    "One machine. Ratios carry over to others better than times do; a slower disk makes two passes look worse, a faster one better.",
+    "The page cache was warm: reading the tree from a cold disk would add the same to both strategies.",
+    "Runs shorter than two seconds vary more from one to the next; the intervals are wider for them, and that is all that is done about it.",
+    "Scratch space over time is seen on a filesystem that others may use as well; the peaks in the table are the packer's own account.",
+    "The peers' tar has other bytes than ours (GNU format, blocked to 10 KiB); it holds the same files.",
+];
+
+pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peers: &Table) -> Page {
+    let run = &record.run;
+    let mut sections = vec![Section::new(
+        "Two passes and one stream",
+        vec![
+            Block::Table(comparison.clone()),
+            Block::Text(
+                "Ratio: time of single-stream ÷ time of two-pass, from pairs of adjacent runs. Scratch peak, bytes written \
+                 and memory are the most of all runs; a difference below zero is what one stream saves. Without compression \
+                 (none) there is nothing to do in a second pass, and the two are the same pass."
+                    .into(),
+            ),
+        ],
+    )];
+    for plot in plots::all(record) {
+        let beside_peers = plot.file == "throughput.svg";
+        let mut section = Section::plot(plot);
+        if beside_peers {
+            section.blocks.push(Block::Table(peers.clone()));
+        }
+        sections.push(section);
+    }
+    if let Some(floor) = tables::floor(record) {
+        sections.push(Section::new(
+            "How near to the floor",
+            vec![
+                Block::Table(floor),
+                Block::Text(
+                    "The floor is the processor time that no packer can save, divided by the cores: the encoder's library on \
+                     the same pieces, sha256 of the image, and opening and reading the files – each alone, on all cores at \
+                     once, in runs between the others. One hash runs on one core at a time, so no image is made faster than \
+                     it is hashed. Writing to the disk, walking, framing and checking are not in the floor, but in the time."
+                        .into(),
+                ),
+            ],
+        ));
+    }
+    let holds = |check: &crate::record::Check| {
+        format!("{}: {}. {}", if check.holds { "Holds" } else { "DOES NOT HOLD" }, check.law, check.detail)
+    };
+    sections.push(Section::new(
+        "What was verified before anything was timed",
+        vec![Block::List(run.checks.iter().map(holds).collect())],
+    ));
+    sections
+        .push(Section::new("What could fool you", vec![Block::List(THREATS.into_iter().map(String::from).collect())]));
+    let runs = format!("suite {}, {} pairs for each case, shuffled with seed {}", run.suite, run.pairs, run.seed);
+    sections.push(Section::new(
+        "With what",
+        vec![Block::Facts(disclosure::facts(&run.environment, &record.samples, runs))],
+    ));
+    let peers = run.peers.iter().map(|peer| format!("{}: `{}`", peer.name, peer.script));
+    let commands = vec![
+        Block::Text(
+            "onepass: `onepass pack $ROOTFS --output $OUT --compression SPEC --strategy STRATEGY --threads N --json`. The \
+             peers, run by `bash -o pipefail -c`:"
+                .into(),
+        ),
+        Block::List(peers.collect()),
+        Block::Text(disclosure::SOURCES.into()),
+    ];
+    sections.push(Section::new("The exact commands", commands));
+    let subject = &run.subject;
+    Page {
+        name: format!("onepass bench · {} · {}", run.date, run.topic),
+        title: "What one stream saves over two passes".into(),
+        opening: format!(
+            "A root filesystem is packed into a compressed tar that is named by the sha256 of its bytes. Two passes write the \
+             tar to a temporary file, then read it back and compress it. One stream compresses while it reads: no temporary \
+             file. Here both pack the same tree: {}, {} entries, a tar of {} (sha256 `{}`).",
+            subject.name,
+            subject.entries,
+            bytes(subject.tar_size),
+            subject.diff_id
+        ),
+        sound: run.complete && run.checks.iter().all(|check| check.holds),
+        verdict: verdict.to_vec(),
+        sections,
+    }
+}
+
+/// What the README shows of a run.
+pub(super) fn excerpt(record: &Record, comparison: &Table, peers: &Table, directory: &str) -> String {
+    let (subject, environment) = (&record.run.subject, &record.run.environment);
+    format!(
+        "Measured on {} ({} entries, a tar of {}), {} with {} cores, {}; every sample is in [`{directory}`]({directory}).\n\n\
+         {}\n{}\n{}\n![Scratch space over time]({directory}/scratch.svg)\n\n\
+         ![Time, one stream against two passes]({directory}/time.svg)\n",
+        subject.name,
+        subject.entries,
+        bytes(subject.tar_size),
+        environment.processor,
+        environment.cores,
+        environment.system,
+        list(&verdict::sentences(record)),
+        table(comparison),
+        table(peers)
+    )
+}

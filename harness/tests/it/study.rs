@@ -1,0 +1,129 @@
+//! Studies without a process: the points are run, recorded, read back and reported.
+
+use std::fs;
+
+use harness::Result;
+use harness::environment::Environment;
+use harness::record::{Journal, PackRecord, Role, Subject};
+use harness::report::StudyReport;
+use harness::runner::{Inspection, Outcome, Runner, Work};
+use harness::study::{self, Kind, SCHEMA, Study};
+use tempfile::TempDir;
+
+use super::Ear;
+
+/// A higher level takes longer and makes a smaller image, except where it is told otherwise.
+struct Levels {
+    /// This level's image is larger than the one below.
+    broken: Option<&'static str>,
+    entries: u64,
+    tar_size: u64,
+}
+
+impl Runner for Levels {
+    fn run(&mut self, work: Work<'_>) -> Result<Outcome> {
+        let (level, ours) = match &work {
+            Work::Pack(case, _) => (case.compression.rsplit(':').next().unwrap().parse().unwrap_or(0), true),
+            Work::Peer { name, .. } => (name.rsplit('-').next().unwrap().parse().unwrap_or(0), false),
+            Work::Floor(_) => unreachable!("a study has no floors"),
+        };
+        let broken = matches!(&work, Work::Pack(case, _) if Some(case.compression.as_str()) == self.broken);
+        let size = self.tar_size / 2 - level * 1_000_000 + if broken { 5_000_000 } else { 0 };
+        let pack = PackRecord {
+            fingerprint: "f".into(),
+            tar_size: self.tar_size,
+            entries: self.entries,
+            vm_hwm: Some(20_000_000),
+            ..PackRecord::default()
+        };
+        let seconds = (self.tar_size as f64 / 1e9) * (1 + level) as f64 * if ours { 1.0 } else { 3.0 };
+        let wall_ns = (seconds * 1e9) as u64;
+        Ok(Outcome { wall_ns, image_size: size, pack: ours.then_some(pack), ..Outcome::default() })
+    }
+
+    fn inspect(&mut self, _: Work<'_>) -> Result<(Outcome, Inspection)> {
+        unreachable!("a study inspects nothing: its images are the bench's")
+    }
+}
+
+fn subject(name: &str) -> Subject {
+    Subject { name: name.into(), entries: 0, tar_size: 0, diff_id: String::new() }
+}
+
+fn studied(kind: Kind, trees: &[(&str, u64, u64)], broken: Option<&'static str>) -> (TempDir, Study) {
+    let results = TempDir::new().unwrap();
+    let names: Vec<&str> = trees.iter().map(|(name, ..)| *name).collect();
+    let mut study = Study {
+        schema: SCHEMA,
+        kind,
+        date: "2026-01-02".into(),
+        topic: "test".into(),
+        rounds: 3,
+        seed: 1,
+        environment: Environment { cores: 2, ..Environment::default() },
+        subjects: names.iter().map(|name| subject(name)).collect(),
+        points: match kind {
+            Kind::Curve => study::curve(2),
+            Kind::Scaling => study::scaling(&names, 2),
+        },
+        complete: false,
+        samples: Vec::new(),
+    };
+    let mut runners: Vec<Levels> =
+        trees.iter().map(|&(_, tar_size, entries)| Levels { broken, entries, tar_size }).collect();
+    let mut journal = Journal::create(results.path(), "2026-01-02", "test").unwrap();
+    study.run(&mut runners, &mut journal, &mut Ear::default()).unwrap();
+    let read = Study::read(journal.directory()).unwrap();
+    assert_eq!(read.samples, study.samples, "what is read back is not what was written");
+    (results, read)
+}
+
+#[test]
+fn every_point_is_run_in_every_round_and_the_page_needs_nobody() {
+    let (results, study) = studied(Kind::Curve, &[("a tree", 1_000_000_000, 50_000)], None);
+    let counted = study.samples.iter().filter(|sample| sample.role == Role::Measure).count();
+    assert_eq!(counted, study.points.len() * study.rounds);
+    assert!(study.complete && study.subjects[0].entries == 50_000);
+    let report = StudyReport::new(&study);
+    let verdict = report.verdict.join("\n");
+    assert!(verdict.contains("onepass gzip never made a larger image: 12 levels"), "{verdict}");
+    assert!(verdict.contains("onepass zstd never made a larger image: 19 levels"), "{verdict}");
+    let directory = results.path().join("2026-01-02-test");
+    report.write(&directory).unwrap();
+    let page = fs::read_to_string(directory.join("report.html")).unwrap();
+    for foreign in ["http://", "https://", "<script", "src="] {
+        assert!(!page.replace("http://www.w3.org/2000/svg", "").contains(foreign), "{foreign}");
+    }
+    StudyReport::new(&Study::read(&directory).unwrap()).write(&directory).unwrap();
+    assert_eq!(fs::read_to_string(directory.join("report.html")).unwrap(), page);
+}
+
+#[test]
+fn a_level_that_makes_larger_images_breaks_its_promise_aloud() {
+    let (_results, study) = studied(Kind::Curve, &[("a tree", 1_000_000_000, 50_000)], Some("gzip:7"));
+    let verdict = StudyReport::new(&study).verdict.join("\n");
+    assert!(verdict.contains("BROKEN PROMISE: `onepass gzip:7` is larger than `onepass gzip:6`"), "{verdict}");
+    assert!(verdict.contains("onepass zstd never made a larger image"), "{verdict}");
+}
+
+#[test]
+fn scaling_tells_the_cost_of_a_byte_and_of_an_entry() {
+    let trees = [
+        ("large 1", 100_000_000, 5_000),
+        ("large 2", 4_000_000_000, 200_000),
+        ("many 1", 10_000_000, 10_000),
+        ("many 2", 1_000_000_000, 1_000_000),
+    ];
+    let (_results, study) = studied(Kind::Scaling, &trees, None);
+    let verdict = StudyReport::new(&study).verdict.join("\n");
+    assert!(verdict.contains("`none`: 1.00 to 1.00 s for a GB of tar, whatever the size (± 0 %)"), "{verdict}");
+    assert!(verdict.contains("1.00 to 1.00 µs for an entry of a tree of small files (± 0 %)"), "{verdict}");
+}
+
+#[test]
+fn a_study_that_was_cut_short_says_so() {
+    let (_results, mut study) = studied(Kind::Curve, &[("a tree", 1_000_000_000, 50_000)], None);
+    study.complete = false;
+    study.samples.truncate(5);
+    assert!(StudyReport::new(&study).verdict[0].starts_with("INCOMPLETE"));
+}
