@@ -8,12 +8,13 @@ use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
 
-use crate::entry::{Identity, Stat};
+use crate::attributes::{AttributeReader, Attributes, Unreadable};
+use crate::entry::{Identity, REPLACED, Stat, VANISHED};
 use crate::error::{Error, Result};
 
 /// How every file and directory of the tree is opened: never through a symlink, never waiting, never a terminal of ours.
@@ -95,7 +96,49 @@ impl Handles {
     pub(crate) fn open(&mut self, directory: &Arc<Directory>, name: &[u8], flags: OFlags) -> Result<OwnedFd> {
         let handle = self.enter(directory)?;
         rustix::fs::openat(handle, name, flags, Mode::empty())
-            .map_err(|error| Error::io("open", joined(&directory.path(), name), error))
+            .map_err(|error| failed("open", &path_of(&directory.path(), name), error))
+    }
+
+    /// What `name` in `directory` is, without following or opening it.
+    pub(crate) fn stat(&mut self, directory: &Arc<Directory>, name: &[u8]) -> Result<Stat> {
+        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+        rustix::fs::statx(self.enter(directory)?, name, flags, Stat::WANTED)
+            .map(Stat::from)
+            .map_err(|error| failed("stat", &path_of(&directory.path(), name), error))
+    }
+
+    /// The target of the symlink `name` in `directory`.
+    pub(crate) fn target(&mut self, directory: &Arc<Directory>, name: &[u8]) -> Result<Box<[u8]>> {
+        match rustix::fs::readlinkat(self.enter(directory)?, name, Vec::new()) {
+            Ok(target) => Ok(target.into_bytes().into()),
+            Err(error) => {
+                let path = path_of(&directory.path(), name);
+                // It was a symlink when it was listed.
+                Err(if error == Errno::INVAL {
+                    Error::changed(&path, REPLACED)
+                } else {
+                    failed("read link", &path, error)
+                })
+            }
+        }
+    }
+
+    /// The extended attributes of `name` in `directory`; of the directory itself if the name is empty.
+    pub(crate) fn attributes(
+        &mut self,
+        directory: &Arc<Directory>,
+        name: &[u8],
+        reader: &mut AttributeReader,
+    ) -> Result<Attributes> {
+        let path = || path_of(&directory.path(), name);
+        reader.read(self.enter(directory)?, name).map_err(|cause| match cause {
+            Unreadable::Io(error) => failed("read the extended attributes of", &path(), error),
+            Unreadable::TooLong => Error::unfit(
+                OsStr::from_bytes(&path()),
+                "has more names of extended attributes than the 64 KiB that Linux can list",
+            ),
+            Unreadable::Changed => Error::changed(&path(), "it was touched"),
+        })
     }
 
     fn current(&self) -> BorrowedFd<'_> {
@@ -117,7 +160,7 @@ impl Handles {
         }
         for directory in ahead.into_iter().rev() {
             let handle = rustix::fs::openat(self.current(), &*directory.name, OPEN | OFlags::DIRECTORY, Mode::empty())
-                .map_err(|error| Error::io("open directory", OsStr::from_bytes(&directory.path()), error))?;
+                .map_err(|error| failed("open directory", &directory.path(), error))?;
             if stat(handle.as_fd(), &directory.path())?.identity != directory.identity {
                 return Err(Error::changed(&directory.path(), "another directory took its place"));
             }
@@ -143,8 +186,20 @@ pub(crate) fn stat(handle: BorrowedFd<'_>, path: &[u8]) -> Result<Stat> {
         .map_err(|error| Error::io("stat", OsStr::from_bytes(path), error))
 }
 
-/// The path of `name` in a directory, for messages only.
-pub(crate) fn joined(directory: &[u8], name: &[u8]) -> PathBuf {
-    let path = if directory.is_empty() { name.to_vec() } else { [directory, b"/", name].concat() };
-    OsStr::from_bytes(&path).into()
+/// The path below the top of `name` in a directory.
+pub(crate) fn path_of(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    if directory.is_empty() || name.is_empty() {
+        return [directory, name].concat();
+    }
+    [directory, b"/", name].concat()
+}
+
+/// The failure of a call about an entry that was there when it was listed.
+fn failed(operation: &'static str, path: &[u8], error: Errno) -> Error {
+    match error {
+        Errno::NOENT => Error::changed(path, VANISHED),
+        // A symlink where none was; something else where a directory was; a socket, which cannot be opened.
+        Errno::LOOP | Errno::NOTDIR | Errno::NXIO => Error::changed(path, REPLACED),
+        error => Error::io(operation, OsStr::from_bytes(path), error),
+    }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use rustix::fs::{FileType, Statx, StatxFlags};
 
+use crate::attributes::Attributes;
 use crate::directory::Directory;
+use crate::owners::Owner;
 
 /// One member of the archive, as the walk listed it.
 #[derive(Debug)]
@@ -14,7 +16,11 @@ pub(crate) struct Entry {
     /// Its path below the top of the tree, without a leading or trailing slash; empty for the top itself.
     pub(crate) path: Box<[u8]>,
     pub(crate) kind: Kind,
+    /// What the disk said of it; what the archive says is told by the fields below.
     pub(crate) stat: Stat,
+    pub(crate) owner: Owner,
+    pub(crate) modified: Timestamp,
+    pub(crate) attributes: Attributes,
 }
 
 /// What kind of member an entry is.
@@ -26,7 +32,9 @@ pub(crate) enum Kind {
         target: Arc<[u8]>,
     },
     Directory,
-    Symlink,
+    Symlink {
+        target: Box<[u8]>,
+    },
     Fifo,
     CharacterDevice,
     BlockDevice,
@@ -75,14 +83,19 @@ impl Stat {
         self.mode & 0o7777
     }
 
+    /// Whether a later look found the same file, whatever happened to it.
+    pub(crate) fn is_same_file(&self, later: &Stat) -> bool {
+        self.identity == later.identity && self.file_type() == later.file_type()
+    }
+
     /// How a later look at the same file differs from this one, if it matters for the archive.
     pub(crate) fn difference(&self, later: &Stat) -> Option<&'static str> {
-        if self.identity != later.identity || self.file_type() != later.file_type() {
-            Some("another file took its place")
+        if !self.is_same_file(later) {
+            Some(REPLACED)
         } else if later.size > self.size {
             Some("it grew")
         } else if later.size < self.size {
-            Some("it shrank")
+            Some(SHRANK)
         } else if self.modified != later.modified || self.changed != later.changed {
             Some("it was touched")
         } else {
@@ -90,6 +103,13 @@ impl Stat {
         }
     }
 }
+
+/// What is said of an entry that is another one now.
+pub(crate) const REPLACED: &str = "another file took its place";
+/// What is said of an entry that is gone.
+pub(crate) const VANISHED: &str = "it vanished";
+/// What is said of a file that has fewer bytes now.
+pub(crate) const SHRANK: &str = "it shrank";
 
 impl From<Statx> for Stat {
     fn from(statx: Statx) -> Self {

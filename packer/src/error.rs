@@ -1,5 +1,6 @@
 //! What can go wrong, told as operation, thing and cause in one line.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -23,7 +24,7 @@ enum Failure {
     #[error("cannot {operation} `{}`: {}", shown(.path), cause(.source))]
     Io { operation: &'static str, path: PathBuf, source: io::Error },
     #[error("`{}` {what}", shown(.path))]
-    Unfit { path: PathBuf, what: &'static str },
+    Unfit { path: PathBuf, what: Cow<'static, str> },
     #[error("`{}` changed while it was packed: {what}", shown(.path))]
     Changed { path: PathBuf, what: &'static str },
     #[error("`{program}` {cause}")]
@@ -32,6 +33,8 @@ enum Failure {
     Codec { codec: &'static str, cause: String },
     #[error("`{}` is not a sound image: {cause}", shown(.path))]
     Image { path: PathBuf, cause: String },
+    #[error("{0}")]
+    Rules(String),
     #[error("internal error: {0}")]
     Panic(String),
 }
@@ -41,8 +44,12 @@ impl Error {
         Failure::Io { operation, path: path.as_ref().to_owned(), source: source.into() }.into()
     }
 
-    pub(crate) fn unfit(path: impl AsRef<Path>, what: &'static str) -> Self {
-        Failure::Unfit { path: path.as_ref().to_owned(), what }.into()
+    pub(crate) fn unfit(path: impl AsRef<Path>, what: impl Into<Cow<'static, str>>) -> Self {
+        Failure::Unfit { path: path.as_ref().to_owned(), what: what.into() }.into()
+    }
+
+    pub(crate) fn rules(cause: String) -> Self {
+        Failure::Rules(cause).into()
     }
 
     pub(crate) fn changed(path: &[u8], what: &'static str) -> Self {
@@ -68,7 +75,11 @@ impl Error {
                 // Joining an empty path would end in a slash.
                 *path = if path.as_os_str().is_empty() { top.to_owned() } else { top.join(&path) };
             }
-            Failure::Compressor { .. } | Failure::Codec { .. } | Failure::Image { .. } | Failure::Panic(_) => {}
+            Failure::Compressor { .. }
+            | Failure::Codec { .. }
+            | Failure::Image { .. }
+            | Failure::Rules(_)
+            | Failure::Panic(_) => {}
         }
         self
     }
@@ -81,7 +92,7 @@ impl Error {
             | Failure::Unfit { path, .. }
             | Failure::Changed { path, .. }
             | Failure::Image { path, .. } => Some(path),
-            Failure::Compressor { .. } | Failure::Codec { .. } | Failure::Panic(_) => None,
+            Failure::Compressor { .. } | Failure::Codec { .. } | Failure::Rules(_) | Failure::Panic(_) => None,
         }
     }
 
@@ -97,7 +108,15 @@ impl Error {
     /// Whether an entry of the tree changed between being listed and being packed.
     #[must_use]
     pub fn is_changed(&self) -> bool {
-        matches!(*self.0, Failure::Changed { .. })
+        self.change().is_some()
+    }
+
+    /// The entry that changed, and how.
+    pub(crate) fn change(&self) -> Option<(&Path, &'static str)> {
+        match &*self.0 {
+            Failure::Changed { path, what } => Some((path, what)),
+            _ => None,
+        }
     }
 }
 
@@ -114,7 +133,7 @@ impl From<Panicked> for Error {
 }
 
 /// A name fit for a terminal: control characters and bytes that are not UTF-8 are escaped.
-fn shown(path: &Path) -> String {
+pub(crate) fn shown(path: &Path) -> String {
     let mut text = String::new();
     for chunk in path.as_os_str().as_bytes().utf8_chunks() {
         for character in chunk.valid().chars() {

@@ -6,6 +6,7 @@ use std::thread::Scope;
 use std::time::Duration;
 
 use crate::buffer::{Buffer, Buffers};
+use crate::changes::Changes;
 use crate::codec::{Compression, Encoded, Encoder};
 use crate::error::{Error, Result};
 use crate::frame::Framer;
@@ -14,11 +15,12 @@ use crate::output::Workshop;
 use crate::pool::Width;
 use crate::publish::Shelf;
 use crate::segment::{Part, Segment, Segments};
-use crate::tree::{Tree, Walk};
+use crate::tree::{LeftOut, Tree, Walk};
 
 /// What to pack, and with what.
 pub(crate) struct Job<'a> {
     pub(crate) tree: &'a Tree,
+    pub(crate) changes: &'a Changes,
     pub(crate) shelf: &'a Arc<Shelf>,
     pub(crate) compression: Compression,
     pub(crate) threads: usize,
@@ -41,7 +43,7 @@ impl<'a> Job<'a> {
     /// The tree, cut into segments.
     pub(crate) fn segments(&self) -> Result<Counted<'a>> {
         let segments = Segments::new(
-            self.tree.walk().map_err(|error| error.below(self.tree.path()))?,
+            self.tree.walk(self.changes).map_err(|error| error.below(self.tree.path()))?,
             self.compression.segment_size(),
         );
         Ok(Counted { segments, tree: self.tree, meter: self.meter, entries: 0 })
@@ -49,9 +51,9 @@ impl<'a> Job<'a> {
 
     /// One worker's way from a segment to its framed bytes.
     pub(crate) fn framing(&self) -> Result<impl FnMut(Segment, &mut Buffer) -> Result<()> + use<'a>> {
-        let Job { tree, meter, .. } = *self;
+        let Job { tree, changes, meter, .. } = *self;
         let located = |error: Error| error.below(tree.path());
-        let mut framer = Framer::new(tree.handles().map_err(located)?);
+        let mut framer = Framer::new(tree.handles().map_err(located)?, changes);
         Ok(move |segment: Segment, framed: &mut Buffer| {
             let read = meter.time(Step::Frame, || framer.frame(&segment, framed)).map_err(located)?;
             meter.count_read(read);
@@ -99,7 +101,7 @@ impl Passing<'_> {
 /// The segments of the tree, with the time of the walk and the entries counted.
 #[derive(Debug)]
 pub(crate) struct Counted<'a> {
-    segments: Segments<Walk>,
+    segments: Segments<Walk<'a>>,
     tree: &'a Tree,
     meter: &'a Meter<'a>,
     entries: u64,
@@ -111,9 +113,10 @@ impl Counted<'_> {
         self.entries
     }
 
-    /// Sockets left out so far.
-    pub(crate) fn sockets(&self) -> u64 {
-        self.segments.entries().sockets()
+    /// What was left out so far; of the mounts, their whole paths.
+    pub(crate) fn left_out(&self) -> LeftOut {
+        let LeftOut { sockets, mounts } = self.segments.entries().left_out();
+        LeftOut { sockets: *sockets, mounts: mounts.iter().map(|path| self.tree.path().join(path)).collect() }
     }
 }
 
@@ -132,9 +135,9 @@ impl Iterator for Counted<'_> {
 }
 
 /// The exact size of a tree's tar, if `go_on` lets the walk reach its end.
-pub(crate) fn measure(tree: &Tree, go_on: impl Fn() -> bool) -> Result<Option<u64>> {
+fn measure(tree: &Tree, changes: &Changes, go_on: impl Fn() -> bool) -> Result<Option<u64>> {
     let mut length = crate::tar::END as u64;
-    for entry in tree.walk()? {
+    for entry in tree.walk(changes)? {
         length += crate::tar::framed_length(&entry?);
         if !go_on() {
             return Ok(None);
@@ -144,8 +147,9 @@ pub(crate) fn measure(tree: &Tree, go_on: impl Fn() -> bool) -> Result<Option<u6
 }
 
 /// Stores the size of the tree's tar where progress looks for it. What goes wrong here goes wrong in the pack, too.
-pub(crate) fn announce(tree: &Tree, total: &AtomicU64, go_on: impl Fn() -> bool) {
-    if let Ok(Some(length)) = measure(tree, go_on) {
-        total.store(length, Ordering::Relaxed);
+pub(crate) fn announce(job: &Job<'_>, go_on: impl Fn() -> bool) {
+    // A second walk beside the first would list some changes twice, and others that do not matter.
+    if let Ok(Some(length)) = measure(job.tree, &job.changes.anew(), go_on) {
+        job.total.store(length, Ordering::Relaxed);
     }
 }

@@ -12,9 +12,14 @@
 //! compressor that was asked for.
 
 // What comes in: a tree, walked by handle.
+mod acl;
+mod attributes;
+mod changes;
 mod directory;
 mod entry;
 mod links;
+mod owners;
+mod rules;
 mod tree;
 
 // What it becomes: pieces of a tar, compressed.
@@ -45,10 +50,13 @@ mod verify;
 #[doc(hidden)]
 pub mod stages;
 
+pub use changes::Change;
 pub use codec::{Compression, EncoderVersion, InvalidCompression, Level, Program};
 pub use error::{Error, Result};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use observer::{Observer, Pass, Progress};
+pub use owners::{IdMap, IdRange, InvalidOwners, Owner, Owners};
 pub use pack::{Busy, Image, Pack, Phase};
+pub use rules::{Exclusion, InvalidExclusion};
 pub use strategy::Strategy;
 pub use verify::{Verified, verify};

@@ -19,7 +19,7 @@ use clock::Clock;
 
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // Nothing is left to be done if even this cannot be written.
             let _ = writeln!(std::io::stderr(), "onepass: {}", told(&error));
@@ -33,33 +33,48 @@ fn told(error: &anyhow::Error) -> String {
     error.downcast_ref::<packer::Error>().map_or_else(|| format!("{error:#}"), ToString::to_string)
 }
 
-fn run(command: Command) -> Result<()> {
+/// What `pack --live` exits with if entries changed: there is an image, and not of one moment.
+const CHANGED: u8 = 3;
+
+fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Pack(arguments) => pack(&arguments),
         Command::Verify(arguments) => verify(&arguments),
     }
 }
 
-fn pack(arguments: &PackArguments) -> Result<()> {
+fn pack(arguments: &PackArguments) -> Result<ExitCode> {
     let threads = arguments.threads();
     let pack = Pack::new(&arguments.rootfs, &arguments.output)
         .compression(arguments.compression)
         .strategy(arguments.strategy)
         .threads(threads)
-        .diff_id(arguments.diff_id);
+        .diff_id(arguments.diff_id)
+        .exclude(arguments.exclude.iter().cloned())
+        .owners(arguments.owners())
+        .cross_mounts(arguments.cross_mounts)
+        .live(arguments.live);
+    let pack = match arguments.clamp_mtime {
+        Some(latest) => pack.clamp_mtime(latest),
+        None => pack,
+    };
     let image = match clock::bar() {
         Some(bar) => pack.run(&bar),
         None => pack.run(&Clock::start()),
     }?;
     if arguments.json {
         let record = record::Record::new(&image, arguments, threads);
-        say(&serde_json::to_string(&record).context("cannot write the record as JSON")?)
+        say(&serde_json::to_string(&record).context("cannot write the record as JSON")?)?;
     } else {
-        say(&format!("{}  {}", image.fingerprint, image.path.display()))
+        say(&format!("{}  {}", image.fingerprint, image.path.display()))?;
     }
+    for change in &image.changes {
+        writeln!(std::io::stderr(), "onepass: {change}").context("cannot write to standard error")?;
+    }
+    Ok(if image.changes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGED) })
 }
 
-fn verify(arguments: &VerifyArguments) -> Result<()> {
+fn verify(arguments: &VerifyArguments) -> Result<ExitCode> {
     let verified = packer::verify(&arguments.image)?;
     say(&format!(
         "{}: sound ({} bytes; {} entries in a tar of {} bytes, diffID sha256:{})",
@@ -68,7 +83,8 @@ fn verify(arguments: &VerifyArguments) -> Result<()> {
         verified.entries,
         verified.tar_size,
         verified.diff_id
-    ))
+    ))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn say(line: &str) -> Result<()> {

@@ -6,12 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::buffer::Buffers;
+use crate::changes::{Change, Changes};
 use crate::codec::{Compression, EncoderVersion};
 use crate::error::Result;
 use crate::fingerprint::Fingerprint;
 use crate::job::{self, Job};
 use crate::observer::{Meter, Observer, Pass, Step};
+use crate::owners::Owners;
 use crate::publish::Shelf;
+use crate::rules::{Exclusion, Rules};
 use crate::strategy::Strategy;
 use crate::tree::Tree;
 
@@ -33,12 +36,15 @@ pub struct Pack {
     strategy: Strategy,
     threads: NonZeroUsize,
     diff_id: bool,
+    live: bool,
+    rules: Rules,
 }
 
 impl Pack {
     /// Packs the directory `rootfs` to an image in the existing directory `output`.
     ///
-    /// Defaults: [`Compression::GZIP`], [`Strategy::SingleStream`], one thread, no diffID.
+    /// Defaults: [`Compression::GZIP`], [`Strategy::SingleStream`], one thread, no diffID; everything on the tree's own mount
+    /// with its own owners and times; an entry that changes meanwhile fails the pack.
     #[must_use]
     pub fn new(rootfs: impl Into<PathBuf>, output: impl Into<PathBuf>) -> Self {
         Pack {
@@ -48,6 +54,8 @@ impl Pack {
             strategy: Strategy::default(),
             threads: NonZeroUsize::MIN,
             diff_id: false,
+            live: false,
+            rules: Rules::default(),
         }
     }
 
@@ -75,6 +83,42 @@ impl Pack {
         Pack { diff_id, ..self }
     }
 
+    /// What is left out. Directories that match are left out with all that is in them; a further name of a file whose first
+    /// name is left out becomes the file.
+    #[must_use]
+    pub fn exclude(mut self, exclusions: impl IntoIterator<Item = Exclusion>) -> Self {
+        self.rules.exclusions.extend(exclusions);
+        self
+    }
+
+    /// Who owns the entries in the archive.
+    #[must_use]
+    pub fn owners(mut self, owners: Owners) -> Self {
+        self.rules.owners = owners;
+        self
+    }
+
+    /// No entry's time is later than this, in seconds since 1970.
+    #[must_use]
+    pub fn clamp_mtime(mut self, latest: i64) -> Self {
+        self.rules.latest = Some(latest);
+        self
+    }
+
+    /// Whether what is mounted below the tree is packed as a part of it. If not, it is listed in [`Image::mounts_skipped`].
+    #[must_use]
+    pub fn cross_mounts(mut self, cross_mounts: bool) -> Self {
+        self.rules.cross_mounts = cross_mounts;
+        self
+    }
+
+    /// Whether a tree that is in use is packed as well as can be: an entry that changes meanwhile is completed with zeros to
+    /// the length that its header promises, and listed in [`Image::changes`]. What cannot be read still fails the pack.
+    #[must_use]
+    pub fn live(self, live: bool) -> Self {
+        Pack { live, ..self }
+    }
+
     /// Packs, and publishes the image as `<fingerprint>.tar[.gz|.zst]` in the output directory.
     ///
     /// When this returns an image, the image and its name are on the disk. When it returns an error, nothing is left
@@ -87,11 +131,12 @@ impl Pack {
     pub fn run(&self, observer: &dyn Observer) -> Result<Image> {
         let (meter, buffers, total) = (Meter::new(observer), Buffers::new(), AtomicU64::new(0));
         let started = meter.now();
-        let tree = Tree::open(&self.rootfs)?;
+        let (tree, changes) = (Tree::open(&self.rootfs, self.rules.clone())?, Changes::new(self.live));
         let shelf = Shelf::open(&self.output)?;
         let encoders = self.compression.encoders()?;
         let job = Job {
             tree: &tree,
+            changes: &changes,
             shelf: &shelf,
             compression: self.compression,
             threads: self.threads.get(),
@@ -116,7 +161,9 @@ impl Pack {
             tar_size: packed.tar_size,
             diff_id: packed.diff_id,
             entries: packed.entries,
-            sockets_skipped: packed.sockets,
+            sockets_skipped: packed.left_out.sockets,
+            mounts_skipped: packed.left_out.mounts,
+            changes: changes.below(&self.rootfs),
             encoders,
             wall: meter.now().saturating_sub(started),
             phases,
@@ -140,7 +187,7 @@ fn measured<Value>(job: &Job<'_>, work: impl FnOnce() -> Result<Value>) -> Resul
     }
     let working = AtomicBool::new(true);
     std::thread::scope(|scope| {
-        scope.spawn(|| job::announce(job.tree, job.total, || working.load(Ordering::Relaxed)));
+        scope.spawn(|| job::announce(job, || working.load(Ordering::Relaxed)));
         let result = work();
         working.store(false, Ordering::Relaxed);
         result
@@ -164,6 +211,10 @@ pub struct Image {
     pub entries: u64,
     /// Sockets, which an archive cannot hold.
     pub sockets_skipped: u64,
+    /// Where something else is mounted that was not packed. Of a directory, the mount point itself was.
+    pub mounts_skipped: Vec<PathBuf>,
+    /// What changed while it was packed, sorted by path; only ever of a [`live`](Pack::live) tree.
+    pub changes: Vec<Change>,
     /// What compressed it.
     pub encoders: Vec<EncoderVersion>,
     /// From the call to the return.

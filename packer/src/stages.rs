@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::buffer::{Buffer, Buffers};
+use crate::changes::Changes;
 use crate::codec::{Compression, Encoder};
 use crate::directory::{Handles, OPEN};
 use crate::entry::{Entry, Kind};
@@ -14,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::fingerprint::Hasher;
 use crate::frame::Framer;
 use crate::pool::Panicked;
+use crate::rules::Rules;
 use crate::segment::{Part, Segment, Segments};
 use crate::tree::Tree;
 
@@ -23,7 +25,8 @@ use crate::tree::Tree;
 ///
 /// If the tree cannot be read.
 pub fn walk(rootfs: &Path) -> Result<usize> {
-    let segments = Segments::new(Tree::open(rootfs)?.walk()?, Compression::GZIP.segment_size());
+    let (tree, changes) = (Tree::open(rootfs, Rules::default())?, Changes::Fatal);
+    let segments = Segments::new(tree.walk(&changes)?, Compression::GZIP.segment_size());
     segments.map(|segment| segment.map(|segment| segment.parts.len())).sum()
 }
 
@@ -33,10 +36,10 @@ pub fn walk(rootfs: &Path) -> Result<usize> {
 ///
 /// If the tree cannot be read.
 pub fn frame(rootfs: &Path, compression: Compression, mut seen: impl FnMut(&[u8])) -> Result<()> {
-    let tree = Tree::open(rootfs)?;
-    let mut framer = Framer::new(tree.handles()?);
+    let (tree, changes) = (Tree::open(rootfs, Rules::default())?, Changes::Fatal);
+    let mut framer = Framer::new(tree.handles()?, &changes);
     let mut framed = Buffer::default();
-    for segment in Segments::new(tree.walk()?, compression.segment_size()) {
+    for segment in Segments::new(tree.walk(&changes)?, compression.segment_size()) {
         framed.clear();
         framer.frame(&segment?, &mut framed)?;
         seen(&framed);
@@ -86,12 +89,12 @@ pub struct Floor {
 ///
 /// If the tree cannot be read or the encoder fails.
 pub fn floor(rootfs: &Path, compression: Compression, threads: usize) -> Result<Floor> {
-    let tree = Tree::open(rootfs)?;
-    let segments = Mutex::new(Segments::new(tree.walk()?, compression.segment_size()));
+    let (tree, changes) = (Tree::open(rootfs, Rules::default())?, Changes::Fatal);
+    let segments = Mutex::new(Segments::new(tree.walk(&changes)?, compression.segment_size()));
     let next = || segments.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next().transpose();
     let work = || -> Result<Floor> {
         let mut floor = Floor::default();
-        let (mut handles, mut framer) = (tree.handles()?, Framer::new(tree.handles()?));
+        let (mut handles, mut framer) = (tree.handles()?, Framer::new(tree.handles()?, &changes));
         let (mut encoder, mut hasher) = (Encoder::new(compression)?, Hasher::default());
         let (mut framed, mut encoded) = (Buffer::default(), Buffer::default());
         while let Some(segment) = next()? {

@@ -22,6 +22,7 @@ use crate::pool;
 use crate::segment::Segment;
 use crate::sink::{Sink, TarDigest};
 use crate::temporary::{Filling, TemporaryTar};
+use crate::tree::LeftOut;
 
 /// How an image is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -69,7 +70,7 @@ pub(crate) struct Packed {
     pub(crate) diff_id: Option<Fingerprint>,
     pub(crate) tar_size: u64,
     pub(crate) entries: u64,
-    pub(crate) sockets: u64,
+    pub(crate) left_out: LeftOut,
     /// Bytes of the temporary tar; 0 if there was none.
     pub(crate) temporary: u64,
     /// The passes in order, with the time each took.
@@ -91,9 +92,9 @@ fn single_stream(job: &Job<'_>) -> Result<Packed> {
         let shop = job.workshop(scope);
         let mut segments = job.segments()?;
         let image = encode(job, shop, Pass::Stream, &mut segments, || job.framing())?;
-        let (entries, sockets) = (segments.entries(), segments.sockets());
+        let (entries, left_out) = (segments.entries(), segments.left_out());
         let Image { written, diff_id, tar_size, took } = image;
-        Ok(Packed { written, diff_id, tar_size, entries, sockets, temporary: 0, passes: vec![(Pass::Stream, took)] })
+        Ok(Packed { written, diff_id, tar_size, entries, left_out, temporary: 0, passes: vec![(Pass::Stream, took)] })
     })
 }
 
@@ -103,10 +104,10 @@ fn two_pass(job: &Job<'_>) -> Result<Packed> {
         let mut segments = job.segments()?;
         let (temporary, first) = write_tar(job, shop, &mut segments)?;
         let image = encode(job, shop, Pass::Compress, temporary.pieces().map(Ok), || Ok(temporary.reading(job.meter)))?;
-        let (entries, sockets) = (segments.entries(), segments.sockets());
+        let (entries, left_out) = (segments.entries(), segments.left_out());
         let Image { written, diff_id, tar_size, took } = image;
         let passes = vec![(Pass::Tar, first), (Pass::Compress, took)];
-        Ok(Packed { written, diff_id, tar_size, entries, sockets, temporary: temporary.length(), passes })
+        Ok(Packed { written, diff_id, tar_size, entries, left_out, temporary: temporary.length(), passes })
     })
 }
 

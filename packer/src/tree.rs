@@ -9,12 +9,18 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use globset::GlobSet;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
 
-use crate::directory::{Directory, Handles, OPEN, joined, stat};
+use crate::attributes::{AttributeReader, Attributes};
+use crate::changes::Changes;
+use crate::directory::{Directory, Handles, OPEN, path_of, stat};
 use crate::entry::{Entry, Kind, Stat};
 use crate::error::{Error, Result};
 use crate::links::Links;
+use crate::owners::Owner;
+use crate::rules::{self, Rules};
+use crate::tar;
 
 /// A root filesystem, held open by its top directory.
 #[derive(Debug)]
@@ -22,11 +28,13 @@ pub(crate) struct Tree {
     path: PathBuf,
     top: OwnedFd,
     stat: Stat,
+    rules: Rules,
+    excluded: GlobSet,
 }
 
 impl Tree {
     /// Opens the top directory. A symlink is refused: its target could change between two looks at it.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path, rules: Rules) -> Result<Self> {
         let top =
             rustix::fs::open(path, OPEN | OFlags::DIRECTORY, Mode::empty()).map_err(
                 |error| match rustix::fs::statx(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW, Stat::WANTED)
@@ -39,8 +47,12 @@ impl Tree {
                     _ => Error::io("open the root filesystem", path, error),
                 },
             )?;
+        if !AttributeReader::is_possible() {
+            return Err(Error::unfit("/proc/self/fd", "is not there, and extended attributes are read by way of it"));
+        }
         let stat = stat(top.as_fd(), path.as_os_str().as_bytes())?;
-        Ok(Tree { path: path.to_owned(), top, stat })
+        let excluded = rules.excluded()?;
+        Ok(Tree { path: path.to_owned(), top, stat, rules, excluded })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -52,28 +64,41 @@ impl Tree {
         Handles::new(&self.top)
     }
 
-    /// All entries in archive order.
-    pub(crate) fn walk(&self) -> Result<Walk> {
+    /// All entries in archive order. Entries that vanish before they are seen go to `changes`.
+    pub(crate) fn walk<'a>(&'a self, changes: &'a Changes) -> Result<Walk<'a>> {
         Ok(Walk {
+            tree: self,
+            changes,
             handles: self.handles()?,
-            top: self.stat,
+            reader: AttributeReader::new(),
             levels: Vec::new(),
             links: Links::default(),
             started: false,
-            sockets: 0,
+            left_out: LeftOut::default(),
         })
     }
 }
 
+/// What stands in the tree and not in the archive. What was excluded is not told: whoever asked for it knows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LeftOut {
+    /// Sockets, which an archive cannot hold.
+    pub(crate) sockets: u64,
+    /// Where something else is mounted: of a directory the entry itself is kept, a file is left out.
+    pub(crate) mounts: Vec<PathBuf>,
+}
+
 /// The entries of a tree, listed one directory at a time.
 #[derive(Debug)]
-pub(crate) struct Walk {
+pub(crate) struct Walk<'a> {
+    tree: &'a Tree,
+    changes: &'a Changes,
     handles: Handles,
-    top: Stat,
+    reader: AttributeReader,
     levels: Vec<Level>,
     links: Links,
     started: bool,
-    sockets: u64,
+    left_out: LeftOut,
 }
 
 /// A directory that is being walked, and what is left of its listing.
@@ -84,17 +109,19 @@ struct Level {
     names: Listing,
 }
 
-impl Walk {
-    /// Sockets met so far. They cannot be archived.
-    pub(crate) fn sockets(&self) -> u64 {
-        self.sockets
+impl Walk<'_> {
+    /// What was met so far and left out.
+    pub(crate) fn left_out(&self) -> &LeftOut {
+        &self.left_out
     }
 
     fn start(&mut self) -> Result<Entry> {
         self.started = true;
-        let directory = Directory::top(self.top.identity);
+        let stat = self.tree.stat;
+        let directory = Directory::top(stat.identity);
+        let attributes = self.attributes(&directory, b"", &stat)?;
         self.descend(&directory, Box::default())?;
-        Ok(Entry { directory, path: Box::default(), kind: Kind::Directory, stat: self.top })
+        self.entry(directory, Box::default(), Kind::Directory, stat, attributes)
     }
 
     fn descend(&mut self, directory: &Arc<Directory>, path: Box<[u8]>) -> Result<()> {
@@ -105,43 +132,108 @@ impl Walk {
         Ok(())
     }
 
-    /// The entry called `name` in the lowest level; nothing for a socket.
+    /// The entry called `name` in the lowest level; nothing for what is left out.
     fn visit(&mut self, name: &[u8]) -> Result<Option<Entry>> {
         let Some(level) = self.levels.last() else { return Ok(None) };
         let directory = Arc::clone(&level.directory);
-        let stat = rustix::fs::statx(
-            self.handles.enter(&directory)?,
-            name,
-            AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT,
-            Stat::WANTED,
-        );
-        let stat = stat.map(Stat::from).map_err(|error| Error::io("stat", joined(&level.path, name), error))?;
-        let path: Box<[u8]> =
-            if level.path.is_empty() { name.into() } else { [&level.path, &b"/"[..], name].concat().into() };
-        let kind = match stat.file_type() {
-            FileType::Socket => {
-                self.sockets += 1;
-                return Ok(None);
+        let path: Box<[u8]> = path_of(&level.path, name).into();
+        if rules::matches(&self.tree.excluded, &path) {
+            return Ok(None);
+        }
+        let stat = self.handles.stat(&directory, name)?;
+        let is_directory = stat.file_type() == FileType::Directory;
+        // What is mounted on it belongs to another tree; the mount point itself is part of this one, if it can be.
+        let foreign = stat.identity.mount != self.tree.stat.identity.mount && !self.tree.rules.cross_mounts;
+        if foreign {
+            self.left_out.mounts.push(OsStr::from_bytes(&path).into());
+        }
+        if stat.file_type() == FileType::Socket {
+            self.left_out.sockets += 1;
+        }
+        if stat.file_type() == FileType::Socket || foreign && !is_directory {
+            return Ok(None);
+        }
+        let attributes = self.attributes(&directory, name, &stat)?;
+        let kind = if is_directory {
+            if !foreign {
+                self.descend(&directory.child(name, stat.identity), path.clone())?;
             }
-            FileType::Directory => {
-                // What is mounted on it belongs to another tree; the mount point itself is part of this one.
-                if stat.identity.mount == self.top.identity.mount {
-                    self.descend(&directory.child(name, stat.identity), path.clone())?;
-                }
-                Kind::Directory
-            }
-            file_type => match self.links.earlier(&stat, &path) {
-                Some(target) => Kind::HardLink { target },
-                None => {
-                    kind(file_type).ok_or_else(|| Error::unfit(OsStr::from_bytes(&path), "is of an unknown kind"))?
-                }
-            },
+            Kind::Directory
+        } else {
+            let kind = self.kind(&directory, name, &path, &stat)?;
+            self.links.earlier(&stat, &path).map_or(kind, |target| Kind::HardLink { target })
         };
-        Ok(Some(Entry { directory, path, kind, stat }))
+        self.entry(directory, path, kind, stat, attributes).map(Some)
+    }
+
+    /// What kind of member an entry is that is no directory, if it is no further name of another.
+    fn kind(&mut self, directory: &Arc<Directory>, name: &[u8], path: &[u8], stat: &Stat) -> Result<Kind> {
+        match stat.file_type() {
+            FileType::RegularFile => Ok(Kind::File),
+            FileType::Symlink => self.handles.target(directory, name).map(|target| Kind::Symlink { target }),
+            FileType::Fifo => Ok(Kind::Fifo),
+            FileType::CharacterDevice => Ok(Kind::CharacterDevice),
+            FileType::BlockDevice => Ok(Kind::BlockDevice),
+            FileType::Directory | FileType::Socket | FileType::Unknown => {
+                Err(Error::unfit(OsStr::from_bytes(path), "is of an unknown kind"))
+            }
+        }
+    }
+
+    /// The attributes of an entry that was found to be `stat`'s, with the ids in them mapped.
+    fn attributes(&mut self, directory: &Arc<Directory>, name: &[u8], stat: &Stat) -> Result<Attributes> {
+        let mut attributes = self.handles.attributes(directory, name, &mut self.reader)?;
+        if attributes.is_empty() {
+            return Ok(attributes);
+        }
+        let path = path_of(&directory.path(), name);
+        // They were read by name: they are this inode's if nothing has happened to it meanwhile.
+        let later = if name.is_empty() {
+            self::stat(self.handles.enter(directory)?, &path)?
+        } else {
+            self.handles.stat(directory, name)?
+        };
+        if let Some(what) = stat.difference(&later) {
+            return Err(Error::changed(&path, what));
+        }
+        for attribute in attributes.iter_mut() {
+            let value = self.tree.rules.owners.attribute(&attribute.name, &attribute.value);
+            let unfit = |what: String| {
+                let name = String::from_utf8_lossy(&attribute.name).escape_debug().to_string();
+                Error::unfit(OsStr::from_bytes(&path), format!("has an entry in `{name}` that {what}"))
+            };
+            if let Some(value) = value.map_err(unfit)? {
+                attribute.value = value.into();
+            }
+        }
+        Ok(attributes)
+    }
+
+    /// Puts together what the archive says of an entry.
+    fn entry(
+        &self,
+        directory: Arc<Directory>,
+        path: Box<[u8]>,
+        kind: Kind,
+        stat: Stat,
+        attributes: Attributes,
+    ) -> Result<Entry> {
+        let rules = &self.tree.rules;
+        let owner = rules.owners.of(Owner { uid: stat.uid, gid: stat.gid });
+        let owner = owner.map_err(|what| Error::unfit(OsStr::from_bytes(&path), what))?;
+        let modified = rules.clamped(stat.modified);
+        let entry = Entry { directory, path, kind, stat, owner, modified, attributes };
+        if let Some(length) = tar::too_long(&entry) {
+            let limit = tar::EXTENDED_LIMIT;
+            let what =
+                format!("needs an extended header of {length} bytes, and common readers refuse more than {limit}");
+            return Err(Error::unfit(OsStr::from_bytes(&entry.path), what));
+        }
+        Ok(entry)
     }
 }
 
-impl Iterator for Walk {
+impl Iterator for Walk<'_> {
     type Item = Result<Entry>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -153,22 +245,17 @@ impl Iterator for Walk {
                 self.levels.pop();
                 continue;
             };
-            if let Some(entry) = self.visit(&name).transpose() {
-                return Some(entry);
+            match self.visit(&name) {
+                Ok(Some(entry)) => return Some(Ok(entry)),
+                Ok(None) => {}
+                Err(error) => {
+                    if let Err(error) = self.changes.tolerate(error) {
+                        return Some(Err(error));
+                    }
+                }
             }
         }
         None
-    }
-}
-
-fn kind(file_type: FileType) -> Option<Kind> {
-    match file_type {
-        FileType::RegularFile => Some(Kind::File),
-        FileType::Symlink => Some(Kind::Symlink),
-        FileType::Fifo => Some(Kind::Fifo),
-        FileType::CharacterDevice => Some(Kind::CharacterDevice),
-        FileType::BlockDevice => Some(Kind::BlockDevice),
-        FileType::Directory | FileType::Socket | FileType::Unknown => None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use packer::{Compression, Strategy};
+use packer::{Compression, Exclusion, IdRange, Owner, Owners, Strategy};
 
 /// Packs a root filesystem into a compressed tar named by the sha256 of its bytes.
 #[derive(Debug, Parser)]
@@ -45,6 +45,24 @@ pub(crate) struct PackArguments {
     /// Also compute the sha256 of the uncompressed tar
     #[arg(long)]
     pub(crate) diff_id: bool,
+    /// Leave out what matches, and all below it: a glob anchored at the tree, as `dev/*` or `**/*.pyc`; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<Exclusion>,
+    /// The tree's ids are shifted: u|g|both:CONTAINER:HOST:COUNT; may be repeated. An id outside the map fails the pack
+    #[arg(long, value_name = "RANGE")]
+    idmap: Vec<IdRange>,
+    /// One owner for every entry
+    #[arg(long, value_name = "UID:GID", conflicts_with = "idmap")]
+    owner: Option<Owner>,
+    /// No time of an entry is later than this, in seconds since 1970
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    pub(crate) clamp_mtime: Option<i64>,
+    /// Pack what is mounted below the tree as well
+    #[arg(long)]
+    pub(crate) cross_mounts: bool,
+    /// The tree is in use: complete the image even if entries change meanwhile, list them, and exit with 3
+    #[arg(long)]
+    pub(crate) live: bool,
     /// Print one JSON object instead of the line: sizes, times, memory
     #[arg(long)]
     pub(crate) json: bool,
@@ -54,6 +72,14 @@ impl PackArguments {
     pub(crate) fn threads(&self) -> NonZeroUsize {
         let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         self.threads.unwrap_or_else(cores)
+    }
+
+    pub(crate) fn owners(&self) -> Owners {
+        match self.owner {
+            Some(owner) => Owners::One(owner),
+            None if self.idmap.is_empty() => Owners::Kept,
+            None => Owners::Mapped(self.idmap.iter().copied().collect()),
+        }
     }
 }
 

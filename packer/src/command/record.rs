@@ -20,6 +20,10 @@ pub(crate) struct Record {
     diff_id: Option<String>,
     entries: u64,
     sockets_skipped: u64,
+    /// Where something else is mounted that was not packed.
+    mounts_skipped: Vec<String>,
+    /// Entries that changed while they were packed, with `--live`.
+    changes: Vec<Changed>,
     strategy: &'static str,
     compression: String,
     threads: usize,
@@ -40,6 +44,12 @@ pub(crate) struct Record {
 struct Encoder {
     name: &'static str,
     version: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Changed {
+    path: String,
+    what: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -67,6 +77,12 @@ impl Record {
             diff_id: image.diff_id.map(|digest| digest.to_string()),
             entries: image.entries,
             sockets_skipped: image.sockets_skipped,
+            mounts_skipped: image.mounts_skipped.iter().map(|path| path.display().to_string()).collect(),
+            changes: image
+                .changes
+                .iter()
+                .map(|change| Changed { path: change.path.display().to_string(), what: change.what })
+                .collect(),
             strategy: arguments.strategy.name(),
             compression: arguments.compression.to_string(),
             threads: threads.get(),

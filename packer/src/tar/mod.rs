@@ -10,13 +10,14 @@
 //! | size, uid, gid | octal; above what octal holds base-256 *and* a pax record |
 //! | mtime | whole seconds; a pax `mtime` only for nanoseconds, before 1970 and after 2242 |
 //! | devmajor, devminor | for devices only |
+//! | extended attributes | `SCHILY.xattr.NAME` with `%` and `=` in the name as `%25` and `%3D`; ACLs also as text, `SCHILY.acl.access` and `SCHILY.acl.default` |
 //! | user and group name, atime, ctime | never: they are the host's, not the tree's |
 
 mod pax;
 mod ustar;
 
 use crate::buffer::Buffer;
-use crate::entry::{Entry, Kind, Stat};
+use crate::entry::{Entry, Kind};
 use pax::Records;
 use ustar::{Block, TypeFlag};
 
@@ -26,16 +27,14 @@ pub(crate) const BLOCK: usize = 512;
 /// What ends an archive: two blocks of zeros.
 pub(crate) const END: usize = 2 * BLOCK;
 
-/// Appends the header of `entry`, with the pax header before it if it needs one. `target` is a symlink's target.
-pub(crate) fn header(entry: &Entry, target: &[u8], out: &mut Buffer) {
-    let link: &[u8] = match &entry.kind {
-        Kind::HardLink { target } => target,
-        Kind::Symlink => target,
-        Kind::File | Kind::Directory | Kind::Fifo | Kind::CharacterDevice | Kind::BlockDevice => b"",
-    };
+/// The longest extended header that is written, in bytes: Go's `archive/tar`, and with it most container tools, refuses
+/// more.
+pub(crate) const EXTENDED_LIMIT: u64 = 1 << 20;
+
+/// Appends the header of `entry`, with the pax header before it if it needs one.
+pub(crate) fn header(entry: &Entry, out: &mut Buffer) {
     let name = name(entry);
-    let stat = &entry.stat;
-    let records = Records::of(&name, link, content(entry), stat);
+    let records = Records::of(&name, entry);
     if !records.is_empty() {
         let mut block = Block::new(TypeFlag::Extended);
         block.name(&pax::header_name(&entry.path));
@@ -47,14 +46,14 @@ pub(crate) fn header(entry: &Entry, target: &[u8], out: &mut Buffer) {
     }
     let mut block = Block::new(type_flag(&entry.kind));
     block.name(&name);
-    block.link(link);
-    block.mode(stat.permissions());
-    block.number(ustar::UID, i128::from(stat.uid));
-    block.number(ustar::GID, i128::from(stat.gid));
+    block.link(link(entry));
+    block.mode(entry.stat.permissions());
+    block.number(ustar::UID, i128::from(entry.owner.uid));
+    block.number(ustar::GID, i128::from(entry.owner.gid));
     block.number(ustar::SIZE, i128::from(content(entry)));
-    block.number(ustar::MTIME, i128::from(stat.modified.seconds));
+    block.number(ustar::MTIME, i128::from(entry.modified.seconds));
     if matches!(entry.kind, Kind::CharacterDevice | Kind::BlockDevice) {
-        block.device(stat.device);
+        block.device(entry.stat.device);
     }
     block.append_to(out);
 }
@@ -66,21 +65,20 @@ pub(crate) fn pad(out: &mut Buffer, length: u64) {
 
 /// The bytes that a member takes in the archive: headers, content and padding.
 pub(crate) fn framed_length(entry: &Entry) -> u64 {
-    let (target, link_length) = match &entry.kind {
-        Kind::HardLink { target } => (&**target, target.len()),
-        // Only the target's length matters, unless it needs a record; then whether it is UTF-8 matters, too.
-        Kind::Symlink => (&b""[..], usize::try_from(entry.stat.size).unwrap_or(usize::MAX)),
-        _ => (&b""[..], 0),
-    };
-    let name = name(entry);
-    let records = Records::of(&name, target, content(entry), &entry.stat);
-    let mut extended = records.len();
-    if matches!(entry.kind, Kind::Symlink) && link_length > ustar::LINK_LENGTH {
-        extended += pax::record_length("linkpath", link_length);
-    }
+    let extended = Records::of(&name(entry), entry).len();
     let extended = if extended == 0 { 0 } else { BLOCK as u64 + extended + padding(extended) as u64 };
     let content = content(entry);
     extended + BLOCK as u64 + content + padding(content) as u64
+}
+
+/// The length of an entry's extended header, if it is beyond [`EXTENDED_LIMIT`].
+pub(crate) fn too_long(entry: &Entry) -> Option<u64> {
+    let attributes: usize = entry.attributes.iter().map(|attribute| attribute.name.len() + attribute.value.len()).sum();
+    // Every text at most three times (an ACL is written twice, as text a little longer), and some numbers.
+    if 4 * (attributes + entry.path.len() + link(entry).len()) as u64 + 4096 < EXTENDED_LIMIT {
+        return None;
+    }
+    Some(Records::of(&name(entry), entry).len()).filter(|length| *length > EXTENDED_LIMIT)
 }
 
 /// The bytes of content that follow an entry's header.
@@ -110,26 +108,18 @@ fn type_flag(kind: &Kind) -> TypeFlag {
         Kind::File => TypeFlag::Regular,
         Kind::HardLink { .. } => TypeFlag::HardLink,
         Kind::Directory => TypeFlag::Directory,
-        Kind::Symlink => TypeFlag::Symlink,
+        Kind::Symlink { .. } => TypeFlag::Symlink,
         Kind::Fifo => TypeFlag::Fifo,
         Kind::CharacterDevice => TypeFlag::Character,
         Kind::BlockDevice => TypeFlag::Block,
     }
 }
 
-/// Whether ustar's octal fields hold the value; shared by header and records so that they agree.
-fn fits_octal(stat: &Stat, content: u64) -> Fits {
-    Fits {
-        size: ustar::SIZE.holds(i128::from(content)),
-        uid: ustar::UID.holds(i128::from(stat.uid)),
-        gid: ustar::GID.holds(i128::from(stat.gid)),
-        mtime: ustar::MTIME.holds(i128::from(stat.modified.seconds)) && stat.modified.nanoseconds == 0,
+/// The first name of a hard link, or a symlink's target.
+fn link(entry: &Entry) -> &[u8] {
+    match &entry.kind {
+        Kind::HardLink { target } => target,
+        Kind::Symlink { target } => target,
+        Kind::File | Kind::Directory | Kind::Fifo | Kind::CharacterDevice | Kind::BlockDevice => b"",
     }
-}
-
-struct Fits {
-    size: bool,
-    uid: bool,
-    gid: bool,
-    mtime: bool,
 }

@@ -2,39 +2,65 @@
 
 use std::fmt::Write;
 
-use super::{fits_octal, ustar};
+use super::{content, link, ustar};
+use crate::acl::Acl;
 use crate::buffer::Buffer;
-use crate::entry::{Stat, Timestamp};
+use crate::entry::{Entry, Timestamp};
 
-/// The records of one member, in their fixed order: hdrcharset, path, linkpath, size, uid, gid, mtime.
+/// The records of one member, in their fixed order: hdrcharset, path, linkpath, size, uid, gid, mtime, ACLs, extended
+/// attributes by the bytes of their names.
 #[derive(Debug, Default)]
 pub(super) struct Records(Vec<u8>);
 
+/// The ACLs that are written as text, too: the attribute they are, and the record that they become (as star, GNU tar and
+/// libarchive have them).
+const ACLS: [(&[u8], &str); 2] =
+    [(b"system.posix_acl_access", "SCHILY.acl.access"), (b"system.posix_acl_default", "SCHILY.acl.default")];
+
 impl Records {
-    /// What the ustar header of a member with this name, link target and stat leaves out.
-    pub(super) fn of(name: &[u8], link: &[u8], content: u64, stat: &Stat) -> Self {
-        let path = ustar::split(name).is_none().then_some(name);
+    /// What the ustar header of a member with this name leaves out.
+    pub(super) fn of(name: &[u8], entry: &Entry) -> Self {
+        let (link, content) = (link(entry), content(entry));
+        // Some readers split records at newlines, and would take what follows one in a value for a path. A record that
+        // stands before it wins.
+        let splits = entry.attributes.iter().any(|attribute| attribute.value.contains(&b'\n'));
+        let path = (splits || ustar::split(name).is_none()).then_some(name);
         let linkpath = (link.len() > ustar::LINK_LENGTH).then_some(link);
-        let fits = fits_octal(stat, content);
         let mut records = Records::default();
         if [path, linkpath].into_iter().flatten().any(|text| std::str::from_utf8(text).is_err()) {
-            records.push("hdrcharset", b"BINARY");
+            records.push(b"hdrcharset", b"BINARY");
         }
-        let number = |value: u64| value.to_string();
-        let wanted = [
-            ("path", path.map(<[u8]>::to_vec)),
-            ("linkpath", linkpath.map(<[u8]>::to_vec)),
-            ("size", (!fits.size).then(|| number(content).into_bytes())),
-            ("uid", (!fits.uid).then(|| number(stat.uid.into()).into_bytes())),
-            ("gid", (!fits.gid).then(|| number(stat.gid.into()).into_bytes())),
-            ("mtime", (!fits.mtime).then(|| decimal(stat.modified).into_bytes())),
-        ];
-        for (key, value) in wanted {
-            if let Some(value) = value {
-                records.push(key, &value);
+        for (key, text) in [("path", path), ("linkpath", linkpath)] {
+            if let Some(text) = text {
+                records.push(key.as_bytes(), text);
             }
         }
+        let numbers = [
+            ("size", ustar::SIZE, content),
+            ("uid", ustar::UID, entry.owner.uid.into()),
+            ("gid", ustar::GID, entry.owner.gid.into()),
+        ];
+        for (key, field, value) in numbers {
+            if !field.holds(value.into()) {
+                records.push(key.as_bytes(), value.to_string().as_bytes());
+            }
+        }
+        if entry.modified.nanoseconds != 0 || !ustar::MTIME.holds(entry.modified.seconds.into()) {
+            records.push(b"mtime", decimal(entry.modified).as_bytes());
+        }
+        records.attributes(entry);
         records
+    }
+
+    fn attributes(&mut self, entry: &Entry) {
+        for (name, key) in ACLS {
+            if let Some(acl) = entry.attributes.get(name).and_then(Acl::parse) {
+                self.push(key.as_bytes(), acl.text().as_bytes());
+            }
+        }
+        for attribute in entry.attributes.iter() {
+            self.push(&[b"SCHILY.xattr.", &*escaped(&attribute.name)].concat(), &attribute.value);
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -49,20 +75,35 @@ impl Records {
         out.append(&self.0);
     }
 
-    fn push(&mut self, key: &str, value: &[u8]) {
-        let length = record_length(key, value.len());
-        self.0.extend_from_slice(format!("{length} {key}=").as_bytes());
+    fn push(&mut self, key: &[u8], value: &[u8]) {
+        let length = record_length(key.len(), value.len());
+        self.0.extend_from_slice(format!("{length} ").as_bytes());
+        self.0.extend_from_slice(key);
+        self.0.push(b'=');
         self.0.extend_from_slice(value);
         self.0.push(b'\n');
     }
 }
 
 /// The length of a record `LENGTH key=value\n`, whose first field counts itself.
-pub(super) fn record_length(key: &str, value: usize) -> u64 {
-    let rest = (1 + key.len() + 1 + value + 1) as u64;
+fn record_length(key: usize, value: usize) -> u64 {
+    let rest = (1 + key + 1 + value + 1) as u64;
     let digits = |number: u64| u64::from(number.ilog10() + 1);
     let length = rest + digits(rest);
     rest + digits(length)
+}
+
+/// An attribute's name as a record's key, which ends at the first `=`: as GNU tar writes it.
+fn escaped(name: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(name.len());
+    for byte in name {
+        match byte {
+            b'%' => key.extend_from_slice(b"%25"),
+            b'=' => key.extend_from_slice(b"%3D"),
+            byte => key.push(*byte),
+        }
+    }
+    key
 }
 
 /// The name of the extended header itself: seen only by readers that do not know pax.
@@ -92,7 +133,7 @@ mod tests {
     fn the_length_of_a_record_counts_itself() {
         for value in [0, 1, 3, 84, 85, 86, 87, 88, 90, 100, 982, 983, 984, 990, 9_980, 99_000] {
             let mut records = Records::default();
-            records.push("path", &vec![b'x'; value]);
+            records.push(b"path", &vec![b'x'; value]);
             let text = String::from_utf8(records.0).unwrap();
             assert!(text.starts_with(&format!("{} path=", text.len())), "{value}: {text}");
         }

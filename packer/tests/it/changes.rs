@@ -72,7 +72,7 @@ fn a_file_that_shrinks_grows_or_is_touched_fails_the_pack() {
 
 #[test]
 fn a_file_that_vanishes_or_is_replaced_fails_the_pack() {
-    fails(|file| fs::remove_file(file).unwrap(), "cannot open");
+    fails(|file| fs::remove_file(file).unwrap(), "it vanished");
     fails(
         |file| {
             fs::rename(file, file.with_file_name("aside")).unwrap();
@@ -85,6 +85,6 @@ fn a_file_that_vanishes_or_is_replaced_fails_the_pack() {
             fs::remove_file(file).unwrap();
             symlink("/etc/passwd", file).unwrap();
         },
-        "cannot open",
+        "another file took its place",
     );
 }
