@@ -1,12 +1,13 @@
 //! Extended attributes of every kind of entry, ACLs and file capabilities among them.
 //!
-//! They are read by the name of one component in a directory's handle, without following it: `/proc/self/fd/N/NAME` is what
-//! `*at` calls are for other system calls (`listxattrat` exists since Linux 6.13 only). So symlinks, fifos and devices have
-//! theirs read like files, and nothing is opened.
+//! They are read by the name of one component in a directory's handle, without following it. So symlinks, fifos and devices
+//! have theirs read like files, and nothing is opened.
 
+use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::Path;
 
+use crate::xattrat;
 use rustix::io::Errno;
 
 /// Names and values, sorted by the names' bytes.
@@ -61,30 +62,64 @@ impl Attributes {
 /// Reads attributes, with room that is used again.
 #[derive(Debug)]
 pub(crate) struct AttributeReader {
+    way: Way,
     names: Vec<u8>,
     value: Vec<u8>,
-    path: Vec<u8>,
+}
+
+/// How attributes are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// By the system calls that are made for it, since Linux 6.13.
+    Calls,
+    /// By `/proc/self/fd/N/NAME`.
+    Proc,
+}
+
+impl Way {
+    /// The way that is open here, found out with a directory; nothing if there is none.
+    pub(crate) fn open(directory: BorrowedFd<'_>) -> Option<Self> {
+        match xattrat::list(directory, c"", &mut [0; 1]) {
+            // Filters of system calls say one or the other of what they do not know.
+            Err(Errno::NOSYS | Errno::PERM) => Path::new("/proc/self/fd").is_dir().then_some(Way::Proc),
+            _ => Some(Way::Calls),
+        }
+    }
+
+    fn list(self, directory: BorrowedFd<'_>, name: &[u8], names: &mut [u8]) -> Result<usize, Errno> {
+        match self {
+            Way::Calls => xattrat::list(directory, &terminated(name)?, names),
+            Way::Proc => rustix::fs::llistxattr(path(directory, name), names),
+        }
+    }
+
+    fn get(self, directory: BorrowedFd<'_>, name: &[u8], attribute: &[u8], value: &mut [u8]) -> Result<usize, Errno> {
+        match self {
+            Way::Calls => xattrat::get(directory, &terminated(name)?, &terminated(attribute)?, value),
+            Way::Proc => rustix::fs::lgetxattr(path(directory, name), attribute, value),
+        }
+    }
+}
+
+fn terminated(name: &[u8]) -> Result<CString, Errno> {
+    CString::new(name).map_err(|_| Errno::INVAL)
+}
+
+/// The slash lets the link to the directory be followed if the name is empty.
+fn path(directory: BorrowedFd<'_>, name: &[u8]) -> Vec<u8> {
+    let mut path = format!("/proc/self/fd/{}/", directory.as_raw_fd()).into_bytes();
+    path.extend_from_slice(name);
+    path
 }
 
 impl AttributeReader {
-    pub(crate) fn new() -> Self {
-        AttributeReader { names: vec![0; LARGEST], value: vec![0; LARGEST], path: Vec::new() }
-    }
-
-    /// Whether there is what attributes are read by.
-    pub(crate) fn is_possible() -> bool {
-        Path::new("/proc/self/fd").is_dir()
+    pub(crate) fn new(way: Way) -> Self {
+        AttributeReader { way, names: vec![0; LARGEST], value: vec![0; LARGEST] }
     }
 
     /// The attributes of the entry `name` in `directory`; of the directory itself if the name is empty.
     pub(crate) fn read(&mut self, directory: BorrowedFd<'_>, name: &[u8]) -> Result<Attributes, Unreadable> {
-        self.path.clear();
-        self.path.extend_from_slice(b"/proc/self/fd/");
-        self.path.extend_from_slice(directory.as_raw_fd().to_string().as_bytes());
-        // With a slash behind it the link to the directory itself is followed.
-        self.path.push(b'/');
-        self.path.extend_from_slice(name);
-        let length = match rustix::fs::llistxattr(&*self.path, &mut self.names[..]) {
+        let length = match self.way.list(directory, name, &mut self.names) {
             // Most entries of most trees.
             Ok(0) | Err(Errno::OPNOTSUPP) => return Ok(Attributes::default()),
             Ok(length) => length,
@@ -92,9 +127,12 @@ impl AttributeReader {
             Err(error) => return Err(Unreadable::Io(error)),
         };
         let mut attributes = Vec::new();
-        for name in self.names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty() && !is_local(name)) {
-            match rustix::fs::lgetxattr(&*self.path, name, &mut self.value[..]) {
-                Ok(length) => attributes.push(Attribute { name: name.into(), value: self.value[..length].into() }),
+        let wanted = |attribute: &&[u8]| !attribute.is_empty() && !is_local(attribute);
+        for attribute in self.names[..length].split(|byte| *byte == 0).filter(wanted) {
+            match self.way.get(directory, name, attribute, &mut self.value) {
+                Ok(length) => {
+                    attributes.push(Attribute { name: attribute.into(), value: self.value[..length].into() });
+                }
                 Err(Errno::NODATA) => return Err(Unreadable::Changed),
                 Err(Errno::TOOBIG | Errno::RANGE) => return Err(Unreadable::TooLong),
                 Err(error) => return Err(Unreadable::Io(error)),
@@ -106,10 +144,42 @@ impl AttributeReader {
 }
 
 #[cfg(test)]
-impl FromIterator<(&'static str, Vec<u8>)> for Attributes {
-    fn from_iter<Pairs: IntoIterator<Item = (&'static str, Vec<u8>)>>(pairs: Pairs) -> Self {
-        let attribute =
-            |(name, value): (&str, Vec<u8>)| Attribute { name: name.as_bytes().into(), value: value.into() };
-        Attributes(pairs.into_iter().map(attribute).collect())
+mod tests {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// Both ways see the same, of every kind of entry that may have attributes.
+    #[test]
+    fn both_ways_find_the_same() {
+        let directory = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let at = |name: &str| directory.path().join(name);
+        std::fs::write(at("file"), "").unwrap();
+        std::fs::write(at("plain"), "").unwrap();
+        symlink("file", at("link")).unwrap();
+        let flags = rustix::fs::XattrFlags::empty();
+        for (name, value) in [("user.z", &b"1"[..]), ("user.a=%", b"\n\0\xff"), ("user.empty", b"")] {
+            rustix::fs::setxattr(at("file"), name, value, flags).unwrap();
+        }
+        rustix::fs::setxattr(directory.path(), "user.top", b"top", flags).unwrap();
+        // Only root may give a symlink any.
+        let rooted = rustix::fs::lsetxattr(at("link"), "trusted.l", b"l", flags).is_ok();
+        let handle = std::fs::File::open(directory.path()).unwrap();
+        let named = |attributes: Attributes| -> Vec<String> {
+            let name = |attribute: &Attribute| String::from_utf8_lossy(&attribute.name).into_owned();
+            let known = |name: &String| name.starts_with("user.") || name.starts_with("trusted.");
+            attributes.iter().map(name).filter(known).collect()
+        };
+        for way in [Way::Proc, Way::open(handle.as_fd()).unwrap()] {
+            let mut reader = AttributeReader::new(way);
+            let mut read = |name: &str| reader.read(handle.as_fd(), name.as_bytes()).unwrap();
+            assert_eq!(read("file").get(b"user.a=%"), Some(&b"\n\0\xff"[..]));
+            assert_eq!(named(read("file")), ["user.a=%", "user.empty", "user.z"], "{way:?}");
+            assert_eq!(named(read("")), ["user.top"], "{way:?}");
+            assert_eq!(named(read("link")), if rooted { vec!["trusted.l"] } else { vec![] }, "{way:?}");
+            assert_eq!(named(read("plain")), Vec::<String>::new(), "{way:?}");
+            assert_eq!(reader.read(handle.as_fd(), b"gone"), Err(Unreadable::Io(Errno::NOENT)), "{way:?}");
+        }
     }
 }

@@ -57,7 +57,8 @@ impl Changes {
     pub(crate) fn below(self, top: &Path) -> Vec<Change> {
         let Changes::Listed(list) = self else { return Vec::new() };
         let mut list = list.into_inner().unwrap_or_else(PoisonError::into_inner);
-        list.sort();
+        // What was seen first of an entry is what is told of it.
+        list.sort_by(|one, other| one.path.cmp(&other.path));
         list.dedup_by(|later, first| later.path == first.path);
         list.iter_mut().for_each(|change| change.path = top.join(&change.path));
         list

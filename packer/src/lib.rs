@@ -21,6 +21,7 @@ mod links;
 mod owners;
 mod rules;
 mod tree;
+mod xattrat;
 
 // What it becomes: pieces of a tar, compressed.
 mod buffer;

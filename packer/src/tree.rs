@@ -12,7 +12,7 @@ use std::sync::Arc;
 use globset::GlobSet;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
 
-use crate::attributes::{AttributeReader, Attributes};
+use crate::attributes::{AttributeReader, Attributes, Way};
 use crate::changes::Changes;
 use crate::directory::{Directory, Handles, OPEN, path_of, stat};
 use crate::entry::{Entry, Kind, Stat};
@@ -30,6 +30,8 @@ pub(crate) struct Tree {
     stat: Stat,
     rules: Rules,
     excluded: GlobSet,
+    /// How extended attributes are read here.
+    way: Way,
 }
 
 impl Tree {
@@ -47,12 +49,15 @@ impl Tree {
                     _ => Error::io("open the root filesystem", path, error),
                 },
             )?;
-        if !AttributeReader::is_possible() {
-            return Err(Error::unfit("/proc/self/fd", "is not there, and extended attributes are read by way of it"));
-        }
+        let way = Way::open(top.as_fd()).ok_or_else(|| {
+            Error::unfit(
+                "/proc/self/fd",
+                "is not there, and before Linux 6.13 extended attributes are read by way of it",
+            )
+        })?;
         let stat = stat(top.as_fd(), path.as_os_str().as_bytes())?;
         let excluded = rules.excluded()?;
-        Ok(Tree { path: path.to_owned(), top, stat, rules, excluded })
+        Ok(Tree { path: path.to_owned(), top, stat, rules, excluded, way })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -70,7 +75,7 @@ impl Tree {
             tree: self,
             changes,
             handles: self.handles()?,
-            reader: AttributeReader::new(),
+            reader: AttributeReader::new(self.way),
             levels: Vec::new(),
             links: Links::default(),
             started: false,

@@ -44,13 +44,14 @@ fn files_are_small() {
 }
 
 #[test]
-fn unsafe_code_is_in_one_file() {
-    let allowing: Vec<String> = sources()
+fn unsafe_code_is_in_two_files() {
+    let mut allowing: Vec<String> = sources()
         .into_iter()
         .filter(|(_, text)| text.contains(concat!("allow(unsafe", "_code)")))
         .map(|(name, _)| name)
         .collect();
-    assert_eq!(allowing, ["harness/src/usage.rs"]);
+    allowing.sort();
+    assert_eq!(allowing, ["harness/src/usage.rs", "packer/src/xattrat.rs"]);
 }
 
 /// `fixtures` and `packer` know nobody (but `fixtures` in the packer's tests), `harness` does not know `xtask`.

@@ -1,16 +1,18 @@
-//! Files that change while they are packed, and faults of compressors: never an image, never a hang.
+//! Files that change while they are packed: no image, or – a live tree – one that tells of it, and as many bytes as promised.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use packer::{Observer, Pack, Progress, Strategy};
+use packer::{Compression, Observer, Pack, Progress, Strategy};
 use tempfile::TempDir;
 
 use crate::laws::names;
+use crate::listing;
 
 /// Changes the tree once, when the first progress is told: the walk is ahead of the files at the end by then.
 struct Meddler<'a> {
@@ -87,4 +89,103 @@ fn a_file_that_vanishes_or_is_replaced_fails_the_pack() {
         },
         "another file took its place",
     );
+}
+
+/// What a live tree's image holds of the large file after `change`, and what is told of it.
+#[track_caller]
+fn completes(change: impl Fn(&Path) + Sync, what: &str) -> Vec<u8> {
+    let mut contents = Vec::new();
+    for strategy in Strategy::ALL {
+        let (root, output) = (tree(), TempDir::new().unwrap());
+        let large = root.path().join("large");
+        let change = || change(&large);
+        let meddler = Meddler { change: &change, done: AtomicBool::new(false), ticks: 0.into() };
+        let pack = Pack::new(root.path(), output.path()).strategy(strategy).compression(Compression::None).live(true);
+        let image = pack.run(&meddler).unwrap();
+        let told: Vec<_> = image.changes.iter().map(|change| (change.path.clone(), change.what)).collect();
+        assert_eq!(told, [(large.clone(), what)], "{strategy}");
+        packer::verify(&image.path).unwrap();
+        let member = listing::of_tar(&fs::read(&image.path).unwrap()).pop().unwrap();
+        assert_eq!((&*member.path, member.content.len()), (&b"large"[..], 48 << 20));
+        contents = member.content;
+    }
+    contents
+}
+
+#[test]
+fn a_live_tree_is_completed_to_the_promised_bytes_and_told_of() {
+    let whole = |content: &[u8]| content.iter().all(|byte| *byte == 7);
+    let cut = |content: &[u8]| {
+        let kept = content.iter().take_while(|byte| **byte == 7).count();
+        kept < 48 << 20 && content[kept..].iter().all(|byte| *byte == 0)
+    };
+    assert!(cut(&completes(
+        |file| OpenOptions::new().write(true).open(file).unwrap().set_len(1 << 20).unwrap(),
+        "it shrank"
+    )));
+    // What was added looks like a member of its own, and is not to be read.
+    let header = [&b"evil"[..], &[0; 508]].concat();
+    let grow = |file: &Path| OpenOptions::new().append(true).open(file).unwrap().write_all(&header).unwrap();
+    assert!(whole(&completes(grow, "it grew")));
+    let touch = |file: &Path| {
+        let file = OpenOptions::new().write(true).open(file).unwrap();
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    };
+    assert!(whole(&completes(touch, "it was touched")));
+    assert!(cut(&completes(|file| fs::remove_file(file).unwrap(), "it vanished")));
+    let replace = |file: &Path| {
+        fs::rename(file, file.with_file_name("aside")).unwrap();
+        fs::write(file, vec![9; 48 << 20]).unwrap();
+    };
+    assert!(cut(&completes(replace, "another file took its place")));
+}
+
+/// Files of sysfs promise 4,096 bytes and have fewer: they shrink whenever they are packed (or are touched, which some kernels say first).
+#[test]
+fn the_command_lists_changes_and_exits_with_3() {
+    let output = TempDir::new().unwrap();
+    let run = |live: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_onepass"));
+        command.args(["pack", "/sys/devices/system/cpu/cpu0/topology", "-c", "none", "--json", "-o"]);
+        command.arg(output.path()).args(live).output().unwrap()
+    };
+    let stopped = run(&[]);
+    let words = String::from_utf8(stopped.stderr).unwrap();
+    assert_eq!(stopped.status.code(), Some(1), "{words}");
+    assert!(words.contains("changed while it was packed: it ") && words.lines().count() == 1, "{words}");
+    assert!(names(output.path()).is_empty());
+    let live = run(&["--live"]);
+    let words = String::from_utf8(live.stderr).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&live.stdout).unwrap();
+    assert_eq!(live.status.code(), Some(3), "{words}");
+    let changes = record["changes"].as_array().unwrap();
+    assert!(!changes.is_empty() && changes.len() == words.lines().count(), "{words}");
+    assert!(changes.iter().all(|change| change["what"].is_string() && change["path"].is_string()), "{changes:?}");
+    packer::verify(record["path"].as_str().unwrap()).unwrap();
+}
+
+/// A disk that cannot be read is no change, live or not.
+#[test]
+fn an_error_of_the_disk_is_never_papered_over() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        let _ = writeln!(std::io::stderr(), "skipped: strace is not installed");
+        return;
+    }
+    for live in [&[][..], &["--live"]] {
+        let (root, output) = (tree(), TempDir::new().unwrap());
+        let run = Command::new("strace")
+            .args(["-f", "-qq", "-e", "trace=pread64", "-e", "inject=pread64:error=EIO:when=5", "-o", "/dev/null"])
+            .arg(env!("CARGO_BIN_EXE_onepass"))
+            .arg("pack")
+            .arg(root.path())
+            .arg("-o")
+            .arg(output.path())
+            .args(live)
+            .output()
+            .unwrap();
+        let words = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(run.status.code(), Some(1), "{words}");
+        assert!(words.contains("large`: input/output error") && words.lines().count() == 1, "{words}");
+        assert!(names(output.path()).is_empty());
+    }
 }

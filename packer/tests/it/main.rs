@@ -8,5 +8,7 @@ mod images;
 mod laws;
 mod listing;
 mod progress;
+mod races;
 mod readme;
+mod rules;
 mod trees;

@@ -1,0 +1,63 @@
+//! `listxattrat` and `getxattrat`: extended attributes by a name in a directory's handle, since Linux 6.13.
+//!
+//! No library wraps them yet, and the way around – `/proc/self/fd/N/NAME` – takes three times as long: 3.0 µs instead of 0.9
+//! for each entry of a tree, in the one thread that walks. Hence this file with `unsafe` in it.
+#![allow(unsafe_code)]
+
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use rustix::io::Errno;
+
+// The same on every architecture with the common table of system calls; elsewhere the kernel is not asked.
+const COMMON: bool = cfg!(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"));
+const GETXATTRAT: libc::c_long = 464;
+const LISTXATTRAT: libc::c_long = 465;
+
+/// `struct xattr_args` of `linux/xattr.h`.
+#[repr(C)]
+struct Arguments {
+    value: u64,
+    size: u32,
+    flags: u32,
+}
+
+/// The names of the attributes of `name` in `directory`, each ended by a NUL; of `directory` itself if it is empty.
+pub(crate) fn list(directory: BorrowedFd<'_>, name: &CStr, names: &mut [u8]) -> Result<usize, Errno> {
+    // SAFETY: `name` ends in a NUL, and the kernel writes at most `names.len()` bytes to `names`.
+    call(|| unsafe {
+        libc::syscall(LISTXATTRAT, directory.as_raw_fd(), name.as_ptr(), flags(name), names.as_mut_ptr(), names.len())
+    })
+}
+
+/// The value of one attribute.
+pub(crate) fn get(directory: BorrowedFd<'_>, name: &CStr, attribute: &CStr, value: &mut [u8]) -> Result<usize, Errno> {
+    let size = u32::try_from(value.len()).unwrap_or(u32::MAX);
+    let arguments = Arguments { value: value.as_mut_ptr().expose_provenance() as u64, size, flags: 0 };
+    // SAFETY: both names end in a NUL, and the kernel writes at most `size` bytes to `value`, which outlives the call.
+    call(|| unsafe {
+        libc::syscall(
+            GETXATTRAT,
+            directory.as_raw_fd(),
+            name.as_ptr(),
+            flags(name),
+            attribute.as_ptr(),
+            &raw const arguments,
+            size_of::<Arguments>(),
+        )
+    })
+}
+
+fn flags(name: &CStr) -> libc::c_int {
+    if name.is_empty() { libc::AT_EMPTY_PATH } else { libc::AT_SYMLINK_NOFOLLOW }
+}
+
+fn call(call: impl FnOnce() -> libc::c_long) -> Result<usize, Errno> {
+    if !COMMON {
+        return Err(Errno::NOSYS);
+    }
+    match call() {
+        -1 => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)),
+        length => Ok(usize::try_from(length).unwrap_or(0)),
+    }
+}

@@ -1,0 +1,118 @@
+//! A tree whose owner is hostile: while it is packed, its entries are swapped for ways out of it.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use packer::{Compression, Pack};
+use rustix::fs::{CWD, FileType, Mode, RenameFlags};
+use tempfile::TempDir;
+
+/// What stands outside, and must never be inside.
+const SECRET: &[u8] = b"the host's own secret, 4af1c09b";
+
+/// Exchanges each pair of names over and over while `work` runs.
+fn storm<Value>(pairs: &[(std::path::PathBuf, std::path::PathBuf)], work: impl FnOnce() -> Value) -> Value {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                for (one, other) in pairs {
+                    rustix::fs::renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).unwrap();
+                }
+            }
+        });
+        let value = work();
+        over.store(true, Ordering::Relaxed);
+        value
+    })
+}
+
+fn hostile(place: &Path) -> Vec<(std::path::PathBuf, std::path::PathBuf)> {
+    let (tree, outside) = (place.join("tree"), place.join("outside"));
+    for directory in [&tree, &outside, &tree.join("directory"), &tree.join("directory/below")] {
+        fs::create_dir(directory).unwrap();
+    }
+    // The same names inside and outside, of the same length.
+    for name in ["directory/file", "directory/below/file", "file", "other"] {
+        fs::write(tree.join(name), vec![b'.'; SECRET.len()]).unwrap();
+    }
+    fs::create_dir(outside.join("below")).unwrap();
+    for name in ["file", "below/file"] {
+        fs::write(outside.join(name), SECRET).unwrap();
+    }
+    symlink(&outside, tree.join("way-out")).unwrap();
+    symlink(outside.join("file"), tree.join("file-out")).unwrap();
+    rustix::fs::mknodat(CWD, tree.join("fifo"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let pair = |one: &str, other: &str| (tree.join(one), tree.join(other));
+    vec![pair("directory", "way-out"), pair("file", "file-out"), pair("other", "fifo")]
+}
+
+#[test]
+fn no_byte_from_outside_whatever_is_swapped_and_when() {
+    let place = TempDir::new().unwrap();
+    let pairs = hostile(place.path());
+    let output = TempDir::new().unwrap();
+    let (mut images, mut refusals) = (0, 0);
+    storm(&pairs, || {
+        for number in 0..400_usize {
+            let threads = std::num::NonZeroUsize::new(1 + number % 3).unwrap();
+            let pack = Pack::new(place.path().join("tree"), output.path()).compression(Compression::None);
+            match pack.threads(threads).live(number % 2 == 0).run(&()) {
+                Ok(image) => {
+                    let tar = fs::read(&image.path).unwrap();
+                    let leaked = tar.windows(SECRET.len()).any(|window| window == SECRET);
+                    assert!(!leaked, "pack {number} holds what stands outside");
+                    packer::verify(&image.path).unwrap();
+                    images += 1;
+                }
+                Err(error) => {
+                    assert!(error.is_changed(), "pack {number}: {error}");
+                    assert!(number % 2 == 1, "a live tree was refused: {error}");
+                    refusals += 1;
+                }
+            }
+        }
+    });
+    assert_eq!(images + refusals, 400);
+}
+
+/// The swap happens between the listing and the reading: every time, not by luck.
+#[test]
+fn a_directory_that_became_a_way_out_is_not_entered() {
+    struct Swap<'a>(&'a (dyn Fn() + Sync), AtomicBool, std::sync::atomic::AtomicU64);
+    impl packer::Observer for Swap<'_> {
+        fn now(&self) -> std::time::Duration {
+            std::time::Duration::from_secs(self.2.fetch_add(1, Ordering::SeqCst))
+        }
+        fn wants_progress(&self) -> bool {
+            true
+        }
+        fn progress(&self, _: &packer::Progress) {
+            if !self.1.swap(true, Ordering::SeqCst) {
+                (self.0)();
+            }
+        }
+    }
+    for live in [false, true] {
+        let place = TempDir::new().unwrap();
+        let pairs = hostile(place.path());
+        // Everything behind this file waits for it, since one thread does it all.
+        fs::write(place.path().join("tree/a"), vec![1; 8 << 20]).unwrap();
+        let swap = || {
+            for (one, other) in &pairs {
+                rustix::fs::renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).unwrap();
+            }
+        };
+        let output = TempDir::new().unwrap();
+        let pack = Pack::new(place.path().join("tree"), output.path()).compression(Compression::None).live(live);
+        match pack.run(&Swap(&swap, AtomicBool::new(false), 0.into())) {
+            Ok(image) => {
+                let tar = fs::read(&image.path).unwrap();
+                assert!(!tar.windows(SECRET.len()).any(|window| window == SECRET), "live: {live}");
+            }
+            Err(error) => assert!(!live && error.is_changed(), "{error}"),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What is left out and what is changed on the way: exclusions, owners, times, mounts.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use packer::{Compression, Pack};
+use tempfile::TempDir;
+
+use crate::listing::{self, Member};
+
+fn tree() -> TempDir {
+    let root = TempDir::new().unwrap();
+    let at = |name: &str| root.path().join(name);
+    for directory in ["dev", "dev/pts", "lib"] {
+        fs::create_dir(at(directory)).unwrap();
+    }
+    for file in ["dev/null", "dev/pts/0", "lib/a.py", "lib/a.pyc", "top.pyc"] {
+        fs::write(at(file), file).unwrap();
+    }
+    fs::hard_link(at("dev/null"), at("lib/second")).unwrap();
+    fs::hard_link(at("dev/null"), at("lib/third")).unwrap();
+    symlink("lib", at("link")).unwrap();
+    root
+}
+
+fn members(root: &Path, rules: impl FnOnce(Pack) -> Pack) -> Vec<Member> {
+    let output = TempDir::new().unwrap();
+    let pack = rules(Pack::new(root, output.path()).compression(Compression::None));
+    listing::of_tar(&fs::read(pack.run(&()).unwrap().path).unwrap())
+}
+
+fn paths(members: &[Member]) -> String {
+    members.iter().map(|member| String::from_utf8_lossy(&member.path)).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn what_is_excluded_is_left_out_with_all_below_it() {
+    let root = tree();
+    for (globs, expected) in [
+        (&[][..], ". dev dev/null dev/pts dev/pts/0 lib lib/a.py lib/a.pyc lib/second lib/third link top.pyc"),
+        (&["dev/*"], ". dev lib lib/a.py lib/a.pyc lib/second lib/third link top.pyc"),
+        (&["/dev/"], ". lib lib/a.py lib/a.pyc lib/second lib/third link top.pyc"),
+        (&["*.pyc"], ". dev dev/null dev/pts dev/pts/0 lib lib/a.py lib/a.pyc lib/second lib/third link"),
+        (&["**/*.pyc", "dev", "li[b]/{second,third}"], ". lib lib/a.py link"),
+        (&["**"], "."),
+    ] {
+        let found = members(root.path(), |pack| pack.exclude(globs.iter().map(|glob| glob.parse().unwrap())));
+        assert_eq!(paths(&found), expected, "{globs:?}");
+    }
+}
+
+#[test]
+fn the_first_name_that_is_left_in_is_the_file() {
+    let root = tree();
+    let found = members(root.path(), |pack| pack.exclude(["dev/*".parse().unwrap()]));
+    let at = |path: &str| found.iter().find(|member| member.path == path.as_bytes()).unwrap();
+    assert_eq!((at("lib/second").kind, &*at("lib/second").content), ('0', &b"dev/null"[..]));
+    assert_eq!((at("lib/third").kind, &*at("lib/third").link), ('1', &b"lib/second"[..]));
+}
+
+#[test]
+fn one_owner_for_all_and_ids_mapped_back() {
+    let root = tree();
+    let found = members(root.path(), |pack| pack.owners(packer::Owners::One("7:2097152".parse().unwrap())));
+    assert!(found.iter().all(|member| member.owner == (7, 2_097_152)), "{found:?}");
+    let this = fs::metadata(root.path()).unwrap();
+    let ranges = [format!("u:0:{}:1", this.uid()), format!("g:5:{}:1", this.gid())];
+    let map = || ranges.iter().map(|range| range.parse::<packer::IdRange>().unwrap()).collect();
+    let found = members(root.path(), |pack| pack.owners(packer::Owners::Mapped(map())));
+    assert!(found.iter().all(|member| member.owner == (0, 5)), "{found:?}");
+}
+
+#[test]
+fn an_id_outside_the_map_fails_and_names_the_entry() {
+    let (root, output) = (tree(), TempDir::new().unwrap());
+    let map = ["both:0:4000000000:10".parse::<packer::IdRange>().unwrap()].into_iter().collect();
+    let pack = Pack::new(root.path(), output.path()).owners(packer::Owners::Mapped(map));
+    let error = pack.run(&()).unwrap_err();
+    assert!(error.to_string().contains("which is outside the id map"), "{error}");
+    assert_eq!(error.path(), Some(root.path()));
+    assert_eq!(fs::read_dir(output.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn no_time_is_later_than_the_clamp() {
+    let root = tree();
+    let early = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(1_500);
+    fs::File::open(root.path().join("lib/a.py")).unwrap().set_modified(early).unwrap();
+    let found = members(root.path(), |pack| pack.clamp_mtime(1_000_000_000));
+    for member in found {
+        let expected = if member.path == b"lib/a.py" { 1_500_000_000 } else { 1_000_000_000_000_000_000 };
+        assert_eq!(member.mtime, expected, "{}", String::from_utf8_lossy(&member.path));
+    }
+}
+
+/// Mounts are told apart by what mount they are, not by their device: a bind mount of the same filesystem is another one.
+#[test]
+fn other_mounts_are_left_out_and_told_unless_they_are_asked_for() {
+    let place = TempDir::new().unwrap();
+    let script = "mkdir -p tree/bind tree/memory tree/z out outside && echo in > tree/file && echo out > outside/secret \
+         && touch tree/single && mount --bind outside tree/bind && mount --bind outside/secret tree/single \
+         && mount -t tmpfs none tree/memory && echo here > tree/memory/inside \
+         && \"$ONEPASS\" pack tree -o out -c none --json && \"$ONEPASS\" pack tree -o out -c none --json --cross-mounts";
+    let run = Command::new("unshare")
+        .args(["--mount", "--map-root-user", "sh", "-c", script])
+        .env("ONEPASS", env!("CARGO_BIN_EXE_onepass"))
+        .current_dir(place.path())
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let told: Vec<serde_json::Value> =
+        run.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let listed = |record: &serde_json::Value| {
+        let path = place.path().join(record["path"].as_str().unwrap());
+        paths(&listing::of_tar(&fs::read(path).unwrap()))
+    };
+    assert_eq!(listed(&told[0]), ". bind file memory z");
+    assert_eq!(told[0]["mounts_skipped"], serde_json::json!(["tree/bind", "tree/memory", "tree/single"]));
+    assert_eq!(listed(&told[1]), ". bind bind/secret file memory memory/inside single z");
+    assert_eq!(told[1]["mounts_skipped"], serde_json::json!([]));
+}
