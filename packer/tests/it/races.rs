@@ -12,6 +12,15 @@ use tempfile::TempDir;
 /// What stands outside, and must never be inside.
 const SECRET: &[u8] = b"the host's own secret, 4af1c09b";
 
+/// Ends the storm with the test, also if that fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Exchanges each pair of names over and over while `work` runs.
 fn storm<Value>(pairs: &[(std::path::PathBuf, std::path::PathBuf)], work: impl FnOnce() -> Value) -> Value {
     let over = AtomicBool::new(false);
@@ -23,9 +32,8 @@ fn storm<Value>(pairs: &[(std::path::PathBuf, std::path::PathBuf)], work: impl F
                 }
             }
         });
-        let value = work();
-        over.store(true, Ordering::Relaxed);
-        value
+        let _over = Over(&over);
+        work()
     })
 }
 
