@@ -2,6 +2,9 @@
 
 mod bad_input;
 mod changes;
+mod corners;
+mod corners_golden;
+mod corners_tree;
 mod faults;
 mod framing;
 mod images;
@@ -11,4 +14,5 @@ mod progress;
 mod races;
 mod readme;
 mod rules;
+mod snapshot;
 mod trees;
