@@ -14,5 +14,6 @@ mod progress;
 mod races;
 mod readme;
 mod rules;
+mod same_bytes;
 mod snapshot;
 mod trees;
