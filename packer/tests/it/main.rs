@@ -10,6 +10,7 @@ mod framing;
 mod images;
 mod laws;
 mod listing;
+mod options;
 mod progress;
 mod races;
 mod readme;
