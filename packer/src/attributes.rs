@@ -35,9 +35,10 @@ pub(crate) enum Unreadable {
 /// The most that Linux gives of a list or a value, in bytes (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
 const LARGEST: usize = 64 << 10;
 
-/// What stands for the inode on one machine or one filesystem only: it would be wrong anywhere else.
+/// What stands for the inode on one machine or one filesystem only: it would be wrong anywhere else. xfs lists its ACLs a second
+/// time, to root, in the form that they have on its disk.
 fn is_local(name: &[u8]) -> bool {
-    name == b"security.evm" || name.starts_with(b"btrfs.")
+    name == b"security.evm" || name.starts_with(b"btrfs.") || name.starts_with(b"trusted.SGI_ACL_")
 }
 
 impl Attributes {

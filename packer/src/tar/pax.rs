@@ -21,11 +21,12 @@ impl Records {
     /// What the ustar header of a member with this name leaves out.
     pub(super) fn of(name: &[u8], entry: &Entry) -> Self {
         let (link, content) = (link(entry), content(entry));
-        // Some readers split records at newlines, and would take what follows one in a value for a path. A record that
-        // stands before it wins.
-        let splits = entry.attributes.iter().any(|attribute| attribute.value.contains(&b'\n'));
-        let path = (splits || ustar::split(name).is_none()).then_some(name);
-        let linkpath = (link.len() > ustar::LINK_LENGTH).then_some(link);
+        // Some readers split records at newlines, and would take what follows one in an attribute or a target for a path or a
+        // target. A record that stands before it wins.
+        let long = link.len() > ustar::LINK_LENGTH;
+        let splits = entry.attributes.iter().any(|attribute| holds_newline(&attribute.name, &attribute.value));
+        let path = (splits || long && link.contains(&b'\n') || ustar::split(name).is_none()).then_some(name);
+        let linkpath = (long || splits && !link.is_empty()).then_some(link);
         let mut records = Records::default();
         if [path, linkpath].into_iter().flatten().any(|text| std::str::from_utf8(text).is_err()) {
             records.push(b"hdrcharset", b"BINARY");
@@ -83,6 +84,10 @@ impl Records {
         self.0.extend_from_slice(value);
         self.0.push(b'\n');
     }
+}
+
+fn holds_newline(name: &[u8], value: &[u8]) -> bool {
+    [name, value].iter().any(|text| text.contains(&b'\n'))
 }
 
 /// The length of a record `LENGTH key=value\n`, whose first field counts itself.
