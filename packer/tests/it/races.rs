@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use packer::{Compression, Pack};
 use rustix::fs::{CWD, FileType, Mode, RenameFlags};
@@ -22,7 +22,7 @@ impl Drop for Over<'_> {
 }
 
 /// Exchanges each pair of names over and over while `work` runs.
-fn storm<Value>(pairs: &[(std::path::PathBuf, std::path::PathBuf)], work: impl FnOnce() -> Value) -> Value {
+fn storm<Value>(pairs: &[(PathBuf, PathBuf)], work: impl FnOnce() -> Value) -> Value {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -37,7 +37,7 @@ fn storm<Value>(pairs: &[(std::path::PathBuf, std::path::PathBuf)], work: impl F
     })
 }
 
-fn hostile(place: &Path) -> Vec<(std::path::PathBuf, std::path::PathBuf)> {
+fn hostile(place: &Path) -> Vec<(PathBuf, PathBuf)> {
     let (tree, outside) = (place.join("tree"), place.join("outside"));
     for directory in [&tree, &outside, &tree.join("directory"), &tree.join("directory/below")] {
         fs::create_dir(directory).unwrap();
@@ -69,9 +69,7 @@ fn no_byte_from_outside_whatever_is_swapped_and_when() {
             let pack = Pack::new(place.path().join("tree"), output.path()).compression(Compression::None);
             match pack.threads(threads).live(number % 2 == 0).run(&()) {
                 Ok(image) => {
-                    let tar = fs::read(&image.path).unwrap();
-                    let leaked = tar.windows(SECRET.len()).any(|window| window == SECRET);
-                    assert!(!leaked, "pack {number} holds what stands outside");
+                    assert!(!leaks(&image.path), "pack {number} holds what stands outside");
                     packer::verify(&image.path).unwrap();
                     images += 1;
                 }
@@ -86,41 +84,48 @@ fn no_byte_from_outside_whatever_is_swapped_and_when() {
     assert_eq!(images + refusals, 400);
 }
 
-/// The swap happens between the listing and the reading: every time, not by luck.
-#[test]
-fn a_directory_that_became_a_way_out_is_not_entered() {
-    struct Swap<'a>(&'a (dyn Fn() + Sync), AtomicBool, std::sync::atomic::AtomicU64);
-    impl packer::Observer for Swap<'_> {
-        fn now(&self) -> std::time::Duration {
-            std::time::Duration::from_secs(self.2.fetch_add(1, Ordering::SeqCst))
-        }
-        fn wants_progress(&self) -> bool {
-            true
-        }
-        fn progress(&self, _: &packer::Progress) {
-            if !self.1.swap(true, Ordering::SeqCst) {
-                (self.0)();
-            }
-        }
-    }
-    for live in [false, true] {
-        let place = TempDir::new().unwrap();
-        let pairs = hostile(place.path());
-        // Everything behind this file waits for it, since one thread does it all.
-        fs::write(place.path().join("tree/a"), vec![1; 8 << 20]).unwrap();
-        let swap = || {
-            for (one, other) in &pairs {
+/// Swaps at the look at the clock with this number: between any two steps of a pack with one thread.
+struct Swap<'a> {
+    pairs: &'a [(PathBuf, PathBuf)],
+    at: u64,
+    looks: AtomicU64,
+}
+
+impl packer::Observer for Swap<'_> {
+    fn now(&self) -> std::time::Duration {
+        let look = self.looks.fetch_add(1, Ordering::SeqCst);
+        if look == self.at {
+            for (one, other) in self.pairs {
                 rustix::fs::renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).unwrap();
             }
-        };
-        let output = TempDir::new().unwrap();
-        let pack = Pack::new(place.path().join("tree"), output.path()).compression(Compression::None).live(live);
-        match pack.run(&Swap(&swap, AtomicBool::new(false), 0.into())) {
-            Ok(image) => {
-                let tar = fs::read(&image.path).unwrap();
-                assert!(!tar.windows(SECRET.len()).any(|window| window == SECRET), "live: {live}");
-            }
-            Err(error) => assert!(!live && error.is_changed(), "{error}"),
         }
+        std::time::Duration::from_nanos(look)
     }
+}
+
+/// The swap comes once, at each moment in turn, so that one of them is between the listing and the reading of each file.
+#[test]
+fn what_became_a_way_out_at_any_step_is_not_taken() {
+    for live in [false, true] {
+        let (mut refusals, mut at, mut looks) = (0, 0, 1);
+        while at < looks {
+            let (place, output) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+            let pairs = hostile(place.path());
+            let swap = Swap { pairs: &pairs, at, looks: AtomicU64::new(0) };
+            let pack = Pack::new(place.path().join("tree"), output.path()).compression(Compression::None).live(live);
+            match pack.run(&swap) {
+                Ok(image) => assert!(!leaks(&image.path), "swapped at look {at}, live: {live}"),
+                Err(error) => {
+                    assert!(!live && error.is_changed(), "swapped at look {at}: {error}");
+                    refusals += 1;
+                }
+            }
+            (at, looks) = (at + 1, swap.looks.into_inner());
+        }
+        assert!(looks > 10 && (live || refusals > 0), "{looks} looks, {refusals} refusals");
+    }
+}
+
+fn leaks(image: &Path) -> bool {
+    fs::read(image).unwrap().windows(SECRET.len()).any(|window| window == SECRET)
 }
