@@ -7,6 +7,7 @@ use rustix::fs::{FileType, Statx, StatxFlags};
 use crate::attributes::Attributes;
 use crate::directory::Directory;
 use crate::owners::Owner;
+use crate::sparse::Map;
 
 /// One member of the archive, as the walk listed it.
 #[derive(Debug)]
@@ -27,6 +28,10 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     File,
+    /// A file of which the archive holds a map and the data without the holes.
+    SparseFile {
+        map: Map,
+    },
     /// Another name of a file that stands earlier in the archive, at `target`.
     HardLink {
         target: Arc<[u8]>,

@@ -5,6 +5,7 @@
 //! tree is a live one. The header's size is a promise either way: exactly that many bytes follow it.
 
 use std::ffi::OsStr;
+use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
@@ -16,6 +17,7 @@ use crate::directory::{Handles, OPEN, stat};
 use crate::entry::{Entry, Kind, REPLACED, SHRANK, Stat};
 use crate::error::{Error, Result};
 use crate::segment::{Part, Segment};
+use crate::sparse::Piece;
 use crate::tar;
 
 /// Frames segments of one tree, one at a time.
@@ -38,17 +40,18 @@ impl<'a> Framer<'a> {
             match part {
                 Part::Member(entry) => {
                     tar::header(entry, out);
-                    if matches!(entry.kind, Kind::File) && entry.stat.size > 0 {
-                        read += self.content(entry, 0, entry.stat.size, out)?;
-                        tar::pad(out, entry.stat.size);
+                    let length = tar::content(entry);
+                    if length > 0 {
+                        read += self.content(entry, 0..length, out)?;
+                        tar::pad(out, length);
                     }
                 }
                 Part::Range { file, from, to } => {
                     if *from == 0 {
                         tar::header(file, out);
                     }
-                    read += self.content(file, *from, *to, out)?;
-                    if *to == file.stat.size {
+                    read += self.content(file, *from..*to, out)?;
+                    if *to == tar::content(file) {
                         tar::pad(out, *to);
                     }
                 }
@@ -58,18 +61,37 @@ impl<'a> Framer<'a> {
         Ok(read)
     }
 
-    /// Appends the bytes `from..to` of a file; says how many were read. What is missing of a file that changed is zeros.
-    fn content(&mut self, entry: &Entry, from: u64, to: u64, out: &mut Buffer) -> Result<u64> {
-        let start = out.len();
-        if let Err(error) = self.read(entry, from, to, out) {
+    /// Appends a part of what the archive holds of a file; says how many bytes that was. What is missing of a file that changed
+    /// is zeros.
+    fn content(&mut self, entry: &Entry, part: Range<u64>, out: &mut Buffer) -> Result<u64> {
+        let (start, length) = (out.len(), (part.end - part.start) as usize);
+        match &entry.kind {
+            Kind::SparseFile { map } => {
+                for piece in map.pieces(part) {
+                    match piece {
+                        Piece::Map(bytes) => out.append(bytes),
+                        Piece::Data(bytes) => self.bytes(entry, bytes, out)?,
+                    }
+                }
+            }
+            _ => self.bytes(entry, part, out)?,
+        }
+        debug_assert_eq!(out.len() - start, length, "the header's size is a promise");
+        Ok(length as u64)
+    }
+
+    /// Appends these bytes of a file, or zeros where it changed and has none.
+    fn bytes(&mut self, entry: &Entry, bytes: Range<u64>, out: &mut Buffer) -> Result<()> {
+        let (start, length) = (out.len(), (bytes.end - bytes.start) as usize);
+        if let Err(error) = self.read(entry, bytes, out) {
             self.changes.tolerate(error)?;
         }
         let read = out.len() - start;
-        out.append_zeros((to - from) as usize - read);
-        Ok(read as u64)
+        out.append_zeros(length - read);
+        Ok(())
     }
 
-    fn read(&mut self, entry: &Entry, from: u64, to: u64, out: &mut Buffer) -> Result<()> {
+    fn read(&mut self, entry: &Entry, bytes: Range<u64>, out: &mut Buffer) -> Result<()> {
         let name = entry.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         let file = self.handles.open(&entry.directory, name, OPEN)?;
         let found = stat(file.as_fd(), &entry.path)?;
@@ -77,7 +99,7 @@ impl<'a> Framer<'a> {
             return Err(Error::changed(&entry.path, REPLACED));
         }
         self.compare(entry, &found)?;
-        read(&file, entry, from, to, out)?;
+        read(&file, entry, bytes, out)?;
         self.compare(entry, &stat(file.as_fd(), &entry.path)?)
     }
 
@@ -89,10 +111,10 @@ impl<'a> Framer<'a> {
     }
 }
 
-fn read(file: &OwnedFd, entry: &Entry, from: u64, to: u64, out: &mut Buffer) -> Result<()> {
-    let mut at = from;
-    while at < to {
-        let wanted = usize::try_from(to - at).unwrap_or(usize::MAX);
+fn read(file: &OwnedFd, entry: &Entry, bytes: Range<u64>, out: &mut Buffer) -> Result<()> {
+    let mut at = bytes.start;
+    while at < bytes.end {
+        let wanted = usize::try_from(bytes.end - at).unwrap_or(usize::MAX);
         match rustix::io::pread(file, &mut *out.room(wanted), at) {
             Ok(0) => return Err(Error::changed(&entry.path, SHRANK)),
             Ok(count) => {

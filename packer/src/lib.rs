@@ -20,6 +20,7 @@ mod entry;
 mod links;
 mod owners;
 mod rules;
+mod sparse;
 mod tree;
 mod xattrat;
 
@@ -59,5 +60,6 @@ pub use observer::{Observer, Pass, Progress};
 pub use owners::{IdMap, IdRange, InvalidOwners, Owner, Owners};
 pub use pack::{Busy, Image, Pack, Phase};
 pub use rules::{Exclusion, InvalidExclusion};
+pub use sparse::Sparse;
 pub use strategy::Strategy;
 pub use verify::{Verified, verify};

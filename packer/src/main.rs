@@ -53,6 +53,7 @@ fn pack(arguments: &PackArguments) -> Result<ExitCode> {
         .exclude(arguments.exclude.iter().cloned())
         .owners(arguments.owners())
         .cross_mounts(arguments.cross_mounts)
+        .sparse(arguments.sparse)
         .live(arguments.live);
     let pack = match arguments.clamp_mtime {
         Some(latest) => pack.clamp_mtime(latest),

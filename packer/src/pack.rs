@@ -15,6 +15,7 @@ use crate::observer::{Meter, Observer, Pass, Step};
 use crate::owners::Owners;
 use crate::publish::Shelf;
 use crate::rules::{Exclusion, Rules};
+use crate::sparse::Sparse;
 use crate::strategy::Strategy;
 use crate::tree::Tree;
 
@@ -109,6 +110,13 @@ impl Pack {
     #[must_use]
     pub fn cross_mounts(mut self, cross_mounts: bool) -> Self {
         self.rules.cross_mounts = cross_mounts;
+        self
+    }
+
+    /// Whether holes are left out of the archive. Default: [`Sparse::Never`].
+    #[must_use]
+    pub fn sparse(mut self, sparse: Sparse) -> Self {
+        self.rules.sparse = sparse;
         self
     }
 

@@ -10,6 +10,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use crate::entry::Timestamp;
 use crate::error::{Error, Result};
 use crate::owners::Owners;
+use crate::sparse::Sparse;
 
 /// What the walk goes by. By default everything on the tree's own mount is an entry, as it is.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +21,7 @@ pub(crate) struct Rules {
     pub(crate) latest: Option<i64>,
     /// Whether what is mounted below the top is a part of the tree.
     pub(crate) cross_mounts: bool,
+    pub(crate) sparse: Sparse,
 }
 
 impl Rules {

@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use crate::entry::{Entry, Kind};
+use crate::entry::Entry;
 use crate::error::Result;
 use crate::tar;
 
@@ -76,13 +76,14 @@ impl<Entries: Iterator<Item = Result<Entry>>> Segments<Entries> {
         let mut run = Segment { parts: Vec::new(), length: 0 };
         while let Some(entry) = self.next_entry()? {
             let length = tar::framed_length(&entry);
-            let large = matches!(entry.kind, Kind::File) && entry.stat.size >= self.size;
+            let content = tar::content(&entry);
+            let large = content >= self.size;
             if !run.parts.is_empty() && (large || self.cuts_before(&entry, length, run.length)) {
                 self.ahead = Some(entry);
                 return Ok(Some(run));
             }
             if large {
-                let ranges = (entry.stat.size + self.size / 2) / self.size;
+                let ranges = (content + self.size / 2) / self.size;
                 return Ok(Some(self.range(Large { file: Arc::new(entry), next: 0, ranges })));
             }
             run.length += length;
@@ -99,9 +100,10 @@ impl<Entries: Iterator<Item = Result<Entry>>> Segments<Entries> {
 
     fn range(&mut self, large: Large) -> Segment {
         let Large { file, next, ranges } = large;
-        let bound = |index: u64| (u128::from(file.stat.size) * u128::from(index) / u128::from(ranges)) as u64;
+        let content = tar::content(&file);
+        let bound = |index: u64| (u128::from(content) * u128::from(index) / u128::from(ranges)) as u64;
         let (from, to) = (bound(next), bound(next + 1));
-        let framing = if next == 0 { tar::framed_length(&file) - file.stat.size } else { 0 };
+        let framing = if next == 0 { tar::framed_length(&file) - content } else { 0 };
         let part = Part::Range { file: Arc::clone(&file), from, to };
         if next + 1 < ranges {
             self.large = Some(Large { file, next: next + 1, ranges });

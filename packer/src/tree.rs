@@ -4,6 +4,7 @@
 //! directories is opened here; contents are the workers' business (`frame.rs`).
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::links::Links;
 use crate::owners::Owner;
 use crate::rules::{self, Rules};
+use crate::sparse::{Map, Sparse, WORTHWHILE};
 use crate::tar;
 
 /// A root filesystem, held open by its top directory.
@@ -174,6 +176,9 @@ impl Walk<'_> {
     /// What kind of member an entry is that is no directory, if it is no further name of another.
     fn kind(&mut self, directory: &Arc<Directory>, name: &[u8], path: &[u8], stat: &Stat) -> Result<Kind> {
         match stat.file_type() {
+            FileType::RegularFile if self.tree.rules.sparse == Sparse::Auto && stat.size >= WORTHWHILE => {
+                self.large_file(directory, name, path, stat)
+            }
             FileType::RegularFile => Ok(Kind::File),
             FileType::Symlink => self.handles.target(directory, name).map(|target| Kind::Symlink { target }),
             FileType::Fifo => Ok(Kind::Fifo),
@@ -182,6 +187,27 @@ impl Walk<'_> {
             FileType::Directory | FileType::Socket | FileType::Unknown => {
                 Err(Error::unfit(OsStr::from_bytes(path), "is of an unknown kind"))
             }
+        }
+    }
+
+    /// A file that may have holes worth leaving out.
+    fn large_file(&mut self, directory: &Arc<Directory>, name: &[u8], path: &[u8], stat: &Stat) -> Result<Kind> {
+        let mut map = || {
+            let file = self.handles.open(directory, name, OPEN)?;
+            let unchanged = |file: &File| match stat.difference(&self::stat(file.as_fd(), path)?) {
+                Some(what) => Err(Error::changed(path, what)),
+                None => Ok(()),
+            };
+            let file = File::from(file);
+            unchanged(&file)?;
+            let map = Map::of(&file, stat.size);
+            unchanged(&file)?;
+            map.map_err(|error| Error::io("read", OsStr::from_bytes(path), error))
+        };
+        match map() {
+            Ok(map) => Ok(map.map_or(Kind::File, |map| Kind::SparseFile { map })),
+            // Of a live tree it is packed as any other file that changes.
+            Err(error) => self.changes.tolerate(error).map(|()| Kind::File),
         }
     }
 

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use packer::{Compression, Exclusion, IdRange, Owner, Owners, Strategy};
+use packer::{Compression, Exclusion, IdRange, Owner, Owners, Sparse, Strategy};
 
 /// Packs a root filesystem into a compressed tar named by the sha256 of its bytes.
 #[derive(Debug, Parser)]
@@ -60,6 +60,9 @@ pub(crate) struct PackArguments {
     /// Pack what is mounted below the tree as well
     #[arg(long)]
     pub(crate) cross_mounts: bool,
+    /// auto: leave holes out of files that become at least 16 MiB smaller (GNU tar's sparse format); never: pack them as zeros
+    #[arg(long, value_name = "auto|never", default_value = "never")]
+    pub(crate) sparse: Sparse,
     /// The tree is in use: complete the image even if entries change meanwhile, list them, and exit with 3
     #[arg(long)]
     pub(crate) live: bool,

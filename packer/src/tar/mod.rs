@@ -10,6 +10,7 @@
 //! | size, uid, gid | octal; above what octal holds base-256 *and* a pax record |
 //! | mtime | whole seconds; a pax `mtime` only for nanoseconds, before 1970 and after 2242 |
 //! | devmajor, devminor | for devices only |
+//! | files without their holes | GNU tar's sparse format 1.0: `GNU.sparse.*` records, and a map before the data |
 //! | extended attributes | `SCHILY.xattr.NAME` with `%` and `=` in the name as `%25` and `%3D`; ACLs also as text, `SCHILY.acl.access` and `SCHILY.acl.default` |
 //! | user and group name, atime, ctime | never: they are the host's, not the tree's |
 
@@ -37,7 +38,7 @@ pub(crate) fn header(entry: &Entry, out: &mut Buffer) {
     let records = Records::of(&name, entry);
     if !records.is_empty() {
         let mut block = Block::new(TypeFlag::Extended);
-        block.name(&pax::header_name(&entry.path));
+        block.name(&pax::beside("PaxHeaders", &entry.path));
         block.mode(0o644);
         block.number(ustar::SIZE, i128::from(records.len()));
         block.append_to(out);
@@ -45,7 +46,11 @@ pub(crate) fn header(entry: &Entry, out: &mut Buffer) {
         pad(out, records.len());
     }
     let mut block = Block::new(type_flag(&entry.kind));
-    block.name(&name);
+    match entry.kind {
+        // Whoever does not know the format gets what it is, not a file with a map in it under the file's name.
+        Kind::SparseFile { .. } => block.name(&pax::beside("GNUSparseFile.0", &entry.path)),
+        _ => block.name(&name),
+    }
     block.link(link(entry));
     block.mode(entry.stat.permissions());
     block.number(ustar::UID, i128::from(entry.owner.uid));
@@ -83,8 +88,9 @@ pub(crate) fn too_long(entry: &Entry) -> Option<u64> {
 
 /// The bytes of content that follow an entry's header.
 pub(crate) fn content(entry: &Entry) -> u64 {
-    match entry.kind {
+    match &entry.kind {
         Kind::File => entry.stat.size,
+        Kind::SparseFile { map } => map.stored(),
         _ => 0,
     }
 }
@@ -105,7 +111,7 @@ fn name(entry: &Entry) -> Vec<u8> {
 
 fn type_flag(kind: &Kind) -> TypeFlag {
     match kind {
-        Kind::File => TypeFlag::Regular,
+        Kind::File | Kind::SparseFile { .. } => TypeFlag::Regular,
         Kind::HardLink { .. } => TypeFlag::HardLink,
         Kind::Directory => TypeFlag::Directory,
         Kind::Symlink { .. } => TypeFlag::Symlink,
@@ -120,6 +126,11 @@ fn link(entry: &Entry) -> &[u8] {
     match &entry.kind {
         Kind::HardLink { target } => target,
         Kind::Symlink { target } => target,
-        Kind::File | Kind::Directory | Kind::Fifo | Kind::CharacterDevice | Kind::BlockDevice => b"",
+        Kind::File
+        | Kind::SparseFile { .. }
+        | Kind::Directory
+        | Kind::Fifo
+        | Kind::CharacterDevice
+        | Kind::BlockDevice => b"",
     }
 }

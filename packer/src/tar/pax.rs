@@ -5,9 +5,9 @@ use std::fmt::Write;
 use super::{content, link, ustar};
 use crate::acl::Acl;
 use crate::buffer::Buffer;
-use crate::entry::{Entry, Timestamp};
+use crate::entry::{Entry, Kind, Timestamp};
 
-/// The records of one member, in their fixed order: hdrcharset, path, linkpath, size, uid, gid, mtime, ACLs, extended
+/// The records of one member, in their fixed order: hdrcharset, path, linkpath, GNU.sparse.*, size, uid, gid, mtime, ACLs, extended
 /// attributes by the bytes of their names.
 #[derive(Debug, Default)]
 pub(super) struct Records(Vec<u8>);
@@ -25,16 +25,26 @@ impl Records {
         // target. A record that stands before it wins.
         let long = link.len() > ustar::LINK_LENGTH;
         let splits = entry.attributes.iter().any(|attribute| holds_newline(&attribute.name, &attribute.value));
-        let path = (splits || long && link.contains(&b'\n') || ustar::split(name).is_none()).then_some(name);
+        let sparse = matches!(entry.kind, Kind::SparseFile { .. });
+        // A sparse file has its name in a record of its own.
+        let unfit = !sparse && ustar::split(name).is_none();
+        let path = (splits || long && link.contains(&b'\n') || unfit).then_some(name);
         let linkpath = (long || splits && !link.is_empty()).then_some(link);
         let mut records = Records::default();
-        if [path, linkpath].into_iter().flatten().any(|text| std::str::from_utf8(text).is_err()) {
+        if [path, linkpath, sparse.then_some(name)].into_iter().flatten().any(|text| std::str::from_utf8(text).is_err())
+        {
             records.push(b"hdrcharset", b"BINARY");
         }
         for (key, text) in [("path", path), ("linkpath", linkpath)] {
             if let Some(text) = text {
                 records.push(key.as_bytes(), text);
             }
+        }
+        if sparse {
+            records.push(b"GNU.sparse.major", b"1");
+            records.push(b"GNU.sparse.minor", b"0");
+            records.push(b"GNU.sparse.name", name);
+            records.push(b"GNU.sparse.realsize", entry.stat.size.to_string().as_bytes());
         }
         let numbers = [
             ("size", ustar::SIZE, content),
@@ -111,11 +121,11 @@ fn escaped(name: &[u8]) -> Vec<u8> {
     key
 }
 
-/// The name of the extended header itself: seen only by readers that do not know pax.
-pub(super) fn header_name(path: &[u8]) -> Vec<u8> {
+/// A name for what stands for an entry and is not the entry: seen only by readers that do not know pax.
+pub(super) fn beside(directory: &str, path: &[u8]) -> Vec<u8> {
     const ROOM: usize = 80;
     let last = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    [b"PaxHeaders/", &last[..last.len().min(ROOM)]].concat()
+    [directory.as_bytes(), b"/", &last[..last.len().min(ROOM)]].concat()
 }
 
 /// Seconds as pax wants them: decimal, without trailing zeros, the sign before the whole number.

@@ -15,10 +15,16 @@ use crate::laws::names;
 use crate::listing;
 
 /// Changes the tree once, when the first progress is told: the walk is ahead of the files at the end by then.
-struct Meddler<'a> {
+pub(crate) struct Meddler<'a> {
     change: &'a (dyn Fn() + Sync),
     done: AtomicBool,
     ticks: std::sync::atomic::AtomicU64,
+}
+
+impl<'a> Meddler<'a> {
+    pub(crate) fn new(change: &'a (dyn Fn() + Sync)) -> Self {
+        Meddler { change, done: AtomicBool::new(false), ticks: 0.into() }
+    }
 }
 
 impl Observer for Meddler<'_> {
@@ -51,7 +57,7 @@ fn fails(change: impl Fn(&Path) + Sync, words: &str) {
     for strategy in Strategy::ALL {
         let (root, output) = (tree(), TempDir::new().unwrap());
         let change = || change(&root.path().join("large"));
-        let meddler = Meddler { change: &change, done: AtomicBool::new(false), ticks: 0.into() };
+        let meddler = Meddler::new(&change);
         let error = Pack::new(root.path(), output.path()).strategy(strategy).run(&meddler).unwrap_err();
         assert!(error.to_string().contains(words), "{strategy}: {error}");
         assert_eq!(error.path(), Some(&*root.path().join("large")));
@@ -99,7 +105,7 @@ fn completes(change: impl Fn(&Path) + Sync, what: &str) -> Vec<u8> {
         let (root, output) = (tree(), TempDir::new().unwrap());
         let large = root.path().join("large");
         let change = || change(&large);
-        let meddler = Meddler { change: &change, done: AtomicBool::new(false), ticks: 0.into() };
+        let meddler = Meddler::new(&change);
         let pack = Pack::new(root.path(), output.path()).strategy(strategy).compression(Compression::None).live(true);
         let image = pack.run(&meddler).unwrap();
         let told: Vec<_> = image.changes.iter().map(|change| (change.path.clone(), change.what)).collect();

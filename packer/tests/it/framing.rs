@@ -84,7 +84,8 @@ fn large_owners_and_old_times_survive() {
 #[test]
 fn the_walk_reaches_any_depth_with_few_handles() {
     let root = TempDir::new().unwrap();
-    let depth = 1_500;
+    // Beyond PATH_MAX, too.
+    let depth = 3_000;
     let script = format!(
         "cd {} && i=0; while [ $i -lt {depth} ]; do mkdir d && echo $i > after && cd -P d || exit 1; i=$((i+1)); done",
         root.path().display()
@@ -92,7 +93,7 @@ fn the_walk_reaches_any_depth_with_few_handles() {
     assert!(Command::new("sh").arg("-c").arg(script).status().unwrap().success());
     let output = TempDir::new().unwrap();
     let script = format!(
-        "ulimit -n 100; exec {} pack {} -o {} -c none --json",
+        "ulimit -n 256; ulimit -s 256; exec {} pack {} -o {} -c none --json",
         env!("CARGO_BIN_EXE_onepass"),
         root.path().display(),
         output.path().display()

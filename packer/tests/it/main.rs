@@ -17,4 +17,5 @@ mod readme;
 mod rules;
 mod same_bytes;
 mod snapshot;
+mod sparse;
 mod trees;

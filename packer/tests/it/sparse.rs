@@ -1,0 +1,134 @@
+//! Files with holes: smaller archives that every reader gives back whole, and that depend on content alone.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use packer::{Compression, Image, Pack, Sparse, Strategy};
+use tempfile::TempDir;
+
+use crate::corners::{PLACE, skip};
+
+const MIB: u64 = 1 << 20;
+
+/// Name, size, and where there is data.
+const FILES: [(&str, u64, &[(u64, u64)]); 6] = [
+    ("all-hole", 17 * MIB, &[]),
+    ("leading", 20 * MIB, &[(20 * MIB - 5, 5)]),
+    ("trailing", 20 * MIB + 7, &[(0, 100)]),
+    ("a-many", 60 * MIB, &[(MIB, 3 * MIB), (9 * MIB + 1, 1), (30 * MIB, 4097), (59 * MIB, MIB - 1)]),
+    ("dense", 17 * MIB, &[(0, 17 * MIB)]),
+    ("small", MIB, &[]),
+];
+
+/// The tree, with holes or with blocks full of zeros in their place.
+fn tree(allocated: bool) -> TempDir {
+    let root = TempDir::new_in(PLACE).unwrap();
+    for (name, size, data) in FILES {
+        let file = File::create(root.path().join(name)).unwrap();
+        if allocated {
+            file.write_all_at(&vec![0; size as usize], 0).unwrap();
+        }
+        file.set_len(size).unwrap();
+        for (from, length) in data {
+            let bytes: Vec<u8> = (0..*length).map(|at| (at % 251) as u8 + 1).collect();
+            file.write_all_at(&bytes, *from).unwrap();
+        }
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    }
+    File::open(root.path()).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    root
+}
+
+fn pack(root: &Path, output: &Path) -> Pack {
+    Pack::new(root, output).sparse(Sparse::Auto).compression(Compression::None)
+}
+
+#[test]
+fn the_archive_depends_on_content_not_on_blocks() {
+    let output = TempDir::new().unwrap();
+    let (holes, blocks) = (tree(false), tree(true));
+    let used = |root: &TempDir| fs::metadata(root.path().join("a-many")).unwrap().blocks();
+    assert!(used(&holes) < used(&blocks));
+    let first = pack(holes.path(), output.path()).run(&()).unwrap();
+    for threads in [1, 2, 7] {
+        for strategy in Strategy::ALL {
+            for compression in [Compression::None, Compression::GZIP, Compression::ZSTD] {
+                let pack = pack(blocks.path(), output.path()).strategy(strategy).compression(compression).diff_id(true);
+                let image = pack.threads(std::num::NonZeroUsize::new(threads).unwrap()).run(&()).unwrap();
+                assert_eq!(image.diff_id, Some(first.fingerprint), "{strategy} {compression} {threads}");
+            }
+        }
+    }
+    // The data, the maps and the headers; nothing of 100 MiB of zeros.
+    assert!(first.tar_size < 24 * MIB, "{}", first.tar_size);
+    let dense = pack(holes.path(), output.path()).sparse(Sparse::Never).run(&()).unwrap();
+    assert!(dense.tar_size > 134 * MIB, "{}", dense.tar_size);
+}
+
+fn packed(root: &Path, output: &Path) -> Image {
+    let image = pack(root, output).run(&()).unwrap();
+    packer::verify(&image.path).unwrap();
+    image
+}
+
+#[track_caller]
+fn equal(found: &Path, expected: &Path) {
+    for (name, size, _) in FILES {
+        let (found, expected) = (fs::read(found.join(name)).unwrap(), fs::read(expected.join(name)).unwrap());
+        assert!(found.len() as u64 == size && found == expected, "{name} is another file");
+    }
+}
+
+#[test]
+fn gnu_tar_and_bsdtar_give_the_files_back() {
+    let (root, output) = (tree(false), TempDir::new_in(PLACE).unwrap());
+    let image = packed(root.path(), output.path());
+    for program in ["tar", "bsdtar"] {
+        if Command::new(program).arg("--version").output().is_err() {
+            skip(&format!("{program} is not installed"));
+            continue;
+        }
+        let into = TempDir::new_in(PLACE).unwrap();
+        let run = Command::new(program).arg("-xpf").arg(&image.path).arg("-C").arg(into.path()).output().unwrap();
+        assert!(run.status.success(), "{program}: {}", String::from_utf8_lossy(&run.stderr));
+        equal(into.path(), root.path());
+    }
+}
+
+/// Names, sizes and contents as Python reads them.
+#[test]
+fn python_reads_the_files() {
+    let (root, output) = (tree(false), TempDir::new_in(PLACE).unwrap());
+    let image = packed(root.path(), output.path());
+    let program = "import sys, tarfile\n\
+                   for member in tarfile.open(sys.argv[1]):\n \
+                     if member.isfile(): open(sys.argv[2] + '/' + member.name, 'wb').write(tarfile.open(sys.argv[1]).extractfile(member).read())";
+    let into = TempDir::new_in(PLACE).unwrap();
+    let Ok(run) = Command::new("python3").args(["-c", program]).arg(&image.path).arg(into.path()).output() else {
+        skip("python3 is not installed");
+        return;
+    };
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    equal(into.path(), root.path());
+}
+
+/// A map that was made of other bytes than are packed: the size that was promised, and the entry is named.
+#[test]
+fn a_sparse_file_that_changes_is_noticed() {
+    let (root, output) = (tree(false), TempDir::new().unwrap());
+    // The first large file: it is listed, and its map made, before the first progress is told.
+    let file: PathBuf = root.path().join("a-many");
+    let change = || File::options().write(true).open(&file).unwrap().write_all_at(b"more", 12 * MIB).unwrap();
+    for live in [false, true] {
+        let meddler = crate::changes::Meddler::new(&change);
+        match pack(root.path(), output.path()).live(live).run(&meddler) {
+            Err(error) => assert!(!live && error.is_changed() && error.path() == Some(&file), "{error}"),
+            Ok(image) => {
+                assert!(live && image.changes[0].path == file, "{:?}", image.changes);
+                packer::verify(&image.path).unwrap();
+            }
+        }
+    }
+}
