@@ -200,6 +200,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::single_range_in_vec_init, reason = "lists of stretches, some of which have one")]
     fn holes_are_long_runs_of_zeros_wherever_they_are() {
         let check = |size: u64, data: &[Range<u64>], expected: Option<&str>| {
             assert_eq!(map(size, data).as_deref(), expected, "{size} {data:?}");
