@@ -12,8 +12,10 @@ use crate::corners::{PLACE, skip};
 
 const MIB: u64 = 1 << 20;
 
-/// Name, size, and where there is data.
-const FILES: [(&str, u64, &[(u64, u64)]); 6] = [
+/// Name, size, and where there is data, as offsets and lengths.
+type Disk = (&'static str, u64, &'static [(u64, u64)]);
+
+const FILES: [Disk; 6] = [
     ("all-hole", 17 * MIB, &[]),
     ("leading", 20 * MIB, &[(20 * MIB - 5, 5)]),
     ("trailing", 20 * MIB + 7, &[(0, 100)]),
