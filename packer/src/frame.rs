@@ -61,34 +61,28 @@ impl<'a> Framer<'a> {
         Ok(read)
     }
 
-    /// Appends a part of what the archive holds of a file; says how many bytes that was. What is missing of a file that changed
-    /// is zeros.
+    /// Appends a part of what the archive holds of a file; says how many bytes of the file were read for it.
     fn content(&mut self, entry: &Entry, part: Range<u64>, out: &mut Buffer) -> Result<u64> {
-        let (start, length) = (out.len(), (part.end - part.start) as usize);
-        match &entry.kind {
-            Kind::SparseFile { map } => {
-                for piece in map.pieces(part) {
-                    match piece {
-                        Piece::Map(bytes) => out.append(bytes),
-                        Piece::Data(bytes) => self.bytes(entry, bytes, out)?,
-                    }
-                }
+        let Kind::SparseFile { map } = &entry.kind else { return self.bytes(entry, part, out) };
+        let mut read = 0;
+        for piece in map.pieces(part) {
+            match piece {
+                Piece::Map(bytes) => out.append(bytes),
+                Piece::Data(bytes) => read += self.bytes(entry, bytes, out)?,
             }
-            _ => self.bytes(entry, part, out)?,
         }
-        debug_assert_eq!(out.len() - start, length, "the header's size is a promise");
-        Ok(length as u64)
+        Ok(read)
     }
 
-    /// Appends these bytes of a file, or zeros where it changed and has none.
-    fn bytes(&mut self, entry: &Entry, bytes: Range<u64>, out: &mut Buffer) -> Result<()> {
+    /// Appends these bytes of a file, or zeros where it changed and has none; says how many were read.
+    fn bytes(&mut self, entry: &Entry, bytes: Range<u64>, out: &mut Buffer) -> Result<u64> {
         let (start, length) = (out.len(), (bytes.end - bytes.start) as usize);
         if let Err(error) = self.read(entry, bytes, out) {
             self.changes.tolerate(error)?;
         }
         let read = out.len() - start;
         out.append_zeros(length - read);
-        Ok(())
+        Ok(read as u64)
     }
 
     fn read(&mut self, entry: &Entry, bytes: Range<u64>, out: &mut Buffer) -> Result<()> {

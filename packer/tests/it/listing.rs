@@ -1,6 +1,6 @@
 //! What a tree holds, and what an archive holds, as the same kind of value, read by code that is not the packer's.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
@@ -19,6 +19,14 @@ pub(crate) struct Member {
     pub(crate) content: Vec<u8>,
     /// A symlink's target, or the first name of a hard link.
     pub(crate) link: Vec<u8>,
+    /// Extended attributes that tests give to entries; not what a machine gives to its own.
+    pub(crate) attributes: Attributes,
+}
+
+type Attributes = BTreeMap<Vec<u8>, Vec<u8>>;
+
+fn is_a_tests_own(name: &[u8]) -> bool {
+    name.starts_with(b"user.") || name.starts_with(b"trusted.")
 }
 
 /// The members that an archive of the tree at `root` must have, in order.
@@ -42,6 +50,7 @@ fn visit(path: &Path, name: &[u8], seen: &mut HashMap<(u64, u64), Vec<u8>>, memb
         mtime: i128::from(found.mtime()) * 1_000_000_000 + i128::from(found.mtime_nsec()),
         content: Vec::new(),
         link: Vec::new(),
+        attributes: attributes(path),
     };
     if file_type.is_dir() {
         member.kind = '5';
@@ -74,29 +83,38 @@ fn visit(path: &Path, name: &[u8], seen: &mut HashMap<(u64, u64), Vec<u8>>, memb
     members.push(member);
 }
 
-/// The members of an archive, in order, as the `tar` crate reads them.
+fn attributes(path: &Path) -> Attributes {
+    let mut names = vec![0; 64 << 10];
+    let length = rustix::fs::llistxattr(path, &mut names[..]).unwrap();
+    let value = |name: &[u8]| {
+        let mut value = vec![0; 64 << 10];
+        let length = rustix::fs::lgetxattr(path, name, &mut value[..]).unwrap();
+        (name.to_vec(), value[..length].to_vec())
+    };
+    names[..length].split(|byte| *byte == 0).filter(|name| is_a_tests_own(name)).map(value).collect()
+}
+
+/// The members of an archive, in order. The `tar` crate finds the headers; pax records are read here, since it splits them
+/// at newlines.
 pub(crate) fn of_tar(tar: &[u8]) -> Vec<Member> {
     let mut archive = tar::Archive::new(tar);
-    let mut members = Vec::new();
-    for entry in archive.entries().unwrap() {
+    let (mut members, mut records) = (Vec::new(), BTreeMap::new());
+    for entry in archive.entries().unwrap().raw(true) {
         let mut entry = entry.unwrap();
-        let mut records = HashMap::new();
-        if let Some(extensions) = entry.pax_extensions().unwrap() {
-            for record in extensions {
-                // The crate splits records at newlines, which may stand in a name.
-                let Ok(record) = record else { continue };
-                records.insert(record.key_bytes().to_vec(), record.value_bytes().to_vec());
-            }
-        }
-        let header = entry.header().clone();
-        let path = entry.path_bytes().into_owned();
-        let trimmed = path.strip_suffix(b"/").unwrap_or(&path).to_vec();
-        let kind = char::from(header.entry_type().as_byte());
-        assert_eq!(path.ends_with(b"/"), kind == '5', "{path:?}");
         let mut content = Vec::new();
         entry.read_to_end(&mut content).unwrap();
+        let header = entry.header();
+        let kind = char::from(header.entry_type().as_byte());
+        if kind == 'x' {
+            records = pax(&content);
+            continue;
+        }
+        let records = std::mem::take(&mut records);
+        let of = |key: &str, header: Vec<u8>| records.get(key.as_bytes()).cloned().unwrap_or(header);
+        let path = of("path", header.path_bytes().into_owned());
+        assert_eq!(path.ends_with(b"/"), kind == '5', "{path:?}");
         members.push(Member {
-            path: trimmed,
+            path: path.strip_suffix(b"/").unwrap_or(&path).to_vec(),
             kind,
             mode: header.mode().unwrap(),
             owner: (header.uid().unwrap(), header.gid().unwrap()),
@@ -105,10 +123,34 @@ pub(crate) fn of_tar(tar: &[u8]) -> Vec<Member> {
                 |text| nanoseconds(std::str::from_utf8(text).unwrap()),
             ),
             content,
-            link: entry.link_name_bytes().map(|link| link.into_owned()).unwrap_or_default(),
+            link: of("linkpath", header.link_name_bytes().map(|link| link.into_owned()).unwrap_or_default()),
+            attributes: records.iter().filter_map(|(key, value)| Some((attribute(key)?, value.clone()))).collect(),
         });
     }
     members
+}
+
+/// The records of an extended header: `LENGTH KEY=VALUE\n`, one behind the other.
+fn pax(mut bytes: &[u8]) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let mut records = BTreeMap::new();
+    while let Some(space) = bytes.iter().position(|byte| *byte == b' ') {
+        let length: usize = std::str::from_utf8(&bytes[..space]).unwrap().parse().unwrap();
+        let (record, rest) = bytes.split_at(length);
+        let record = record[space + 1..].strip_suffix(b"\n").unwrap();
+        let equals = record.iter().position(|byte| *byte == b'=').unwrap();
+        let before = records.insert(record[..equals].to_vec(), record[equals + 1..].to_vec());
+        assert_eq!(before, None, "a record that stands there twice");
+        bytes = rest;
+    }
+    assert!(bytes.is_empty());
+    records
+}
+
+/// The name of the attribute that a record holds.
+fn attribute(key: &[u8]) -> Option<Vec<u8>> {
+    let key = String::from_utf8_lossy(key.strip_prefix(b"SCHILY.xattr.")?).into_owned();
+    let name = key.replace("%3D", "=").replace("%25", "%").into_bytes();
+    is_a_tests_own(&name).then_some(name)
 }
 
 /// A pax time as nanoseconds.

@@ -9,6 +9,7 @@ mod faults;
 mod framing;
 mod images;
 mod laws;
+mod limits;
 mod listing;
 mod options;
 mod progress;

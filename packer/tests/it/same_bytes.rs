@@ -1,6 +1,7 @@
 //! The tree of corners has one fingerprint on every filesystem, whatever order it was made in.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::corners::{PLACE, pack, skip};
 use crate::corners_tree::{Node, Order, create, nodes};
+use crate::listing;
 use crate::snapshot::{differences, of_tree};
 
 /// What mounts a new filesystem on a directory: the program that makes it in a sparse file, or none.
@@ -46,6 +48,32 @@ fn the_filesystem_and_the_order_of_creation_do_not_matter() {
             Err(why) => skip(&format!("no {filesystem}: {why}")),
         }
     }
+}
+
+/// Subvolumes are of one mount and of several devices, and number their inodes alike.
+#[test]
+fn inodes_of_two_subvolumes_are_not_taken_for_one() {
+    if !rustix::process::geteuid().is_root() {
+        return skip("only root can mount filesystems");
+    }
+    let place = TempDir::new_in(PLACE).unwrap();
+    let mounted = match Mounted::new(place.path(), "btrfs", &["mkfs.btrfs", "-q"]) {
+        Ok(mounted) => mounted,
+        Err(why) => return skip(&format!("no btrfs: {why}")),
+    };
+    let (tree, images) = (mounted.0.join("tree"), mounted.0.join("images"));
+    fs::create_dir(&images).unwrap();
+    for subvolume in [tree.clone(), tree.join("one"), tree.join("two")] {
+        succeeds(Command::new("btrfs").args(["-q", "subvolume", "create"]).arg(&subvolume)).unwrap();
+        fs::write(subvolume.join("a"), subvolume.as_os_str().as_encoded_bytes()).unwrap();
+        fs::hard_link(subvolume.join("a"), subvolume.join("b")).unwrap();
+    }
+    let inode = |path: &str| fs::metadata(tree.join(path)).unwrap().ino();
+    assert_eq!(inode("one/a"), inode("two/a"));
+    let record = pack(&tree, &images, &[]);
+    assert_eq!(record["mounts_skipped"], serde_json::json!([]));
+    let tar = fs::read(record["path"].as_str().unwrap()).unwrap();
+    assert_eq!(listing::of_tar(&tar), listing::of_tree(&tree));
 }
 
 fn fingerprint(place: &Path, nodes: &[Node], order: Order) -> String {

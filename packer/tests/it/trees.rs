@@ -8,7 +8,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags};
 
 /// A tree: directories by path, then everything else by path. All names are relative to the top.
 #[derive(Clone, Debug)]
@@ -22,6 +22,9 @@ pub(crate) struct Node {
     mode: u32,
     seconds: i64,
     nanoseconds: i64,
+    /// Only root can give them; for anybody else entries have none, and their own owner.
+    attributes: BTreeMap<String, Vec<u8>>,
+    owner: (u32, u32),
 }
 
 #[derive(Clone, Debug)]
@@ -91,22 +94,39 @@ fn node() -> impl Strategy<Value = Node> {
     let mode = prop::sample::select(vec![0o644, 0o755, 0o600, 0o4755, 0o2755, 0o1777, 0o700, 0o444]);
     let seconds = prop::sample::select(vec![0, 1, 1_700_000_000, -1, -86_400, 0x7fff_ffff, 1 << 33]);
     let nanoseconds = prop_oneof![3 => Just(0), 1 => 0..1_000_000_000_i64];
-    (kind, mode, seconds, nanoseconds).prop_map(|(kind, mode, seconds, nanoseconds)| Node {
-        kind,
-        mode,
-        seconds,
-        nanoseconds,
-    })
+    // Names with every letter that means something in a record; values of any bytes. An ext4 has room for about 4 KiB of both.
+    let value = prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..300),
+        Just(b"\n21 path=elsewhere\n".to_vec()),
+        Just(b"\0\n=%".to_vec()),
+    ];
+    let attributes = prop_oneof![
+        3 => Just(BTreeMap::new()),
+        1 => proptest::collection::btree_map("trusted\\.[a-c=%.3D5]{1,12}", value, 1..4),
+    ];
+    let id = prop::sample::select(vec![0, 1, 1000, 65_534, 2_097_151, 2_097_152, 4_294_967_294]);
+    let owner = prop_oneof![3 => Just((0, 0)), 1 => (id.clone(), id)];
+    (kind, mode, seconds, nanoseconds, attributes, owner).prop_map(
+        |(kind, mode, seconds, nanoseconds, attributes, owner)| Node {
+            kind,
+            mode,
+            seconds,
+            nanoseconds,
+            attributes,
+            owner,
+        },
+    )
+}
+
+impl Node {
+    fn plain(kind: Kind, mode: u32, seconds: i64) -> Self {
+        Node { kind, mode, seconds, nanoseconds: 0, attributes: BTreeMap::new(), owner: (0, 0) }
+    }
 }
 
 /// A tree that is always the same, for tests that are about something else.
 pub(crate) fn some() -> Plan {
-    let file = |size, texture| Node {
-        kind: Kind::File { size, texture },
-        mode: 0o644,
-        seconds: 1_700_000_000,
-        nanoseconds: 0,
-    };
+    let file = |size, texture| Node::plain(Kind::File { size, texture }, 0o644, 1_700_000_000);
     let nodes = (0..60).map(|number| {
         let texture = if number % 3 == 0 { Texture::Noise(number) } else { Texture::Words(number as u8) };
         (format!("file-{number}"), file(number as usize * 9_000, texture))
@@ -139,9 +159,9 @@ impl Plan {
         }
         // Depth first: a directory's time changes with its content, and its mode may forbid changes.
         for (path, node) in self.nodes.iter().rev() {
-            node.dress(&root.join(path));
+            node.dress(&root.join(path), turned);
         }
-        Node { kind: Kind::Directory, mode: 0o755, seconds: 1_600_000_000, nanoseconds: 0 }.dress(root);
+        Node::plain(Kind::Directory, 0o755, 1_600_000_000).dress(root, turned);
     }
 }
 
@@ -162,9 +182,19 @@ impl Node {
         }
     }
 
-    fn dress(&self, path: &Path) {
+    fn dress(&self, path: &Path, turned: bool) {
         if self.is_link() {
             return;
+        }
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::lchown(path, Some(self.owner.0), Some(self.owner.1)).unwrap();
+            let mut attributes: Vec<_> = self.attributes.iter().collect();
+            if turned {
+                attributes.reverse();
+            }
+            for (name, value) in attributes {
+                rustix::fs::lsetxattr(path, name.as_str(), value, XattrFlags::empty()).unwrap();
+            }
         }
         if !matches!(self.kind, Kind::Symlink(_)) {
             fs::set_permissions(path, fs::Permissions::from_mode(self.mode)).unwrap();
