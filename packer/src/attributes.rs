@@ -28,8 +28,6 @@ pub(crate) enum Unreadable {
     Io(Errno),
     /// The names are more than any system call gives.
     TooLong,
-    /// One that was listed is gone.
-    Changed,
 }
 
 /// The most that Linux gives of a list or a value, in bytes (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
@@ -134,7 +132,8 @@ impl AttributeReader {
                 Ok(length) => {
                     attributes.push(Attribute { name: attribute.into(), value: self.value[..length].into() });
                 }
-                Err(Errno::NODATA) => return Err(Unreadable::Changed),
+                // Removed since it was listed: the inode's change time tells whoever looks again.
+                Err(Errno::NODATA) => {}
                 Err(Errno::TOOBIG | Errno::RANGE) => return Err(Unreadable::TooLong),
                 Err(error) => return Err(Unreadable::Io(error)),
             }

@@ -137,7 +137,6 @@ impl Handles {
                 OsStr::from_bytes(&path()),
                 "has more names of extended attributes than the 64 KiB that Linux can list",
             ),
-            Unreadable::Changed => Error::changed(&path(), "it was touched"),
         })
     }
 

@@ -121,7 +121,8 @@ impl Pack {
     }
 
     /// Whether a tree that is in use is packed as well as can be: an entry that changes meanwhile is completed with zeros to
-    /// the length that its header promises, and listed in [`Image::changes`]. What cannot be read still fails the pack.
+    /// the length that its header promises, and listed in [`Image::changes`]; one that is gone before it
+    /// was looked at is left out, and listed too. What cannot be read still fails the pack.
     #[must_use]
     pub fn live(self, live: bool) -> Self {
         Pack { live, ..self }

@@ -225,7 +225,12 @@ impl Walk<'_> {
             self.handles.stat(directory, name)?
         };
         if let Some(what) = stat.difference(&later) {
-            return Err(Error::changed(&path, what));
+            let error = Error::changed(&path, what);
+            if !stat.is_same_file(&later) {
+                return Err(error);
+            }
+            // Of a live tree the entry stays, with what was read.
+            self.changes.tolerate(error)?;
         }
         for attribute in attributes.iter_mut() {
             let value = self.tree.rules.owners.attribute(&attribute.name, &attribute.value);
