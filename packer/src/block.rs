@@ -20,33 +20,25 @@ const ALIGNMENT: usize = 4096;
 
 /// Up to [`SIZE`] bytes at an aligned address.
 #[derive(Debug)]
-pub(crate) struct Block {
+struct Block {
     memory: Vec<u8>,
     start: usize,
     length: usize,
 }
 
 impl Block {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         let memory = vec![0; SIZE + ALIGNMENT];
         let start = memory.as_ptr().align_offset(ALIGNMENT);
         Block { memory, start, length: 0 }
     }
 
     /// Takes as many bytes as fit; gives the others back.
-    pub(crate) fn take<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+    fn take<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let (taken, rest) = bytes.split_at(bytes.len().min(SIZE - self.length));
         self.memory[self.start + self.length..][..taken.len()].copy_from_slice(taken);
         self.length += taken.len();
         rest
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.length = 0;
-    }
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.length == SIZE
     }
 }
 
@@ -62,6 +54,9 @@ impl Deref for Block {
 #[derive(Debug)]
 pub(crate) struct Blocks<'a> {
     file: &'a File,
+    /// What is to be written next.
+    block: Block,
+    /// Where.
     at: u64,
     direct: bool,
 }
@@ -70,12 +65,24 @@ impl<'a> Blocks<'a> {
     /// Begins at the start of an empty file.
     pub(crate) fn new(file: &'a File) -> Self {
         let direct = with_flag(file, true).is_ok();
-        Blocks { file, at: 0, direct }
+        Blocks { file, block: Block::new(), at: 0, direct }
     }
 
-    /// Writes all of a block. Only the last one may be less than full.
-    pub(crate) fn write(&mut self, block: &Block) -> std::io::Result<()> {
-        let mut rest: &[u8] = block;
+    /// Takes all bytes, and writes each block that they fill.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            rest = self.block.take(rest);
+            if self.block.len() == SIZE {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the block. Only the last one may be less than full.
+    fn flush(&mut self) -> std::io::Result<()> {
+        let mut rest: &[u8] = &self.block;
         while self.direct && rest.len() >= ALIGNMENT {
             let whole = rest.len() - rest.len() % ALIGNMENT;
             match rustix::io::pwrite(self.file, &rest[..whole], self.at) {
@@ -83,34 +90,37 @@ impl<'a> Blocks<'a> {
                     self.at += count as u64;
                     rest = &rest[count..];
                     if !count.is_multiple_of(ALIGNMENT) || count == 0 {
-                        self.cached()?;
+                        cached(self.file, &mut self.direct)?;
                     }
                 }
                 Err(Errno::INTR) => {}
-                Err(Errno::INVAL) => self.cached()?,
+                Err(Errno::INVAL) => cached(self.file, &mut self.direct)?,
                 Err(error) => return Err(error.into()),
             }
         }
         if !rest.is_empty() {
-            self.cached()?;
+            cached(self.file, &mut self.direct)?;
             self.file.write_all_at(rest, self.at)?;
             self.at += rest.len() as u64;
         }
+        self.block.length = 0;
         Ok(())
     }
 
-    /// Leaves the file as any other: what is read or written from now on goes through the page cache.
+    /// Writes what is left, and leaves the file as any other: what is read or written from now on goes through the page
+    /// cache.
     pub(crate) fn finish(mut self) -> std::io::Result<()> {
-        self.cached()
+        self.flush()?;
+        cached(self.file, &mut self.direct)
     }
+}
 
-    /// From here on, bytes go through the page cache.
-    fn cached(&mut self) -> std::io::Result<()> {
-        if std::mem::take(&mut self.direct) {
-            with_flag(self.file, false)?;
-        }
-        Ok(())
+/// From here on, bytes go through the page cache.
+fn cached(file: &File, direct: &mut bool) -> std::io::Result<()> {
+    if std::mem::take(direct) {
+        with_flag(file, false)?;
     }
+    Ok(())
 }
 
 fn with_flag(file: &File, direct: bool) -> rustix::io::Result<()> {
@@ -131,19 +141,12 @@ mod tests {
     fn written(directory: &str, lengths: &[usize]) -> (Vec<u8>, Vec<u8>) {
         let mut file = tempfile::tempfile_in(directory).unwrap();
         let bytes: Vec<u8> = (0..lengths.iter().sum::<usize>()).map(|at| ((at * 31) >> 3) as u8).collect();
-        let (mut blocks, mut block, mut rest) = (Blocks::new(&file), Block::new(), &bytes[..]);
+        let (mut blocks, mut rest) = (Blocks::new(&file), &bytes[..]);
         for length in lengths {
-            let (mut piece, others) = rest.split_at(*length);
+            let (piece, others) = rest.split_at(*length);
             rest = others;
-            while !piece.is_empty() {
-                piece = block.take(piece);
-                if block.is_full() {
-                    blocks.write(&block).unwrap();
-                    block.clear();
-                }
-            }
+            blocks.write(piece).unwrap();
         }
-        blocks.write(&block).unwrap();
         blocks.finish().unwrap();
         let mut read = Vec::new();
         file.read_to_end(&mut read).unwrap();

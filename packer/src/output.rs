@@ -2,12 +2,11 @@
 //!
 //! Hashing and writing each take about as long as the other, so neither waits.
 
-use std::ops::Deref;
 use std::thread::{Scope, ScopedJoinHandle};
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::block::{Block, Blocks};
+use crate::block::Blocks;
 use crate::buffer::{Buffer, Buffers};
 use crate::error::{Error, Result};
 use crate::fingerprint::{Fingerprint, Hasher};
@@ -28,55 +27,46 @@ pub(crate) struct Workshop<'scope, 'env> {
 
 /// Writes pieces to a staged file, behind the thread that hands them over.
 #[derive(Debug)]
-pub(crate) struct Writer<'scope, Piece> {
-    queue: Sender<Piece>,
+pub(crate) struct Writer<'scope> {
+    queue: Sender<Buffer>,
     /// Nothing once its error has been returned.
     thread: Option<ScopedJoinHandle<'scope, Result<Staged>>>,
     length: u64,
 }
 
-impl<'scope> Writer<'scope, Buffer> {
+impl<'scope> Writer<'scope> {
     /// For a file that is read back soon, and that nobody needs after this process.
     pub(crate) fn scratch(shop: Workshop<'scope, '_>, staged: Staged) -> Self {
-        let Workshop { meter, buffers, .. } = shop;
-        Writer::start(shop, move |queue: Receiver<Buffer>| {
+        Writer::start(shop, move |pieces| {
             let mut file = staged.file();
-            write_all(meter, &staged, queue, |bytes| {
-                std::io::Write::write_all(&mut file, &bytes)?;
-                buffers.give(bytes);
-                Ok(())
-            })?;
+            for piece in pieces {
+                shop.write(&staged, piece, |bytes| std::io::Write::write_all(&mut file, bytes))?;
+            }
             Ok(staged)
         })
     }
-}
 
-impl<'scope> Writer<'scope, Block> {
-    /// For a file that is to last. Blocks come back through `written`.
-    pub(crate) fn lasting(shop: Workshop<'scope, '_>, staged: Staged, written: Sender<Block>) -> Self {
-        let meter = shop.meter;
-        Writer::start(shop, move |queue: Receiver<Block>| {
+    /// For a file that is to last.
+    pub(crate) fn lasting(shop: Workshop<'scope, '_>, staged: Staged) -> Self {
+        Writer::start(shop, move |pieces| {
             let mut blocks = Blocks::new(staged.file());
-            write_all(meter, &staged, queue, |mut block| {
-                blocks.write(&block)?;
-                block.clear();
-                // Nobody needs it any more if nobody listens.
-                let _ = written.send(block);
-                Ok(())
-            })?;
-            blocks.finish().map_err(|error| failed(&staged, error))?;
+            for piece in pieces {
+                shop.write(&staged, piece, |bytes| blocks.write(bytes))?;
+            }
+            shop.meter.time(Step::Write, || blocks.finish()).map_err(|error| failed(&staged, error))?;
             Ok(staged)
         })
     }
-}
 
-impl<'scope, Piece: Deref<Target = [u8]> + Send + 'scope> Writer<'scope, Piece> {
-    fn start(shop: Workshop<'scope, '_>, work: impl FnOnce(Receiver<Piece>) -> Result<Staged> + Send + 'scope) -> Self {
+    fn start(
+        shop: Workshop<'scope, '_>,
+        work: impl FnOnce(Receiver<Buffer>) -> Result<Staged> + Send + 'scope,
+    ) -> Self {
         let (queue, waiting) = bounded(WAITING);
         Writer { queue, thread: Some(shop.scope.spawn(move || work(waiting))), length: 0 }
     }
 
-    pub(crate) fn write(&mut self, piece: Piece) -> Result<()> {
+    pub(crate) fn write(&mut self, piece: Buffer) -> Result<()> {
         self.length += piece.len() as u64;
         match self.queue.send(piece) {
             Ok(()) => Ok(()),
@@ -97,15 +87,13 @@ impl<'scope, Piece: Deref<Target = [u8]> + Send + 'scope> Writer<'scope, Piece> 
     }
 }
 
-fn write_all<Piece>(
-    meter: &Meter<'_>,
-    staged: &Staged,
-    queue: Receiver<Piece>,
-    mut write: impl FnMut(Piece) -> std::io::Result<()>,
-) -> Result<()> {
-    queue
-        .into_iter()
-        .try_for_each(|piece| meter.time(Step::Write, || write(piece)).map_err(|error| failed(staged, error)))
+impl Workshop<'_, '_> {
+    /// Writes a piece, and gives its buffer back.
+    fn write(&self, to: &Staged, piece: Buffer, write: impl FnOnce(&[u8]) -> std::io::Result<()>) -> Result<()> {
+        self.meter.time(Step::Write, || write(&piece)).map_err(|error| failed(to, error))?;
+        self.buffers.give(piece);
+        Ok(())
+    }
 }
 
 fn failed(staged: &Staged, error: std::io::Error) -> Error {
@@ -119,9 +107,7 @@ fn join<Value>(thread: ScopedJoinHandle<'_, Result<Value>>) -> Result<Value> {
 /// An image under way: hashed and written.
 #[derive(Debug)]
 pub(crate) struct Output<'scope> {
-    writer: Writer<'scope, Block>,
-    block: Block,
-    written: Receiver<Block>,
+    writer: Writer<'scope>,
     hasher: Hasher,
     meter: &'scope Meter<'scope>,
     buffers: &'scope Buffers,
@@ -137,11 +123,8 @@ pub(crate) struct Written {
 
 impl<'scope> Output<'scope> {
     pub(crate) fn start(shop: Workshop<'scope, '_>, staged: Staged) -> Self {
-        // As many exist as were ever in use at the same time: one is being filled, one written, the others wait.
-        let (free, written) = unbounded();
-        let writer = Writer::lasting(shop, staged, free);
         let Workshop { meter, buffers, .. } = shop;
-        Output { writer, block: Block::new(), written, hasher: Hasher::default(), meter, buffers }
+        Output { writer: Writer::lasting(shop, staged), hasher: Hasher::default(), meter, buffers }
     }
 
     /// An empty buffer to fill and hand to [`write`](Self::write).
@@ -151,20 +134,10 @@ impl<'scope> Output<'scope> {
 
     pub(crate) fn write(&mut self, bytes: Buffer) -> Result<()> {
         self.meter.time(Step::Hash, || self.hasher.update(&bytes));
-        let mut rest = &bytes[..];
-        while !rest.is_empty() {
-            rest = self.block.take(rest);
-            if self.block.is_full() {
-                let next = self.written.try_recv().unwrap_or_else(|_| Block::new());
-                self.writer.write(std::mem::replace(&mut self.block, next))?;
-            }
-        }
-        self.buffers.give(bytes);
-        Ok(())
+        self.writer.write(bytes)
     }
 
-    pub(crate) fn finish(mut self) -> Result<Written> {
-        self.writer.write(self.block)?;
+    pub(crate) fn finish(self) -> Result<Written> {
         let (staged, length) = self.writer.finish()?;
         Ok(Written { staged, fingerprint: self.hasher.finish(), length })
     }
