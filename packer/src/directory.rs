@@ -160,7 +160,8 @@ impl Handles {
         for directory in ahead.into_iter().rev() {
             let handle = rustix::fs::openat(self.current(), &*directory.name, OPEN | OFlags::DIRECTORY, Mode::empty())
                 .map_err(|error| failed("open directory", &directory.path(), error))?;
-            if stat(handle.as_fd(), &directory.path())?.identity != directory.identity {
+            let found = stat(handle.as_fd()).map_err(|error| failed("stat", &directory.path(), error))?;
+            if found.identity != directory.identity {
                 return Err(Error::changed(&directory.path(), "another directory took its place"));
             }
             self.chain.push_back((Arc::clone(directory), handle));
@@ -179,10 +180,8 @@ impl Handles {
 }
 
 /// What an open handle turned out to be.
-pub(crate) fn stat(handle: BorrowedFd<'_>, path: &[u8]) -> Result<Stat> {
-    rustix::fs::statx(handle, c"", AtFlags::EMPTY_PATH, Stat::WANTED)
-        .map(Stat::from)
-        .map_err(|error| Error::io("stat", OsStr::from_bytes(path), error))
+pub(crate) fn stat(handle: impl AsFd) -> rustix::io::Result<Stat> {
+    rustix::fs::statx(handle, c"", AtFlags::EMPTY_PATH, Stat::WANTED).map(Stat::from)
 }
 
 /// The path below the top of `name` in a directory.

@@ -6,7 +6,7 @@
 
 use std::ffi::OsStr;
 use std::ops::Range;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::io::Errno;
@@ -88,13 +88,14 @@ impl<'a> Framer<'a> {
     fn read(&mut self, entry: &Entry, bytes: Range<u64>, out: &mut Buffer) -> Result<()> {
         let name = entry.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         let file = self.handles.open(&entry.directory, name, OPEN)?;
-        let found = stat(file.as_fd(), &entry.path)?;
+        let look = || stat(&file).map_err(|error| Error::io("stat", OsStr::from_bytes(&entry.path), error));
+        let found = look()?;
         if !entry.stat.is_same_file(&found) {
             return Err(Error::changed(&entry.path, REPLACED));
         }
         self.compare(entry, &found)?;
         read(&file, entry, bytes, out)?;
-        self.compare(entry, &stat(file.as_fd(), &entry.path)?)
+        self.compare(entry, &look()?)
     }
 
     fn compare(&self, entry: &Entry, found: &Stat) -> Result<()> {

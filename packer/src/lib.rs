@@ -18,6 +18,7 @@ mod changes;
 mod directory;
 mod entry;
 mod links;
+mod names;
 mod owners;
 mod rules;
 mod sparse;

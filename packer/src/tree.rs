@@ -11,14 +11,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use globset::GlobSet;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
 use crate::attributes::{AttributeReader, Attributes, Way};
 use crate::changes::Changes;
 use crate::directory::{Directory, Handles, OPEN, path_of, stat};
 use crate::entry::{Entry, Kind, Stat};
 use crate::error::{Error, Result};
-use crate::links::Links;
+use crate::links::{self, Links};
+use crate::names::{self, Names};
 use crate::owners::Owner;
 use crate::rules::{self, Rules};
 use crate::sparse::{Map, Sparse, WORTHWHILE};
@@ -57,7 +58,7 @@ impl Tree {
                 "is not there, and before Linux 6.13 extended attributes are read by way of it",
             )
         })?;
-        let stat = stat(top.as_fd(), path.as_os_str().as_bytes())?;
+        let stat = stat(&top).map_err(|error| Error::io("stat", path, error))?;
         let excluded = rules.excluded()?;
         Ok(Tree { path: path.to_owned(), top, stat, rules, excluded, way })
     }
@@ -79,7 +80,9 @@ impl Tree {
             handles: self.handles()?,
             reader: AttributeReader::new(self.way),
             levels: Vec::new(),
-            links: Links::default(),
+            path: Vec::new(),
+            room: names::ROOM,
+            links: Links::new(links::ROOM),
             started: false,
             left_out: LeftOut::default(),
         })
@@ -103,6 +106,10 @@ pub(crate) struct Walk<'a> {
     handles: Handles,
     reader: AttributeReader,
     levels: Vec<Level>,
+    /// The path of the lowest level.
+    path: Vec<u8>,
+    /// How many more bytes the levels' names may take.
+    room: usize,
     links: Links,
     started: bool,
     left_out: LeftOut,
@@ -112,8 +119,9 @@ pub(crate) struct Walk<'a> {
 #[derive(Debug)]
 struct Level {
     directory: Arc<Directory>,
-    path: Box<[u8]>,
-    names: Listing,
+    /// How much of the walk's path is its parent's.
+    above: usize,
+    names: Names,
 }
 
 impl Walk<'_> {
@@ -127,23 +135,42 @@ impl Walk<'_> {
         let stat = self.tree.stat;
         let directory = Directory::top(stat.identity);
         let attributes = self.attributes(&directory, b"", &stat)?;
-        self.descend(&directory, Box::default())?;
+        self.descend(&directory, &[])?;
         self.entry(directory, Box::default(), Kind::Directory, stat, attributes)
     }
 
-    fn descend(&mut self, directory: &Arc<Directory>, path: Box<[u8]>) -> Result<()> {
+    fn descend(&mut self, directory: &Arc<Directory>, path: &[u8]) -> Result<()> {
         let handle = self.handles.enter(directory)?;
-        let names =
-            Listing::read(handle).map_err(|error| Error::io("read directory", OsStr::from_bytes(&path), error))?;
-        self.levels.push(Level { directory: Arc::clone(directory), path, names });
+        let names = Names::read(handle, self.room).map_err(|cause| match cause {
+            names::Unlisted::Io(error) => Error::io("read directory", OsStr::from_bytes(path), error),
+            names::Unlisted::TooLong => Error::unfit(
+                OsStr::from_bytes(path),
+                format!(
+                    "and the directories above it hold more names than fit {} MiB, which is the limit",
+                    names::ROOM >> 20
+                ),
+            ),
+        })?;
+        self.room -= names.size;
+        self.levels.push(Level { directory: Arc::clone(directory), above: self.path.len(), names });
+        self.path.clear();
+        self.path.extend_from_slice(path);
         Ok(())
+    }
+
+    /// Leaves the lowest level.
+    fn ascend(&mut self) {
+        if let Some(level) = self.levels.pop() {
+            self.room += level.names.size;
+            self.path.truncate(level.above);
+        }
     }
 
     /// The entry called `name` in the lowest level; nothing for what is left out.
     fn visit(&mut self, name: &[u8]) -> Result<Option<Entry>> {
         let Some(level) = self.levels.last() else { return Ok(None) };
         let directory = Arc::clone(&level.directory);
-        let path: Box<[u8]> = path_of(&level.path, name).into();
+        let path: Box<[u8]> = path_of(&self.path, name).into();
         if rules::matches(&self.tree.excluded, &path) {
             return Ok(None);
         }
@@ -163,12 +190,18 @@ impl Walk<'_> {
         let attributes = self.attributes(&directory, name, &stat)?;
         let kind = if is_directory {
             if !foreign {
-                self.descend(&directory.child(name, stat.identity), path.clone())?;
+                self.descend(&directory.child(name, stat.identity), &path)?;
             }
             Kind::Directory
         } else {
             let kind = self.kind(&directory, name, &path, &stat)?;
-            self.links.earlier(&stat, &path).map_or(kind, |target| Kind::HardLink { target })
+            match self.links.earlier(&stat, &path) {
+                Ok(earlier) => earlier.map_or(kind, |target| Kind::HardLink { target }),
+                Err(links::TooMany) => {
+                    let what = "has further names, as have more files before it than fit the limit of 256 MiB";
+                    return Err(Error::unfit(OsStr::from_bytes(&path), what));
+                }
+            }
         };
         self.entry(directory, path, kind, stat, attributes).map(Some)
     }
@@ -194,9 +227,9 @@ impl Walk<'_> {
     fn large_file(&mut self, directory: &Arc<Directory>, name: &[u8], path: &[u8], stat: &Stat) -> Result<Kind> {
         let mut map = || {
             let file = self.handles.open(directory, name, OPEN)?;
-            let unchanged = |file: &File| match stat.difference(&self::stat(file.as_fd(), path)?) {
-                Some(what) => Err(Error::changed(path, what)),
-                None => Ok(()),
+            let unchanged = |file: &File| {
+                let found = self::stat(file).map_err(|error| Error::io("stat", OsStr::from_bytes(path), error))?;
+                stat.difference(&found).map_or(Ok(()), |what| Err(Error::changed(path, what)))
             };
             let file = File::from(file);
             unchanged(&file)?;
@@ -220,7 +253,8 @@ impl Walk<'_> {
         let path = path_of(&directory.path(), name);
         // They were read by name: they are this inode's if nothing has happened to it meanwhile.
         let later = if name.is_empty() {
-            self::stat(self.handles.enter(directory)?, &path)?
+            self::stat(self.handles.enter(directory)?)
+                .map_err(|error| Error::io("stat", OsStr::from_bytes(&path), error))?
         } else {
             self.handles.stat(directory, name)?
         };
@@ -278,7 +312,7 @@ impl Iterator for Walk<'_> {
         }
         while let Some(level) = self.levels.last_mut() {
             let Some(name) = level.names.next() else {
-                self.levels.pop();
+                self.ascend();
                 continue;
             };
             match self.visit(&name) {
@@ -293,43 +327,4 @@ impl Iterator for Walk<'_> {
         }
         None
     }
-}
-
-/// The names in one directory, sorted by bytes, in one allocation.
-#[derive(Debug, Default)]
-struct Listing {
-    bytes: Vec<u8>,
-    spans: std::vec::IntoIter<(u32, u16)>,
-}
-
-impl Listing {
-    fn read(handle: impl AsFd) -> rustix::io::Result<Self> {
-        let mut bytes = Vec::new();
-        let mut spans: Vec<(u32, u16)> = Vec::new();
-        let mut buffer = Vec::with_capacity(32 << 10);
-        let mut entries = RawDir::new(handle, buffer.spare_capacity_mut());
-        while let Some(entry) = entries.next() {
-            let entry = entry?;
-            let name = entry.file_name().to_bytes();
-            if name != b"." && name != b".." {
-                let start = u32::try_from(bytes.len()).map_err(|_| rustix::io::Errno::NAMETOOLONG)?;
-                spans.push((start, u16::try_from(name.len()).map_err(|_| rustix::io::Errno::NAMETOOLONG)?));
-                bytes.extend_from_slice(name);
-            }
-        }
-        spans.sort_unstable_by(|one, other| span(&bytes, *one).cmp(span(&bytes, *other)));
-        Ok(Listing { bytes, spans: spans.into_iter() })
-    }
-}
-
-impl Iterator for Listing {
-    type Item = Vec<u8>;
-
-    fn next(&mut self) -> Option<Vec<u8>> {
-        self.spans.next().map(|at| span(&self.bytes, at).to_vec())
-    }
-}
-
-fn span(bytes: &[u8], (start, length): (u32, u16)) -> &[u8] {
-    &bytes[start as usize..][..usize::from(length)]
 }

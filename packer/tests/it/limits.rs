@@ -3,10 +3,10 @@
 use std::fs;
 use std::process::Command;
 
-use rustix::fs::XattrFlags;
+use rustix::fs::{Mode, OFlags, XattrFlags};
 use tempfile::TempDir;
 
-use crate::corners::{PLACE, skip};
+use crate::corners::{PLACE, pack, skip};
 use crate::same_bytes::Mounted;
 
 /// Packs a tree on xfs, which alone has room for such attributes, with one file that has those that are given.
@@ -44,4 +44,45 @@ fn an_extended_header_that_common_readers_refuse() {
 fn more_names_than_linux_lists() {
     let names = (0..300).map(|number| (format!("user.{number}{}", "n".repeat(240)), Vec::new()));
     refused(names, "more names of extended attributes than the 64 KiB that Linux can list");
+}
+
+/// A path per level would be 100 MB here.
+#[test]
+fn a_deep_tree_takes_memory_for_its_depth_only() {
+    let (root, output) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let mut lowest = rustix::fs::open(root.path(), OFlags::DIRECTORY, Mode::empty()).unwrap();
+    for _ in 0..10_000 {
+        rustix::fs::mkdirat(&lowest, "d", Mode::RWXU).unwrap();
+        lowest = rustix::fs::openat(lowest, "d", OFlags::DIRECTORY, Mode::empty()).unwrap();
+    }
+    let record = pack(root.path(), output.path(), &["--threads", "2"]);
+    assert_eq!(record["entries"], 10_001);
+    let memory = record["vm_hwm"].as_u64().unwrap();
+    assert!(memory < 64 << 20, "{memory} bytes");
+    // `TempDir` removes by path, which is too long here.
+    assert!(Command::new("rm").arg("-rf").arg(root.path().join("d")).status().unwrap().success());
+}
+
+/// More than eleven octal digits can say: the size moves to the extended header.
+#[test]
+fn a_file_of_more_than_8_gib() {
+    let (root, output) = (TempDir::new_in(PLACE).unwrap(), TempDir::new_in(PLACE).unwrap());
+    let size = (8 << 30) + 5;
+    let file = fs::File::create(root.path().join("large")).unwrap();
+    file.set_len(size).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"end", size - 3).unwrap();
+    fs::write(root.path().join("last"), "behind").unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_onepass"))
+        .args(["pack", "--compression", "zstd:1", "--threads", "2", "--json", "--output"])
+        .args([output.path(), root.path()])
+        .output()
+        .unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(record["bytes_read"].as_u64().unwrap(), size + 6);
+    let image = record["path"].as_str().unwrap();
+    let listed = Command::new("tar").args(["--zstd", "-tvf", image]).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert!(listed.contains(" 8589934597 ") && listed.trim_end().ends_with(" last"), "{listed}");
+    let tail = Command::new("sh").arg("-c").arg(format!("tar --zstd -xOf {image} large | tail -c 4")).output().unwrap();
+    assert_eq!(tail.stdout, b"\0end");
 }

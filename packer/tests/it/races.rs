@@ -3,11 +3,15 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use packer::{Compression, Pack};
 use rustix::fs::{CWD, FileType, Mode, RenameFlags};
 use tempfile::TempDir;
+
+use crate::corners::{PLACE, skip};
 
 /// What stands outside, and must never be inside.
 const SECRET: &[u8] = b"the host's own secret, 4af1c09b";
@@ -92,14 +96,14 @@ struct Swap<'a> {
 }
 
 impl packer::Observer for Swap<'_> {
-    fn now(&self) -> std::time::Duration {
+    fn now(&self) -> Duration {
         let look = self.looks.fetch_add(1, Ordering::SeqCst);
         if look == self.at {
             for (one, other) in self.pairs {
                 rustix::fs::renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).unwrap();
             }
         }
-        std::time::Duration::from_nanos(look)
+        Duration::from_nanos(look)
     }
 }
 
@@ -128,4 +132,47 @@ fn what_became_a_way_out_at_any_step_is_not_taken() {
 
 fn leaks(image: &Path) -> bool {
     fs::read(image).unwrap().windows(SECRET.len()).any(|window| window == SECRET)
+}
+
+/// The walk is held between looking at an entry and reading its attributes, which are read by name.
+#[test]
+fn attributes_are_those_of_the_entry_that_was_listed() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        return skip("strace is not installed");
+    }
+    let flags = rustix::fs::XattrFlags::empty();
+    for live in [false, true] {
+        let place = TempDir::new_in(PLACE).unwrap();
+        let (tree, images, log) = (place.path().join("tree"), place.path().join("images"), place.path().join("log"));
+        fs::create_dir(&tree).unwrap();
+        fs::create_dir(&images).unwrap();
+        let (victim, outside) = (tree.join("victim"), place.path().join("outside"));
+        fs::write(&victim, "inside").unwrap();
+        fs::write(&outside, "outside").unwrap();
+        rustix::fs::setxattr(&victim, "user.name", b"inside", flags).unwrap();
+        rustix::fs::setxattr(&outside, "user.name", SECRET, flags).unwrap();
+        let traced = |injection: &[String]| {
+            let mut run = Command::new("strace");
+            run.args(["-f", "-qq", "-e", "trace=statx"]).args(injection).arg("-o").arg(&log);
+            run.arg(env!("CARGO_BIN_EXE_onepass")).args(["pack", "-c", "none", "-t", "1", "-o"]).arg(&images);
+            run.arg(&tree).args(live.then_some("--live")).stdout(Stdio::piped()).stderr(Stdio::piped());
+            run.spawn().unwrap()
+        };
+        assert!(traced(&[]).wait_with_output().unwrap().status.success());
+        fs::remove_file(fs::read_dir(&images).unwrap().next().unwrap().unwrap().path()).unwrap();
+        let calls = fs::read_to_string(&log).unwrap();
+        let look = calls.lines().filter(|line| line.contains("statx(")).position(|line| line.contains("\"victim\""));
+        let held = format!("inject=statx:delay_exit=2000000:when={}", look.unwrap() + 1);
+        let child = traced(&["-e".into(), held]);
+        std::thread::sleep(Duration::from_secs(1));
+        fs::hard_link(&outside, tree.join("new")).unwrap();
+        fs::rename(tree.join("new"), &victim).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let words = String::from_utf8(output.stderr).unwrap();
+        assert!(words.contains("victim`") && words.contains("another file took its place"), "{words}");
+        assert_eq!(output.status.code(), Some(if live { 3 } else { 1 }), "{words}");
+        let left: Vec<_> = fs::read_dir(&images).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(left.len(), usize::from(live));
+        assert!(left.iter().all(|image| !leaks(image)), "live: {live}");
+    }
 }
