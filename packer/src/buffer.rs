@@ -7,11 +7,12 @@ use std::ops::Deref;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-/// Bytes, with initialised room behind them.
+/// Bytes, with initialised room behind them. One that was [taken](Buffers::take) goes back when it is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
     length: usize,
+    home: Option<Sender<Vec<u8>>>,
 }
 
 impl Buffer {
@@ -50,6 +51,20 @@ impl Buffer {
         self.bytes_mut()[position..].rotate_right(bytes.len());
     }
 
+    /// Replaces the bytes by what `fill` appends to an empty vector with capacity for `count`. Capacity that is never
+    /// written to takes no memory, where [`room`](Self::room) is zeroed.
+    pub(crate) fn refill<Failure>(
+        &mut self,
+        count: usize,
+        fill: impl FnOnce(&mut Vec<u8>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.bytes.clear();
+        self.bytes.reserve(count);
+        let result = fill(&mut self.bytes);
+        self.length = self.bytes.len();
+        result
+    }
+
     /// The bytes, to be changed in place.
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.bytes[..self.length]
@@ -64,12 +79,21 @@ impl Deref for Buffer {
     }
 }
 
-/// Buffers that have been used up by one stage and wait to be filled by another. As many exist as were ever in use at
-/// the same time.
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let Some(home) = &self.home {
+            // Nobody needs it any more if nobody is there.
+            let _ = home.send(std::mem::take(&mut self.bytes));
+        }
+    }
+}
+
+/// Buffers for one purpose, which are used again and again. As many exist as were ever in use at the same time; each is as
+/// large as it ever had to be, so what is small and what is large should not share them.
 #[derive(Clone, Debug)]
 pub(crate) struct Buffers {
-    used: Sender<Buffer>,
-    ready: Receiver<Buffer>,
+    used: Sender<Vec<u8>>,
+    ready: Receiver<Vec<u8>>,
 }
 
 impl Buffers {
@@ -80,13 +104,7 @@ impl Buffers {
 
     /// An empty buffer.
     pub(crate) fn take(&self) -> Buffer {
-        let mut buffer = self.ready.try_recv().unwrap_or_default();
-        buffer.clear();
-        buffer
-    }
-
-    pub(crate) fn give(&self, buffer: Buffer) {
-        // Cannot fail: the receiver lives in `self`.
-        let _ = self.used.send(buffer);
+        let bytes = self.ready.try_recv().unwrap_or_default();
+        Buffer { bytes, length: 0, home: Some(self.used.clone()) }
     }
 }

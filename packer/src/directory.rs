@@ -11,11 +11,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::attributes::{AttributeReader, Attributes, Unreadable};
 use crate::entry::{Identity, REPLACED, Stat, VANISHED};
 use crate::error::{Error, Result};
+use crate::observer::Permit;
 
 /// How every file and directory of the tree is opened: never through a symlink, never waiting, never a terminal of ours.
 pub(crate) const OPEN: OFlags =
@@ -68,24 +69,26 @@ impl Drop for Directory {
 ///
 /// Entries come in tree order, so the next directory is nearly always at hand or one `openat` away.
 #[derive(Debug)]
-pub(crate) struct Handles {
+pub(crate) struct Handles<'a> {
     top: OwnedFd,
     chain: VecDeque<(Arc<Directory>, OwnedFd)>,
+    permit: Permit<'a>,
 }
 
 /// Handles that one thread keeps: deeper than almost every real tree, and with 8 threads still below the usual 1,024.
 const KEPT: usize = 24;
 
-impl Handles {
+impl<'a> Handles<'a> {
     /// Handles of their own, position of reading included, for one more thread.
-    pub(crate) fn new(top: impl AsFd) -> Result<Self> {
+    pub(crate) fn new(top: impl AsFd, permit: Permit<'a>) -> Result<Self> {
         let top = rustix::fs::openat(top, c".", OPEN | OFlags::DIRECTORY, Mode::empty())
             .map_err(|error| Error::io("open the top directory of", ".", error))?;
-        Ok(Handles { top, chain: VecDeque::with_capacity(KEPT + 1) })
+        Ok(Handles { top, chain: VecDeque::with_capacity(KEPT + 1), permit })
     }
 
-    /// The handle of `directory`.
+    /// The handle of `directory`. Every way to an entry begins here, so this is where a pack that was cancelled ends.
     pub(crate) fn enter(&mut self, directory: &Arc<Directory>) -> Result<BorrowedFd<'_>> {
+        self.permit.check()?;
         if !self.chain.back().is_some_and(|(last, _)| Arc::ptr_eq(last, directory)) {
             self.approach(directory)?;
         }
@@ -95,7 +98,7 @@ impl Handles {
     /// Opens `name` in `directory`; the caller compares what it got with what it expects.
     pub(crate) fn open(&mut self, directory: &Arc<Directory>, name: &[u8], flags: OFlags) -> Result<OwnedFd> {
         let handle = self.enter(directory)?;
-        rustix::fs::openat(handle, name, flags, Mode::empty())
+        retry_on_intr(|| rustix::fs::openat(handle, name, flags, Mode::empty()))
             .map_err(|error| failed("open", &path_of(&directory.path(), name), error))
     }
 
@@ -158,7 +161,8 @@ impl Handles {
             self.chain.pop_back();
         }
         for directory in ahead.into_iter().rev() {
-            let handle = rustix::fs::openat(self.current(), &*directory.name, OPEN | OFlags::DIRECTORY, Mode::empty())
+            let flags = OPEN | OFlags::DIRECTORY;
+            let handle = retry_on_intr(|| rustix::fs::openat(self.current(), &*directory.name, flags, Mode::empty()))
                 .map_err(|error| failed("open directory", &directory.path(), error))?;
             let found = stat(handle.as_fd()).map_err(|error| failed("stat", &directory.path(), error))?;
             if found.identity != directory.identity {

@@ -35,6 +35,10 @@ enum Failure {
     Image { path: PathBuf, cause: String },
     #[error("{0}")]
     Rules(String),
+    #[error("the image is larger than the limit of {limit} bytes")]
+    TooLarge { limit: u64 },
+    #[error("the pack was cancelled")]
+    Cancelled,
     #[error("internal error: {0}")]
     Panic(String),
 }
@@ -50,6 +54,14 @@ impl Error {
 
     pub(crate) fn rules(cause: String) -> Self {
         Failure::Rules(cause).into()
+    }
+
+    pub(crate) fn too_large(limit: u64) -> Self {
+        Failure::TooLarge { limit }.into()
+    }
+
+    pub(crate) fn cancelled() -> Self {
+        Failure::Cancelled.into()
     }
 
     pub(crate) fn changed(path: &[u8], what: &'static str) -> Self {
@@ -79,6 +91,8 @@ impl Error {
             | Failure::Codec { .. }
             | Failure::Image { .. }
             | Failure::Rules(_)
+            | Failure::TooLarge { .. }
+            | Failure::Cancelled
             | Failure::Panic(_) => {}
         }
         self
@@ -92,7 +106,12 @@ impl Error {
             | Failure::Unfit { path, .. }
             | Failure::Changed { path, .. }
             | Failure::Image { path, .. } => Some(path),
-            Failure::Compressor { .. } | Failure::Codec { .. } | Failure::Rules(_) | Failure::Panic(_) => None,
+            Failure::Compressor { .. }
+            | Failure::Codec { .. }
+            | Failure::Rules(_)
+            | Failure::TooLarge { .. }
+            | Failure::Cancelled
+            | Failure::Panic(_) => None,
         }
     }
 
@@ -109,6 +128,12 @@ impl Error {
     #[must_use]
     pub fn is_changed(&self) -> bool {
         self.change().is_some()
+    }
+
+    /// Whether the [observer](crate::Observer::cancelled) ended the pack.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(&*self.0, Failure::Cancelled)
     }
 
     /// The entry that changed, and how.

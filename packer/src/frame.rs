@@ -23,12 +23,12 @@ use crate::tar;
 /// Frames segments of one tree, one at a time.
 #[derive(Debug)]
 pub(crate) struct Framer<'a> {
-    handles: Handles,
+    handles: Handles<'a>,
     changes: &'a Changes,
 }
 
 impl<'a> Framer<'a> {
-    pub(crate) fn new(handles: Handles, changes: &'a Changes) -> Self {
+    pub(crate) fn new(handles: Handles<'a>, changes: &'a Changes) -> Self {
         Framer { handles, changes }
     }
 

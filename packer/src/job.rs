@@ -19,7 +19,7 @@ use crate::tree::{LeftOut, Tree, Walk};
 
 /// What to pack, and with what.
 pub(crate) struct Job<'a> {
-    pub(crate) tree: &'a Tree,
+    pub(crate) tree: &'a Tree<'a>,
     pub(crate) changes: &'a Changes,
     pub(crate) shelf: &'a Arc<Shelf>,
     pub(crate) compression: Compression,
@@ -27,7 +27,12 @@ pub(crate) struct Job<'a> {
     /// Whether the tar is hashed, too.
     pub(crate) diff_id: bool,
     pub(crate) meter: &'a Meter<'a>,
-    pub(crate) buffers: &'a Buffers,
+    /// For framed bytes.
+    pub(crate) framed: &'a Buffers,
+    /// For encoded bytes.
+    pub(crate) encoded: &'a Buffers,
+    /// The most bytes that the image may have.
+    pub(crate) max_size: Option<u64>,
     /// The size of the tar; 0 until it is known.
     pub(crate) total: &'a AtomicU64,
 }
@@ -37,7 +42,7 @@ impl<'a> Job<'a> {
     where
         'a: 'scope,
     {
-        Workshop { scope, meter: self.meter, buffers: self.buffers }
+        Workshop { scope, meter: self.meter, buffers: self.encoded }
     }
 
     /// The tree, cut into segments.
@@ -63,7 +68,7 @@ impl<'a> Job<'a> {
 
     /// Encodes framed bytes; they are handed on as well if the tar is to be hashed.
     pub(crate) fn encode(&self, encoder: &mut Encoder, framed: Buffer) -> Result<Encoded> {
-        self.meter.time(Step::Encode, || encoder.encode(framed, self.buffers, self.diff_id))
+        self.meter.time(Step::Encode, || encoder.encode(framed, self.encoded, self.diff_id, self.meter.permit()))
     }
 
     /// Two finished results for each worker may wait for the sink, so that one slow segment does not stop the others.
@@ -102,7 +107,7 @@ impl Passing<'_> {
 #[derive(Debug)]
 pub(crate) struct Counted<'a> {
     segments: Segments<Walk<'a>>,
-    tree: &'a Tree,
+    tree: &'a Tree<'a>,
     meter: &'a Meter<'a>,
     entries: u64,
 }
@@ -135,7 +140,7 @@ impl Iterator for Counted<'_> {
 }
 
 /// The exact size of a tree's tar, if `go_on` lets the walk reach its end.
-fn measure(tree: &Tree, changes: &Changes, go_on: impl Fn() -> bool) -> Result<Option<u64>> {
+fn measure(tree: &Tree<'_>, changes: &Changes, go_on: impl Fn() -> bool) -> Result<Option<u64>> {
     let mut length = crate::tar::END as u64;
     for entry in tree.walk(changes)? {
         length += crate::tar::framed_length(&entry?);

@@ -35,6 +35,7 @@ mod tar;
 // What goes out: a file named by its hash.
 mod block;
 mod fingerprint;
+mod leftovers;
 mod output;
 mod publish;
 mod sink;

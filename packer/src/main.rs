@@ -2,10 +2,14 @@
 
 #[path = "command/arguments.rs"]
 mod arguments;
+#[path = "command/bytes.rs"]
+mod bytes;
 #[path = "command/clock.rs"]
 mod clock;
 #[path = "command/record.rs"]
 mod record;
+#[path = "command/signals.rs"]
+mod signals;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -16,6 +20,7 @@ use packer::Pack;
 
 use arguments::{Arguments, Command, PackArguments, VerifyArguments};
 use clock::Clock;
+use signals::Signals;
 
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
@@ -35,6 +40,9 @@ fn told(error: &anyhow::Error) -> String {
 
 /// What `pack --live` exits with if entries changed: there is an image, and not of one moment.
 const CHANGED: u8 = 3;
+
+/// What a command exits with that was ended by a signal, plus its number: what a shell says of it.
+const SIGNALLED: u8 = 128;
 
 fn run(command: Command) -> Result<ExitCode> {
     match command {
@@ -59,10 +67,23 @@ fn pack(arguments: &PackArguments) -> Result<ExitCode> {
         Some(latest) => pack.clamp_mtime(latest),
         None => pack,
     };
-    let image = match clock::bar() {
+    let pack = match arguments.max_size {
+        Some(max_size) => pack.max_size(max_size.0),
+        None => pack,
+    };
+    let signals = Signals::take()?;
+    let packed = match clock::bar(&signals) {
         Some(bar) => pack.run(&bar),
-        None => pack.run(&Clock::start()),
-    }?;
+        None => pack.run(&Clock::start(signals.clone())),
+    };
+    let image = match (packed, signals.caught()) {
+        (Err(error), Some(signal)) if error.is_cancelled() => {
+            writeln!(std::io::stderr(), "onepass: ended by signal {signal}; nothing is left behind")
+                .context("cannot write to standard error")?;
+            return Ok(ExitCode::from(SIGNALLED + signal));
+        }
+        (packed, _) => packed?,
+    };
     if arguments.json {
         let record = record::Record::new(&image, arguments, threads);
         say(&serde_json::to_string(&record).context("cannot write the record as JSON")?)?;

@@ -3,6 +3,10 @@
 use std::os::fd::AsFd;
 
 use rustix::fs::RawDir;
+use rustix::io::Errno;
+
+use crate::error::Error;
+use crate::observer::Permit;
 
 /// The most that the names in the directories on the way down may take, in bytes: some ten million names.
 pub(crate) const ROOM: usize = 256 << 20;
@@ -17,29 +21,34 @@ pub(crate) struct Names {
 }
 
 /// Why a directory cannot be listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Unlisted {
-    Io(rustix::io::Errno),
+    Io(Errno),
     /// There is no room for the names.
     TooLong,
+    Cancelled(Error),
 }
 
 impl Names {
     /// All names but `.` and `..`, if they fit `room` bytes.
-    pub(crate) fn read(handle: impl AsFd, room: usize) -> std::result::Result<Self, Unlisted> {
+    pub(crate) fn read(handle: impl AsFd, room: usize, permit: Permit<'_>) -> std::result::Result<Self, Unlisted> {
         let mut bytes = Vec::new();
         let mut spans: Vec<(u32, u16)> = Vec::new();
         let mut buffer = Vec::with_capacity(32 << 10);
         let mut entries = RawDir::new(handle, buffer.spare_capacity_mut());
         let mut size = 0;
         while let Some(entry) = entries.next() {
-            let entry = entry.map_err(Unlisted::Io)?;
+            let entry = match entry {
+                Err(Errno::INTR) => continue,
+                entry => entry.map_err(Unlisted::Io)?,
+            };
             let name = entry.file_name().to_bytes();
             if name != b"." && name != b".." {
                 let start = u32::try_from(bytes.len()).map_err(|_| Unlisted::TooLong)?;
                 spans.push((start, u16::try_from(name.len()).map_err(|_| Unlisted::TooLong)?));
                 bytes.extend_from_slice(name);
                 size = bytes.len() + size_of_val(&spans[..]);
+                permit.check().map_err(Unlisted::Cancelled)?;
                 if size > room {
                     return Err(Unlisted::TooLong);
                 }
@@ -74,11 +83,11 @@ mod tests {
         for name in ["bb", "a", "ccc"] {
             std::fs::write(place.path().join(name), "").unwrap();
         }
-        let names_in = |room| Names::read(File::open(place.path()).unwrap(), room);
+        let names_in = |room| Names::read(File::open(place.path()).unwrap(), room, Permit::ALWAYS);
         let whole = names_in(1 << 10).unwrap();
         let size = whole.size;
         assert_eq!(whole.collect::<Vec<_>>(), [&b"a"[..], b"bb", b"ccc"]);
         assert!(names_in(size).is_ok());
-        assert_eq!(names_in(size - 1).unwrap_err(), Unlisted::TooLong);
+        assert!(matches!(names_in(size - 1), Err(Unlisted::TooLong)));
     }
 }

@@ -1,9 +1,11 @@
-//! Whoever watches a pack: it lends the clock, and is told how far things are.
+//! Whoever watches a pack: it lends the clock, is told how far things are, and may end it.
 //!
 //! The library neither reads a clock nor prints. Without an observer (`&()`) all times in the result are zero.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use crate::error::{Error, Result};
 
 /// Watches a pack. All methods may be called from several threads.
 pub trait Observer: Sync {
@@ -22,10 +24,42 @@ pub trait Observer: Sync {
     fn progress(&self, progress: &Progress) {
         let _ = progress;
     }
+
+    /// Whether the pack is to end now. Default: no. Asked for every entry, for every piece that is encoded, and while
+    /// something is waited for; from the first yes on, the pack ends within 200 ms, unless the system does not return
+    /// from a call. It leaves nothing behind and its error [is told apart](crate::Error::is_cancelled). An image that
+    /// already has its name stays.
+    fn cancelled(&self) -> bool {
+        false
+    }
 }
 
 /// Nobody watches.
 impl Observer for () {}
+
+/// Leave to go on, to be asked for again and again.
+#[derive(Clone, Copy)]
+pub(crate) struct Permit<'a>(&'a dyn Observer);
+
+impl std::fmt::Debug for Permit<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Permit")
+    }
+}
+
+impl<'a> Permit<'a> {
+    /// For work that nobody ends.
+    pub(crate) const ALWAYS: Permit<'static> = Permit(&());
+
+    pub(crate) fn of(observer: &'a dyn Observer) -> Self {
+        Permit(observer)
+    }
+
+    /// An error once the pack is to end.
+    pub(crate) fn check(self) -> Result<()> {
+        if self.0.cancelled() { Err(Error::cancelled()) } else { Ok(()) }
+    }
+}
 
 /// A pass over the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +115,10 @@ impl<'a> Meter<'a> {
 
     pub(crate) fn observer(&self) -> &'a dyn Observer {
         self.observer
+    }
+
+    pub(crate) fn permit(&self) -> Permit<'a> {
+        Permit::of(self.observer)
     }
 
     pub(crate) fn now(&self) -> Duration {

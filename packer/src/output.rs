@@ -22,6 +22,7 @@ const WAITING: usize = 2;
 pub(crate) struct Workshop<'scope, 'env> {
     pub(crate) scope: &'scope Scope<'scope, 'env>,
     pub(crate) meter: &'scope Meter<'scope>,
+    /// For encoded bytes.
     pub(crate) buffers: &'scope Buffers,
 }
 
@@ -88,11 +89,8 @@ impl<'scope> Writer<'scope> {
 }
 
 impl Workshop<'_, '_> {
-    /// Writes a piece, and gives its buffer back.
     fn write(&self, to: &Staged, piece: Buffer, write: impl FnOnce(&[u8]) -> std::io::Result<()>) -> Result<()> {
-        self.meter.time(Step::Write, || write(&piece)).map_err(|error| failed(to, error))?;
-        self.buffers.give(piece);
-        Ok(())
+        self.meter.time(Step::Write, || write(&piece)).map_err(|error| failed(to, error))
     }
 }
 
@@ -109,6 +107,7 @@ fn join<Value>(thread: ScopedJoinHandle<'_, Result<Value>>) -> Result<Value> {
 pub(crate) struct Output<'scope> {
     writer: Writer<'scope>,
     hasher: Hasher,
+    limit: Option<u64>,
     meter: &'scope Meter<'scope>,
     buffers: &'scope Buffers,
 }
@@ -122,9 +121,10 @@ pub(crate) struct Written {
 }
 
 impl<'scope> Output<'scope> {
-    pub(crate) fn start(shop: Workshop<'scope, '_>, staged: Staged) -> Self {
+    /// `limit` is the most bytes that the image may have.
+    pub(crate) fn start(shop: Workshop<'scope, '_>, staged: Staged, limit: Option<u64>) -> Self {
         let Workshop { meter, buffers, .. } = shop;
-        Output { writer: Writer::lasting(shop, staged), hasher: Hasher::default(), meter, buffers }
+        Output { writer: Writer::lasting(shop, staged), hasher: Hasher::default(), limit, meter, buffers }
     }
 
     /// An empty buffer to fill and hand to [`write`](Self::write).
@@ -133,6 +133,10 @@ impl<'scope> Output<'scope> {
     }
 
     pub(crate) fn write(&mut self, bytes: Buffer) -> Result<()> {
+        self.meter.permit().check()?;
+        if let Some(limit) = self.limit.filter(|limit| self.writer.length + bytes.len() as u64 > *limit) {
+            return Err(Error::too_large(limit));
+        }
         self.meter.time(Step::Hash, || self.hasher.update(&bytes));
         self.writer.write(bytes)
     }

@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::fingerprint::Fingerprint;
 use crate::job::{self, Job};
 use crate::observer::{Meter, Observer, Pass, Step};
+use crate::output::Written;
 use crate::owners::Owners;
 use crate::publish::Shelf;
 use crate::rules::{Exclusion, Rules};
@@ -38,6 +39,7 @@ pub struct Pack {
     threads: NonZeroUsize,
     diff_id: bool,
     live: bool,
+    max_size: Option<u64>,
     rules: Rules,
 }
 
@@ -56,6 +58,7 @@ impl Pack {
             threads: NonZeroUsize::MIN,
             diff_id: false,
             live: false,
+            max_size: None,
             rules: Rules::default(),
         }
     }
@@ -128,6 +131,13 @@ impl Pack {
         Pack { live, ..self }
     }
 
+    /// The most bytes that the image may have; one that would be larger fails the pack as soon as that shows. The temporary
+    /// tar of two passes does not count. Default: no limit.
+    #[must_use]
+    pub fn max_size(self, max_size: u64) -> Self {
+        Pack { max_size: Some(max_size), ..self }
+    }
+
     /// Packs, and publishes the image as `<fingerprint>.tar[.gz|.zst]` in the output directory.
     ///
     /// When this returns an image, the image and its name are on the disk. When it returns an error, nothing is left
@@ -136,11 +146,15 @@ impl Pack {
     /// # Errors
     ///
     /// The first cause: an entry that cannot be read or that changed while it was packed, an output that cannot be
-    /// written, an encoder that failed.
+    /// written, an encoder that failed; or that the observer [cancelled](Observer::cancelled) the pack.
+    ///
+    /// A process that reaches its limit of the size of files (`RLIMIT_FSIZE`) gets `SIGXFSZ`, and this error only if it ignores
+    /// or handles that signal.
     pub fn run(&self, observer: &dyn Observer) -> Result<Image> {
-        let (meter, buffers, total) = (Meter::new(observer), Buffers::new(), AtomicU64::new(0));
+        let (meter, total) = (Meter::new(observer), AtomicU64::new(0));
+        let (framed, encoded) = (Buffers::new(), Buffers::new());
         let started = meter.now();
-        let (tree, changes) = (Tree::open(&self.rootfs, self.rules.clone())?, Changes::new(self.live));
+        let (tree, changes) = (Tree::open(&self.rootfs, self.rules.clone(), meter.permit())?, Changes::new(self.live));
         let shelf = Shelf::open(&self.output)?;
         let encoders = self.compression.encoders()?;
         let job = Job {
@@ -150,23 +164,28 @@ impl Pack {
             compression: self.compression,
             threads: self.threads.get(),
             diff_id: self.diff_id,
+            max_size: self.max_size,
             meter: &meter,
-            buffers: &buffers,
+            framed: &framed,
+            encoded: &encoded,
             total: &total,
         };
         let packed = measured(&job, || self.strategy.run(&job))?;
         let mut phases: Vec<_> = packed.passes.iter().map(|(pass, took)| (Phase::Pass(*pass), *took)).collect();
         let mut phase = |phase, since| phases.push((phase, meter.now().saturating_sub(since)));
+        meter.permit().check()?;
         let synced = meter.now();
         packed.written.staged.sync()?;
+        meter.permit().check()?;
         phase(Phase::Sync, synced);
         let published = meter.now();
-        let path = packed.written.staged.publish(&packed.written.fingerprint, self.compression.extension())?;
+        let Written { staged, fingerprint, length } = packed.written;
+        let path = staged.publish(&fingerprint, self.compression.extension(), meter.permit())?;
         phase(Phase::Publish, published);
         Ok(Image {
-            fingerprint: packed.written.fingerprint,
+            fingerprint,
             path,
-            size: packed.written.length,
+            size: length,
             tar_size: packed.tar_size,
             diff_id: packed.diff_id,
             entries: packed.entries,

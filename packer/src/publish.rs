@@ -1,78 +1,62 @@
 //! Publishing: an image gets its name only once it is complete and on the disk.
 //!
-//! The file has no name while it is written (`O_TMPFILE`; where the filesystem cannot do that, an exclusive temporary one),
-//! so a pack that ends early, however that comes about, leaves nothing behind. Then: fsync, link under the fingerprint
-//! without replacing anything, fsync of the directory.
+//! The file has no name while it is written (`O_TMPFILE`; where the filesystem cannot do that, a [temporary](crate::leftovers)
+//! one), so a pack that ends early, however that comes about, leaves nothing behind. Then: fsync, link under the
+//! fingerprint without replacing anything, fsync of the directory.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::error::{Error, Result};
 use crate::fingerprint::{Fingerprint, Hasher};
+use crate::leftovers::{self, Temporary};
+use crate::observer::Permit;
 
 /// A directory that images are published in.
 #[derive(Debug)]
 pub(crate) struct Shelf {
-    handle: OwnedFd,
+    handle: Arc<OwnedFd>,
     path: PathBuf,
 }
 
 impl Shelf {
+    /// Opens the directory, and removes what dead processes left there.
     pub(crate) fn open(path: &Path) -> Result<Arc<Self>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let handle = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|error| Error::io("open the output directory", path, error))?;
-        Ok(Arc::new(Shelf { handle, path: path.to_owned() }))
+        leftovers::sweep(&handle);
+        Ok(Arc::new(Shelf { handle: Arc::new(handle), path: path.to_owned() }))
     }
 
     /// A new file without a name, mode 0600.
     pub(crate) fn stage(self: &Arc<Self>) -> Result<Staged> {
         let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
-        match rustix::fs::openat(&self.handle, c".", flags, Mode::RUSR | Mode::WUSR) {
-            Ok(file) => Ok(Staged { shelf: Arc::clone(self), file: file.into(), name: None }),
+        let (file, name) = match rustix::fs::openat(&self.handle, c".", flags, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => Ok((file.into(), None)),
             // What filesystems say that cannot (NFS, FAT, old overlays), and kernels that do not know the flag.
-            Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::ISDIR | Errno::NOSYS) => self.stage_named(),
-            Err(error) => Err(Error::io("create a file in", &self.path, error)),
-        }
-    }
-
-    fn stage_named(self: &Arc<Self>) -> Result<Staged> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        loop {
-            let name = temporary_name();
-            match rustix::fs::openat(&self.handle, &name, flags, Mode::RUSR | Mode::WUSR) {
-                Ok(file) => {
-                    let name = Some(Temporary { shelf: Arc::clone(self), name });
-                    return Ok(Staged { shelf: Arc::clone(self), file: file.into(), name });
-                }
-                Err(Errno::EXIST) => {}
-                Err(error) => return Err(Error::io("create a file in", &self.path, error)),
+            Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::ISDIR | Errno::NOSYS) => {
+                leftovers::create(&self.handle).map(|(file, name)| (file, Some(name)))
             }
+            Err(error) => Err(error),
         }
-    }
-
-    fn link(&self, file: &File, name: &str) -> rustix::io::Result<()> {
-        // An unnamed file is linked by its handle. `AT_EMPTY_PATH` says so directly but wants a capability.
-        let by_handle = format!("/proc/self/fd/{}", file.as_raw_fd());
-        match rustix::fs::linkat(rustix::fs::CWD, by_handle, &self.handle, name, AtFlags::SYMLINK_FOLLOW) {
-            Err(Errno::NOENT) => rustix::fs::linkat(file, c"", &self.handle, name, AtFlags::EMPTY_PATH),
-            result => result,
-        }
+        .map_err(|error| Error::io("create a file in", &self.path, error))?;
+        Ok(Staged { shelf: Arc::clone(self), file, name })
     }
 
     fn sync(&self) -> Result<()> {
-        rustix::fs::fsync(&self.handle).map_err(|error| Error::io("sync the directory", &self.path, error))
+        retry_on_intr(|| rustix::fs::fsync(&self.handle))
+            .map_err(|error| Error::io("sync the directory", &self.path, error))
     }
 
     /// Whether the file called `name` hashes to `fingerprint`. Anything but a regular file is an error.
-    fn holds(&self, name: &str, fingerprint: &Fingerprint) -> Result<bool> {
+    fn holds(&self, name: &str, fingerprint: &Fingerprint, permit: Permit<'_>) -> Result<bool> {
         let path = self.path.join(name);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
@@ -86,7 +70,9 @@ impl Shelf {
         if !found.is_file() {
             return Err(Error::unfit(path, "stands where the image should, and is not a regular file"));
         }
-        Ok(hash(file).map_err(|error| Error::io("read", &path, error))?.0 == *fingerprint)
+        let held = hash(Permitted { file, permit });
+        permit.check()?;
+        Ok(held.map_err(|error| Error::io("read", &path, error))?.0 == *fingerprint)
     }
 }
 
@@ -110,63 +96,80 @@ impl Staged {
 
     /// Brings everything to the disk.
     pub(crate) fn sync(&self) -> Result<()> {
-        self.file.sync_all().map_err(|error| Error::io("sync the image in", &self.shelf.path, error))
+        retry_on_intr(|| rustix::fs::fsync(&self.file))
+            .map_err(|error| Error::io("sync the image in", &self.shelf.path, error))
     }
 
     /// Gives the synced file its name. An image of that name that is already there stays if it is whole, and is replaced
     /// if it is not (the remains of a crash); anything else of that name is an error.
-    pub(crate) fn publish(self, fingerprint: &Fingerprint, extension: &str) -> Result<PathBuf> {
-        let shelf = Arc::clone(&self.shelf);
+    pub(crate) fn publish(self, fingerprint: &Fingerprint, extension: &str, permit: Permit<'_>) -> Result<PathBuf> {
         let name = format!("{fingerprint}{extension}");
-        let path = shelf.path.join(&name);
+        let path = self.shelf.path.join(&name);
         let failed = |error: Errno| Error::io("publish", &path, error);
-        match self.link(&name) {
+        match self.name_it(&name) {
             Ok(()) => {}
-            Err(Errno::EXIST) if shelf.holds(&name, fingerprint)? => {}
+            Err(Errno::EXIST) if self.shelf.holds(&name, fingerprint, permit)? => {}
             Err(Errno::EXIST) => self.replace(&name).map_err(failed)?,
             Err(error) => return Err(failed(error)),
         }
-        shelf.sync()?;
+        self.shelf.sync()?;
         Ok(path)
     }
 
-    fn link(&self, name: &str) -> rustix::io::Result<()> {
-        match &self.name {
-            None => self.shelf.link(&self.file, name),
-            Some(temporary) => {
-                let handle = &self.shelf.handle;
+    /// Gives the file a name that nothing has.
+    fn name_it(&self, name: &str) -> rustix::io::Result<()> {
+        let handle = &self.shelf.handle;
+        let Some(temporary) = &self.name else { return self.link(name) };
+        let flags = RenameFlags::NOREPLACE;
+        match rustix::fs::renameat_with(handle, &temporary.name, handle, name, flags) {
+            // A filesystem that does not know the flag (NFS) knows links, and one without links (FAT) knows the flag.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
                 rustix::fs::linkat(handle, &temporary.name, handle, name, AtFlags::empty())
             }
+            result => result,
         }
     }
 
+    /// Gives a file without a name one that nothing has.
+    fn link(&self, name: &str) -> rustix::io::Result<()> {
+        // By way of its handle. `AT_EMPTY_PATH` says so directly but wants a capability.
+        let by_handle = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let directory = &self.shelf.handle;
+        match rustix::fs::linkat(rustix::fs::CWD, by_handle, directory, name, AtFlags::SYMLINK_FOLLOW) {
+            Err(Errno::NOENT) => rustix::fs::linkat(&self.file, c"", directory, name, AtFlags::EMPTY_PATH),
+            result => result,
+        }
+    }
+
+    /// Puts the file in the place of another, at one moment.
     fn replace(&self, name: &str) -> rustix::io::Result<()> {
         let handle = &self.shelf.handle;
-        let temporary = Temporary { shelf: Arc::clone(&self.shelf), name: temporary_name() };
-        self.link(&temporary.name)?;
+        let linked;
+        let temporary = match &self.name {
+            Some(temporary) => temporary,
+            None => {
+                // Locked before it has a name, so that nobody takes it for a leftover.
+                leftovers::lock(&self.file);
+                linked = Temporary::new(handle);
+                self.link(&linked.name)?;
+                &linked
+            }
+        };
         rustix::fs::renameat_with(handle, &temporary.name, handle, name, RenameFlags::empty())
     }
 }
 
-/// A temporary name, which goes away with its value.
-#[derive(Debug)]
-struct Temporary {
-    shelf: Arc<Shelf>,
-    name: String,
+/// A file that is read as long as that is wanted.
+struct Permitted<'a> {
+    file: File,
+    permit: Permit<'a>,
 }
 
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // It may have been renamed to its final name; then there is nothing to remove.
-        let _ = rustix::fs::unlinkat(&self.shelf.handle, &self.name, AtFlags::empty());
+impl io::Read for Permitted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.permit.check().map_err(io::Error::other)?;
+        self.file.read(buffer)
     }
-}
-
-/// A name that no other process uses at the same time; collisions with the dead are noticed by `O_EXCL`.
-fn temporary_name() -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    format!(".onepass-{process}-{number}.tmp")
 }
 
 /// The sha256 and the length of what is left to read.

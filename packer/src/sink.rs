@@ -1,7 +1,6 @@
 //! The in-order end of the pipeline: encoded segments become the bytes of an image.
 
-use crate::buffer::Buffers;
-use crate::codec::external::Compressor;
+use crate::codec::compressor::Compressor;
 use crate::codec::{Compression, Container, Encoded};
 use crate::error::Result;
 use crate::fingerprint::{Fingerprint, Hasher};
@@ -15,15 +14,15 @@ pub(crate) enum Sink<'scope> {
     /// They are the image's bytes, with the container's around them.
     File { container: Container, output: Output<'scope> },
     /// They are a program's input, and its output is the image.
-    Program { compressor: Compressor<'scope>, buffers: &'scope Buffers },
+    Program { compressor: Compressor<'scope> },
 }
 
 impl<'scope> Sink<'scope> {
     pub(crate) fn open<'env>(job: &Job<'_>, shop: Workshop<'scope, 'env>) -> Result<Self> {
-        let mut output = Output::start(shop, job.shelf.stage()?);
+        let mut output = Output::start(shop, job.shelf.stage()?, job.max_size);
         if let Compression::External(program, level) = job.compression {
-            let compressor = Compressor::start(shop.scope, program, level, output)?;
-            return Ok(Sink::Program { compressor, buffers: shop.buffers });
+            let compressor = Compressor::start(shop, program, level, output)?;
+            return Ok(Sink::Program { compressor });
         }
         let container = Container::new(job.compression);
         write(&mut output, container.opening())?;
@@ -36,11 +35,7 @@ impl<'scope> Sink<'scope> {
                 container.append(&segment);
                 output.write(segment.bytes)
             }
-            Sink::Program { compressor, buffers } => {
-                compressor.feed(&segment.bytes)?;
-                buffers.give(segment.bytes);
-                Ok(())
-            }
+            Sink::Program { compressor } => compressor.feed(&segment.bytes),
         }
     }
 
@@ -50,7 +45,7 @@ impl<'scope> Sink<'scope> {
                 write(&mut output, &container.closing())?;
                 output.finish()
             }
-            Sink::Program { compressor, .. } => compressor.finish(),
+            Sink::Program { compressor } => compressor.finish(),
         }
     }
 }

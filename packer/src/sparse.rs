@@ -8,13 +8,16 @@
 
 use std::fmt::Write;
 use std::fs::File;
-use std::io::Result;
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::str::FromStr;
 
 use rustix::fs::SeekFrom;
 use rustix::io::Errno;
+
+use crate::error::Error;
+use crate::observer::Permit;
 
 /// Whether holes are left out of the archive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -59,6 +62,19 @@ pub(crate) struct Map {
     text: Vec<u8>,
 }
 
+/// Why a file has no map.
+#[derive(Debug)]
+pub(crate) enum Unmapped {
+    Io(io::Error),
+    Cancelled(Error),
+}
+
+impl From<io::Error> for Unmapped {
+    fn from(error: io::Error) -> Self {
+        Unmapped::Io(error)
+    }
+}
+
 /// A part of what the archive holds of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Piece<'a> {
@@ -70,13 +86,14 @@ pub(crate) enum Piece<'a> {
 
 impl Map {
     /// The map of a file of `size` bytes, if leaving out its holes is worth while.
-    pub(crate) fn of(file: &File, size: u64) -> Result<Option<Self>> {
+    pub(crate) fn of(file: &File, size: u64, permit: Permit<'_>) -> Result<Option<Self>, Unmapped> {
         let mut extents: Vec<Range<u64>> = Vec::new();
         let mut buffer = vec![0; CHUNK as usize];
         let mut at = 0;
         while let Some(region) = next_data(file, at, size)? {
             for start in (region.start..region.end).step_by(CHUNK as usize) {
                 let chunk = &mut buffer[..(region.end - start).min(CHUNK) as usize];
+                permit.check().map_err(Unmapped::Cancelled)?;
                 file.read_exact_at(chunk, start)?;
                 for (number, block) in chunk.chunks(BLOCK as usize).enumerate() {
                     if block.iter().any(|byte| *byte != 0) {
@@ -143,7 +160,7 @@ fn extend(extents: &mut Vec<Range<u64>>, block: Range<u64>) {
 }
 
 /// The next stretch at or behind `at` that the filesystem has blocks for, widened to whole [`BLOCK`]s.
-fn next_data(file: &File, at: u64, size: u64) -> Result<Option<Range<u64>>> {
+fn next_data(file: &File, at: u64, size: u64) -> io::Result<Option<Range<u64>>> {
     if at >= size {
         return Ok(None);
     }
@@ -190,7 +207,7 @@ mod tests {
     fn map(size: u64, data: &[Range<u64>]) -> Option<String> {
         // A disk and memory, with and without blocks for the zeros: always the same.
         let maps = ["/dev/shm", env!("CARGO_MANIFEST_DIR")].iter().flat_map(|directory| {
-            [false, true].map(|allocated| Map::of(&file(directory, size, data, allocated), size).unwrap())
+            [false, true].map(|allocated| Map::of(&file(directory, size, data, allocated), size, Permit::ALWAYS).unwrap())
         });
         let maps: Vec<_> = maps.collect();
         assert!(maps.windows(2).all(|pair| pair[0] == pair[1]), "{maps:?}");

@@ -14,6 +14,7 @@ use crate::entry::{Entry, Kind};
 use crate::error::{Error, Result};
 use crate::fingerprint::Hasher;
 use crate::frame::Framer;
+use crate::observer::Permit;
 use crate::pool::Panicked;
 use crate::rules::Rules;
 use crate::segment::{Part, Segment, Segments};
@@ -25,7 +26,7 @@ use crate::tree::Tree;
 ///
 /// If the tree cannot be read.
 pub fn walk(rootfs: &Path) -> Result<usize> {
-    let (tree, changes) = (Tree::open(rootfs, Rules::default())?, Changes::Fatal);
+    let (tree, changes) = (Tree::open(rootfs, Rules::default(), Permit::ALWAYS)?, Changes::Fatal);
     let segments = Segments::new(tree.walk(&changes)?, Compression::GZIP.segment_size());
     segments.map(|segment| segment.map(|segment| segment.parts.len())).sum()
 }
@@ -36,7 +37,7 @@ pub fn walk(rootfs: &Path) -> Result<usize> {
 ///
 /// If the tree cannot be read.
 pub fn frame(rootfs: &Path, compression: Compression, mut seen: impl FnMut(&[u8])) -> Result<()> {
-    let (tree, changes) = (Tree::open(rootfs, Rules::default())?, Changes::Fatal);
+    let (tree, changes) = (Tree::open(rootfs, Rules::default(), Permit::ALWAYS)?, Changes::Fatal);
     let mut framer = Framer::new(tree.handles()?, &changes);
     let mut framed = Buffer::default();
     for segment in Segments::new(tree.walk(&changes)?, compression.segment_size()) {
@@ -58,9 +59,8 @@ pub fn encode(compression: Compression, segments: &[Vec<u8>]) -> Result<usize> {
     for segment in segments {
         let mut framed = buffers.take();
         framed.append(segment);
-        let encoded = encoder.encode(framed, &buffers, false)?;
+        let encoded = encoder.encode(framed, &buffers, false, Permit::ALWAYS)?;
         size += encoded.bytes.len();
-        buffers.give(encoded.bytes);
     }
     Ok(size)
 }
@@ -89,7 +89,7 @@ pub struct Floor {
 ///
 /// If the tree cannot be read or the encoder fails.
 pub fn floor(rootfs: &Path, compression: Compression, threads: usize) -> Result<Floor> {
-    let (tree, changes) = (Tree::open(rootfs, Rules::default())?, Changes::Fatal);
+    let (tree, changes) = (Tree::open(rootfs, Rules::default(), Permit::ALWAYS)?, Changes::Fatal);
     let segments = Mutex::new(Segments::new(tree.walk(&changes)?, compression.segment_size()));
     let next = || segments.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next().transpose();
     let work = || -> Result<Floor> {
@@ -127,7 +127,7 @@ pub fn floor(rootfs: &Path, compression: Compression, threads: usize) -> Result<
 }
 
 /// Reads the files of a segment, as plainly as it can be done.
-fn read(handles: &mut Handles, segment: &Segment, out: &mut Buffer) -> Result<()> {
+fn read(handles: &mut Handles<'_>, segment: &Segment, out: &mut Buffer) -> Result<()> {
     let mut read = |entry: &Entry, mut from: u64, to: u64| {
         let name = entry.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         let file: OwnedFd = handles.open(&entry.directory, name, OPEN)?;

@@ -133,7 +133,7 @@ fn encode<Piece: Send, Frame: FnMut(Piece, &mut Buffer) -> Result<()>>(
     let worker = || {
         let (mut frame, mut encoder) = (source()?, Encoder::new(job.compression)?);
         Ok(move |piece| {
-            let mut framed = job.buffers.take();
+            let mut framed = job.framed.take();
             frame(piece, &mut framed)?;
             job.encode(&mut encoder, framed)
         })
@@ -162,7 +162,7 @@ fn write_tar(
     let worker = || {
         let mut frame = job.framing()?;
         Ok(move |segment| {
-            let mut framed = job.buffers.take();
+            let mut framed = job.framed.take();
             frame(segment, &mut framed).map(|()| framed)
         })
     };

@@ -20,14 +20,15 @@ use crate::entry::{Entry, Kind, Stat};
 use crate::error::{Error, Result};
 use crate::links::{self, Links};
 use crate::names::{self, Names};
+use crate::observer::Permit;
 use crate::owners::Owner;
 use crate::rules::{self, Rules};
-use crate::sparse::{Map, Sparse, WORTHWHILE};
+use crate::sparse::{Map, Sparse, Unmapped, WORTHWHILE};
 use crate::tar;
 
 /// A root filesystem, held open by its top directory.
 #[derive(Debug)]
-pub(crate) struct Tree {
+pub(crate) struct Tree<'a> {
     path: PathBuf,
     top: OwnedFd,
     stat: Stat,
@@ -35,11 +36,12 @@ pub(crate) struct Tree {
     excluded: GlobSet,
     /// How extended attributes are read here.
     way: Way,
+    permit: Permit<'a>,
 }
 
-impl Tree {
+impl<'a> Tree<'a> {
     /// Opens the top directory. A symlink is refused: its target could change between two looks at it.
-    pub(crate) fn open(path: &Path, rules: Rules) -> Result<Self> {
+    pub(crate) fn open(path: &Path, rules: Rules, permit: Permit<'a>) -> Result<Self> {
         let top =
             rustix::fs::open(path, OPEN | OFlags::DIRECTORY, Mode::empty()).map_err(
                 |error| match rustix::fs::statx(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW, Stat::WANTED)
@@ -60,7 +62,7 @@ impl Tree {
         })?;
         let stat = stat(&top).map_err(|error| Error::io("stat", path, error))?;
         let excluded = rules.excluded()?;
-        Ok(Tree { path: path.to_owned(), top, stat, rules, excluded, way })
+        Ok(Tree { path: path.to_owned(), top, stat, rules, excluded, way, permit })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -68,12 +70,12 @@ impl Tree {
     }
 
     /// Handles for one thread that reads this tree.
-    pub(crate) fn handles(&self) -> Result<Handles> {
-        Handles::new(&self.top)
+    pub(crate) fn handles(&self) -> Result<Handles<'a>> {
+        Handles::new(&self.top, self.permit)
     }
 
     /// All entries in archive order. Entries that vanish before they are seen go to `changes`.
-    pub(crate) fn walk<'a>(&'a self, changes: &'a Changes) -> Result<Walk<'a>> {
+    pub(crate) fn walk<'b>(&'b self, changes: &'b Changes) -> Result<Walk<'b>> {
         Ok(Walk {
             tree: self,
             changes,
@@ -101,9 +103,9 @@ pub(crate) struct LeftOut {
 /// The entries of a tree, listed one directory at a time.
 #[derive(Debug)]
 pub(crate) struct Walk<'a> {
-    tree: &'a Tree,
+    tree: &'a Tree<'a>,
     changes: &'a Changes,
-    handles: Handles,
+    handles: Handles<'a>,
     reader: AttributeReader,
     levels: Vec<Level>,
     /// The path of the lowest level.
@@ -141,7 +143,8 @@ impl Walk<'_> {
 
     fn descend(&mut self, directory: &Arc<Directory>, path: &[u8]) -> Result<()> {
         let handle = self.handles.enter(directory)?;
-        let names = Names::read(handle, self.room).map_err(|cause| match cause {
+        let names = Names::read(handle, self.room, self.tree.permit).map_err(|cause| match cause {
+            names::Unlisted::Cancelled(error) => error,
             names::Unlisted::Io(error) => Error::io("read directory", OsStr::from_bytes(path), error),
             names::Unlisted::TooLong => Error::unfit(
                 OsStr::from_bytes(path),
@@ -172,6 +175,7 @@ impl Walk<'_> {
         let directory = Arc::clone(&level.directory);
         let path: Box<[u8]> = path_of(&self.path, name).into();
         if rules::matches(&self.tree.excluded, &path) {
+            self.tree.permit.check()?;
             return Ok(None);
         }
         let stat = self.handles.stat(&directory, name)?;
@@ -233,9 +237,12 @@ impl Walk<'_> {
             };
             let file = File::from(file);
             unchanged(&file)?;
-            let map = Map::of(&file, stat.size);
+            let map = Map::of(&file, stat.size, self.tree.permit);
             unchanged(&file)?;
-            map.map_err(|error| Error::io("read", OsStr::from_bytes(path), error))
+            map.map_err(|cause| match cause {
+                Unmapped::Io(error) => Error::io("read", OsStr::from_bytes(path), error),
+                Unmapped::Cancelled(error) => error,
+            })
         };
         match map() {
             Ok(map) => Ok(map.map_or(Kind::File, |map| Kind::SparseFile { map })),

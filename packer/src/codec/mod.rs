@@ -3,9 +3,10 @@
 //! A codec has two halves. The [`Encoder`] is a worker's: it compresses one segment on its own. The [`Container`] is the
 //! sink's: what stands before, between and behind the encoded segments so that the whole is one valid file.
 
+pub(crate) mod compressor;
 mod deflate;
 mod density;
-pub(crate) mod external;
+mod external;
 mod gzip;
 mod spec;
 mod zstandard;
@@ -15,6 +16,7 @@ pub use spec::{Compression, InvalidCompression, Level};
 
 use crate::buffer::{Buffer, Buffers};
 use crate::error::Result;
+use crate::observer::Permit;
 
 /// The name and version of something that compresses. Another version may make other bytes of the same tar.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +71,14 @@ impl Encoder {
     }
 
     /// Encodes one segment; the result depends on its bytes alone. `keep` hands the framed bytes on as well.
-    pub(crate) fn encode(&mut self, framed: Buffer, buffers: &Buffers, keep: bool) -> Result<Encoded> {
+    pub(crate) fn encode(
+        &mut self,
+        framed: Buffer,
+        buffers: &Buffers,
+        keep: bool,
+        permit: Permit<'_>,
+    ) -> Result<Encoded> {
+        permit.check()?;
         let length = framed.len() as u64;
         let mut bytes = match self {
             Encoder::Plain => return Ok(Encoded { bytes: framed, length, framed: None, crc: 0 }),
@@ -77,16 +86,10 @@ impl Encoder {
         };
         let crc = match self {
             Encoder::Plain => 0,
-            Encoder::Gzip(encoder) => encoder.encode(&framed, &mut bytes)?,
-            Encoder::Zstandard(encoder) => encoder.encode(&framed, &mut bytes).map(|()| 0)?,
+            Encoder::Gzip(encoder) => encoder.encode(&framed, &mut bytes, permit)?,
+            Encoder::Zstandard(encoder) => encoder.encode(&framed, &mut bytes, permit).map(|()| 0)?,
         };
-        let framed = if keep {
-            Some(framed)
-        } else {
-            buffers.give(framed);
-            None
-        };
-        Ok(Encoded { bytes, length, framed, crc })
+        Ok(Encoded { bytes, length, framed: keep.then_some(framed), crc })
     }
 
     /// What the library alone takes to compress a segment, without what is done for the container.
@@ -95,7 +98,7 @@ impl Encoder {
         match self {
             Encoder::Plain => Ok(()),
             Encoder::Gzip(encoder) => encoder.kernel(framed, out),
-            Encoder::Zstandard(encoder) => encoder.encode(framed, out),
+            Encoder::Zstandard(encoder) => encoder.encode(framed, out, Permit::ALWAYS),
         }
     }
 }

@@ -1,14 +1,26 @@
 //! zstd: one frame per segment, with content size and checksum.
 
-use zstd::bulk::Compressor;
-use zstd::zstd_safe::{CParameter, compress_bound};
+use zstd::zstd_safe::zstd_sys::ZSTD_EndDirective::{ZSTD_e_continue, ZSTD_e_end};
+use zstd::zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer, compress_bound, get_error_name};
 
 use super::Level;
 use crate::buffer::Buffer;
 use crate::error::{Error, Result};
+use crate::observer::Permit;
+
+/// The highest level that encodes a segment in one piece: eight MiB, the most that a segment has, take a tenth of a second.
+const WHOLE: u8 = 9;
+
+/// What higher levels are given at once, in bytes; a tenth of a second at level 19. Without pieces a pack that is cancelled
+/// would go on for as long as a segment takes, some seconds. On 100 MB of a Debian tree at level 19 pieces cost 0.01 % of
+/// the size; at level 3 they would cost 0.6 %, since libzstd then finds fewer places to split blocks.
+const PIECE: usize = 128 << 10;
 
 /// One libzstd context.
-pub(crate) struct Encoder(Compressor<'static>);
+pub(crate) struct Encoder {
+    context: CCtx<'static>,
+    piece: usize,
+}
 
 impl std::fmt::Debug for Encoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -18,17 +30,32 @@ impl std::fmt::Debug for Encoder {
 
 impl Encoder {
     pub(crate) fn new(level: Level<1, 19>) -> Result<Self> {
-        let mut compressor = Compressor::new(i32::from(level.get())).map_err(|error| Error::codec("zstd", error))?;
-        compressor.set_parameter(CParameter::ChecksumFlag(true)).map_err(|error| Error::codec("zstd", error))?;
-        Ok(Encoder(compressor))
+        let mut context = CCtx::create();
+        for parameter in [CParameter::CompressionLevel(level.get().into()), CParameter::ChecksumFlag(true)] {
+            context.set_parameter(parameter).map_err(failed)?;
+        }
+        Ok(Encoder { context, piece: if level.get() <= WHOLE { usize::MAX } else { PIECE } })
     }
 
-    pub(crate) fn encode(&mut self, framed: &[u8], out: &mut Buffer) -> Result<()> {
-        let room = out.room(compress_bound(framed.len()));
-        let length = self.0.compress_to_buffer(framed, room).map_err(|error| Error::codec("zstd", error))?;
-        out.keep(length);
-        Ok(())
+    pub(crate) fn encode(&mut self, framed: &[u8], out: &mut Buffer, permit: Permit<'_>) -> Result<()> {
+        debug_assert!(out.is_empty(), "a segment is a frame of its own");
+        out.refill(compress_bound(framed.len()), |out| {
+            let context = &mut self.context;
+            context.set_pledged_src_size(Some(framed.len() as u64)).map_err(failed)?;
+            let mut out = OutBuffer::around(out);
+            let mut pieces = framed.chunks(self.piece).peekable();
+            while let Some(piece) = pieces.next() {
+                permit.check()?;
+                let directive = if pieces.peek().is_some() { ZSTD_e_continue } else { ZSTD_e_end };
+                context.compress_stream2(&mut out, &mut InBuffer::around(piece), directive).map_err(failed)?;
+            }
+            Ok(())
+        })
     }
+}
+
+fn failed(code: usize) -> Error {
+    Error::codec("zstd", get_error_name(code))
 }
 
 /// The version of the library that is linked in.

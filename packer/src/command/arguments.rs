@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use packer::{Compression, Exclusion, IdRange, Owner, Owners, Sparse, Strategy};
 
+use crate::bytes::Bytes;
+
 /// Packs a root filesystem into a compressed tar named by the sha256 of its bytes.
 #[derive(Debug, Parser)]
 #[command(name = "onepass", version, max_term_width = 100)]
@@ -66,6 +68,9 @@ pub(crate) struct PackArguments {
     /// The tree is in use: complete the image even if entries change meanwhile, list them, and exit with 3
     #[arg(long)]
     pub(crate) live: bool,
+    /// Fail if the image would be larger than this: a number of bytes, or of K, M, G or T
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_size: Option<Bytes>,
     /// Print one JSON object instead of the line: sizes, times, memory
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,4 +1,4 @@
-//! The clock that the library is lent, and the progress bar.
+//! What watches a pack for the command: the clock that the library is lent, the progress bar, and signals.
 
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
@@ -6,19 +6,28 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use packer::{Observer, Pass, Progress};
 
-/// Monotonic time since the command started.
+use crate::signals::Signals;
+
+/// Monotonic time since the command started, until a signal comes.
 #[derive(Debug)]
-pub(crate) struct Clock(Instant);
+pub(crate) struct Clock {
+    started: Instant,
+    signals: Signals,
+}
 
 impl Clock {
-    pub(crate) fn start() -> Self {
-        Clock(Instant::now())
+    pub(crate) fn start(signals: Signals) -> Self {
+        Clock { started: Instant::now(), signals }
     }
 }
 
 impl Observer for Clock {
     fn now(&self) -> Duration {
-        self.0.elapsed()
+        self.started.elapsed()
+    }
+
+    fn cancelled(&self) -> bool {
+        self.signals.caught().is_some()
     }
 }
 
@@ -30,14 +39,14 @@ pub(crate) struct Bar {
 }
 
 /// A bar, if standard error is a terminal.
-pub(crate) fn bar() -> Option<Bar> {
+pub(crate) fn bar(signals: &Signals) -> Option<Bar> {
     if !stderr().is_terminal() {
         return None;
     }
     let style =
         ProgressStyle::with_template("{msg}: {bar:30} {percent}% {bytes}/{total_bytes} ({bytes_per_sec}, {eta} left)");
     let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    Some(Bar { clock: Clock::start(), bar })
+    Some(Bar { clock: Clock::start(signals.clone()), bar })
 }
 
 impl Observer for Bar {
@@ -47,6 +56,10 @@ impl Observer for Bar {
 
     fn wants_progress(&self) -> bool {
         true
+    }
+
+    fn cancelled(&self) -> bool {
+        self.clock.cancelled()
     }
 
     fn progress(&self, progress: &Progress) {

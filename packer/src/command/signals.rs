@@ -1,0 +1,43 @@
+//! Signals: what ends a pack early, and what must not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use anyhow::{Context, Result};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::flag;
+
+/// The signal that has come, or 0.
+#[derive(Clone, Debug)]
+pub(crate) struct Signals(Arc<AtomicUsize>);
+
+impl Signals {
+    /// Takes the signals that ask for an end; but those that were ignored when the process started (`nohup`) stay so. A second
+    /// one ends the process on the spot.
+    pub(crate) fn take() -> Result<Self> {
+        let caught = Arc::new(AtomicUsize::new(0));
+        let ignored = ignored();
+        for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0) {
+            let again = Arc::new(AtomicBool::new(false));
+            flag::register_conditional_default(signal, Arc::clone(&again))
+                .and_then(|_| flag::register(signal, again))
+                .and_then(|_| flag::register_usize(signal, Arc::clone(&caught), signal as usize))
+                .context("cannot handle signals")?;
+        }
+        // The limit of the size of files is told by the call that reaches it; the signal would end the process.
+        flag::register(SIGXFSZ, Arc::default()).context("cannot handle signals")?;
+        Ok(Signals(caught))
+    }
+
+    /// The signal that asked for an end.
+    pub(crate) fn caught(&self) -> Option<u8> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|signal| *signal != 0).map(|signal| signal as u8)
+    }
+}
+
+/// The signals that this process ignores, as bits from 1 on; none if the kernel does not say.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}

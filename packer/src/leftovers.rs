@@ -1,0 +1,152 @@
+//! Temporary names, and what dead processes left under them.
+//!
+//! A file with a temporary name is locked (`flock`) by the process that writes it. The kernel drops the lock when the process
+//! ends, however it ends, so a name whose file can be locked belongs to nobody and is removed. Where a filesystem has no
+//! locks, nothing is removed.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RawDir};
+use rustix::io::Errno;
+
+const PREFIX: &str = ".onepass-";
+const SUFFIX: &str = ".tmp";
+
+/// Hexadecimal digits between them.
+const DIGITS: usize = 16;
+
+/// A temporary name in a directory, which goes away with this value.
+#[derive(Debug)]
+pub(crate) struct Temporary {
+    directory: Arc<OwnedFd>,
+    pub(crate) name: String,
+}
+
+impl Temporary {
+    /// A name that nobody else uses: 64 random bits.
+    pub(crate) fn new(directory: &Arc<OwnedFd>) -> Self {
+        // Each `RandomState` has keys of its own.
+        let random = RandomState::new().build_hasher().finish();
+        Temporary {
+            directory: Arc::clone(directory),
+            name: format!("{PREFIX}{random:0width$x}{SUFFIX}", width = DIGITS),
+        }
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // It may have been renamed to its final name; then there is nothing to remove.
+        let _ = rustix::fs::unlinkat(&self.directory, &self.name, AtFlags::empty());
+    }
+}
+
+/// A new file with a temporary name in `directory`, locked, mode 0600.
+pub(crate) fn create(directory: &Arc<OwnedFd>) -> rustix::io::Result<(File, Temporary)> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    loop {
+        let name = Temporary::new(directory);
+        match rustix::fs::openat(directory, &name.name, flags, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => {
+                lock(&file);
+                // Whoever removes leftovers may have come between.
+                if is_at(&file, directory, &name.name) {
+                    return Ok((file.into(), name));
+                }
+            }
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Locks a file of this process. Where there are no locks nobody removes anything, so it does not matter if this fails.
+pub(crate) fn lock(file: impl AsFd) {
+    let _ = rustix::fs::flock(file, FlockOperation::LockExclusive);
+}
+
+/// Removes what dead processes left in `directory`. What cannot be removed stays; a pack does not fail for that.
+pub(crate) fn sweep(directory: &OwnedFd) {
+    let listing =
+        rustix::fs::openat(directory, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    let Ok(listing) = listing else { return };
+    let mut buffer = Vec::with_capacity(32 << 10);
+    let mut entries = RawDir::new(listing, buffer.spare_capacity_mut());
+    while let Some(Ok(entry)) = entries.next() {
+        if is_temporary(entry.file_name()) {
+            let _ = remove_if_dead(directory, entry.file_name());
+        }
+    }
+}
+
+fn remove_if_dead(directory: &OwnedFd, name: &CStr) -> rustix::io::Result<()> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(directory, name, flags, Mode::empty())?;
+    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    // Between opening and locking it may have got its final name, and something else this one.
+    if is_at(&file, directory, name) {
+        rustix::fs::unlinkat(directory, name, AtFlags::empty())?;
+    }
+    Ok(())
+}
+
+fn is_temporary(name: &CStr) -> bool {
+    let digits = name.to_bytes().strip_prefix(PREFIX.as_bytes()).and_then(|rest| rest.strip_suffix(SUFFIX.as_bytes()));
+    digits.is_some_and(|digits| digits.len() == DIGITS && digits.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// Whether an open file is what `name` stands for.
+fn is_at(file: impl AsFd, directory: &OwnedFd, name: impl rustix::path::Arg) -> bool {
+    let (Ok(open), Ok(named)) =
+        (rustix::fs::fstat(file), rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW))
+    else {
+        return false;
+    };
+    (open.st_dev, open.st_ino) == (named.st_dev, named.st_ino)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory() -> (tempfile::TempDir, Arc<OwnedFd>) {
+        let place = tempfile::tempdir().unwrap();
+        let handle = Arc::new(File::open(place.path()).unwrap().into());
+        (place, handle)
+    }
+
+    fn names(place: &tempfile::TempDir) -> usize {
+        std::fs::read_dir(place.path()).unwrap().count()
+    }
+
+    #[test]
+    fn what_a_dead_process_left_goes_and_what_a_live_one_writes_stays() {
+        let (place, handle) = directory();
+        let (file, name) = create(&handle).unwrap();
+        sweep(&handle);
+        assert_eq!(names(&place), 1, "the file of a live process was removed");
+        // As if the process had been killed: the handle is closed and the name stays.
+        drop(file);
+        sweep(&handle);
+        assert_eq!(names(&place), 0);
+        drop(name);
+    }
+
+    #[test]
+    fn nothing_else_is_touched() {
+        let (place, handle) = directory();
+        let others =
+            [".onepass-1.tmp", ".onepass-0123456789abcdeg.tmp", "0123456789abcdef.tmp", ".onepass-0123456789abcdef"];
+        for name in others {
+            std::fs::write(place.path().join(name), "").unwrap();
+        }
+        std::os::unix::fs::symlink(others[0], place.path().join(".onepass-0123456789abcdef.tmp")).unwrap();
+        std::fs::create_dir(place.path().join(".onepass-0123456789abcde0.tmp")).unwrap();
+        sweep(&handle);
+        assert_eq!(names(&place), others.len() + 2);
+    }
+}
