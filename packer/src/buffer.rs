@@ -4,18 +4,18 @@
 //! is zeroed once in the buffer's life, not once per segment.
 
 use std::ops::Deref;
-
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes, with initialised room behind them. One that was [taken](Buffers::take) goes back when it is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
     length: usize,
-    home: Option<Sender<Vec<u8>>>,
+    home: Option<Stack>,
 }
 
 impl Buffer {
+    #[cfg(feature = "stages")]
     pub(crate) fn clear(&mut self) {
         self.length = 0;
     }
@@ -82,29 +82,25 @@ impl Deref for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         if let Some(home) = &self.home {
-            // Nobody needs it any more if nobody is there.
-            let _ = home.send(std::mem::take(&mut self.bytes));
+            home.lock().unwrap_or_else(PoisonError::into_inner).push(std::mem::take(&mut self.bytes));
         }
     }
 }
 
+type Stack = Arc<Mutex<Vec<Vec<u8>>>>;
+
 /// Buffers for one purpose, which are used again and again. As many exist as were ever in use at the same time; each is as
 /// large as it ever had to be, so what is small and what is large should not share them.
-#[derive(Clone, Debug)]
-pub(crate) struct Buffers {
-    used: Sender<Vec<u8>>,
-    ready: Receiver<Vec<u8>>,
-}
+///
+/// The one that came back last is the next to be taken: it is still in a processor's cache, and those that are needed only
+/// when something stalls stay as small as they were.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Buffers(Stack);
 
 impl Buffers {
-    pub(crate) fn new() -> Self {
-        let (used, ready) = unbounded();
-        Buffers { used, ready }
-    }
-
     /// An empty buffer.
     pub(crate) fn take(&self) -> Buffer {
-        let bytes = self.ready.try_recv().unwrap_or_default();
-        Buffer { bytes, length: 0, home: Some(self.used.clone()) }
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        Buffer { bytes, length: 0, home: Some(Arc::clone(&self.0)) }
     }
 }

@@ -77,7 +77,9 @@ impl Error {
     }
 
     pub(crate) fn image(path: &Path, cause: impl ToString) -> Self {
-        Failure::Image { path: path.to_owned(), cause: cause.to_string() }.into()
+        // Readers put names of the archive into what they say.
+        let cause = cause.to_string().chars().flat_map(escaped).collect();
+        Failure::Image { path: path.to_owned(), cause }.into()
     }
 
     /// The same failure, told with the whole path of an entry of the tree at `top`.
@@ -155,6 +157,12 @@ impl From<Panicked> for Error {
     fn from(panic: Panicked) -> Self {
         Failure::Panic(panic.0).into()
     }
+}
+
+/// A character as it is, or its escape if it controls a terminal.
+fn escaped(character: char) -> impl Iterator<Item = char> {
+    let (plain, control) = if character.is_control() { (None, Some(character)) } else { (Some(character), None) };
+    plain.into_iter().chain(control.into_iter().flat_map(char::escape_default))
 }
 
 /// A name fit for a terminal: control characters and bytes that are not UTF-8 are escaped.

@@ -6,7 +6,6 @@
 
 use std::ffi::OsStr;
 use std::ops::Range;
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::io::Errno;
@@ -94,7 +93,7 @@ impl<'a> Framer<'a> {
             return Err(Error::changed(&entry.path, REPLACED));
         }
         self.compare(entry, &found)?;
-        read(&file, entry, bytes, out)?;
+        read(|buffer, at| rustix::io::pread(&file, buffer, at), &entry.path, bytes, out)?;
         self.compare(entry, &look()?)
     }
 
@@ -106,19 +105,65 @@ impl<'a> Framer<'a> {
     }
 }
 
-fn read(file: &OwnedFd, entry: &Entry, bytes: Range<u64>, out: &mut Buffer) -> Result<()> {
+/// Appends these bytes of an entry's file; `pread` reads some bytes at an offset and says how many.
+fn read(
+    mut pread: impl FnMut(&mut [u8], u64) -> rustix::io::Result<usize>,
+    path: &[u8],
+    bytes: Range<u64>,
+    out: &mut Buffer,
+) -> Result<()> {
     let mut at = bytes.start;
     while at < bytes.end {
         let wanted = usize::try_from(bytes.end - at).unwrap_or(usize::MAX);
-        match rustix::io::pread(file, &mut *out.room(wanted), at) {
-            Ok(0) => return Err(Error::changed(&entry.path, SHRANK)),
+        match pread(out.room(wanted), at) {
+            Ok(0) => return Err(Error::changed(path, SHRANK)),
             Ok(count) => {
                 out.keep(count);
                 at += count as u64;
             }
             Err(Errno::INTR) => {}
-            Err(error) => return Err(Error::io("read", OsStr::from_bytes(&entry.path), error)),
+            Err(error) => return Err(Error::io("read", OsStr::from_bytes(path), error)),
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// A file of 5,000 bytes that is read in short pieces, with interruptions, and fails or ends at some byte.
+        #[test]
+        fn reads_are_put_together_or_say_why_not(
+            from in 0..2_000_u64,
+            to in 2_000..5_000_u64,
+            pieces in proptest::collection::vec(0..900_usize, 1..9),
+            fails in 0..10_000_u64,
+            ends: bool,
+        ) {
+            let content: Vec<u8> = (0..5_000_u32).map(|at| (at / 7) as u8).collect();
+            let mut calls = 0;
+            let pread = |buffer: &mut [u8], at: u64| {
+                calls += 1;
+                let piece = pieces[calls % pieces.len()];
+                match piece.min(buffer.len()).min(fails.saturating_sub(at) as usize) {
+                    0 if at >= fails => if ends { Ok(0) } else { Err(Errno::IO) },
+                    0 if calls % 2 == 0 => Err(Errno::INTR),
+                    0 => { buffer[0] = content[at as usize]; Ok(1) }
+                    count => { buffer[..count].copy_from_slice(&content[at as usize..][..count]); Ok(count) }
+                }
+            };
+            let mut out = Buffer::default();
+            let result = read(pread, b"name", from..to, &mut out);
+            let got = to.min(fails.max(from));
+            prop_assert!(out[..] == content[from as usize..got as usize]);
+            match result {
+                Ok(()) => prop_assert!(fails >= to),
+                Err(error) => prop_assert!(fails < to && error.is_changed() == ends, "{error}"),
+            }
+        }
+    }
 }

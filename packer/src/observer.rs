@@ -49,6 +49,7 @@ impl std::fmt::Debug for Permit<'_> {
 
 impl<'a> Permit<'a> {
     /// For work that nobody ends.
+    #[cfg(any(test, feature = "stages"))]
     pub(crate) const ALWAYS: Permit<'static> = Permit(&());
 
     pub(crate) fn of(observer: &'a dyn Observer) -> Self {

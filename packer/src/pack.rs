@@ -152,7 +152,7 @@ impl Pack {
     /// or handles that signal.
     pub fn run(&self, observer: &dyn Observer) -> Result<Image> {
         let (meter, total) = (Meter::new(observer), AtomicU64::new(0));
-        let (framed, encoded) = (Buffers::new(), Buffers::new());
+        let (framed, encoded) = (Buffers::default(), Buffers::default());
         let started = meter.now();
         let (tree, changes) = (Tree::open(&self.rootfs, self.rules.clone(), meter.permit())?, Changes::new(self.live));
         let shelf = Shelf::open(&self.output)?;

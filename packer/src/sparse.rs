@@ -207,7 +207,8 @@ mod tests {
     fn map(size: u64, data: &[Range<u64>]) -> Option<String> {
         // A disk and memory, with and without blocks for the zeros: always the same.
         let maps = ["/dev/shm", env!("CARGO_MANIFEST_DIR")].iter().flat_map(|directory| {
-            [false, true].map(|allocated| Map::of(&file(directory, size, data, allocated), size, Permit::ALWAYS).unwrap())
+            [false, true]
+                .map(|allocated| Map::of(&file(directory, size, data, allocated), size, Permit::ALWAYS).unwrap())
         });
         let maps: Vec<_> = maps.collect();
         assert!(maps.windows(2).all(|pair| pair[0] == pair[1]), "{maps:?}");

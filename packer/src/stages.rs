@@ -54,7 +54,7 @@ pub fn frame(rootfs: &Path, compression: Compression, mut seen: impl FnMut(&[u8]
 ///
 /// If the encoder fails.
 pub fn encode(compression: Compression, segments: &[Vec<u8>]) -> Result<usize> {
-    let (mut encoder, buffers) = (Encoder::new(compression)?, Buffers::new());
+    let (mut encoder, buffers) = (Encoder::new(compression)?, Buffers::default());
     let mut size = 0;
     for segment in segments {
         let mut framed = buffers.take();

@@ -6,7 +6,7 @@
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::process::{Child, ChildStdin, ExitStatus};
+use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ScopedJoinHandle;
@@ -32,6 +32,9 @@ const WORDS: usize = 4 << 10;
 
 /// How long a pipe is waited for at once.
 const TURN: Duration = Duration::from_millis(50);
+
+/// How long is waited between two looks at a program that is about to end.
+const GLANCE: Duration = Duration::from_millis(2);
 
 /// After so many turns in which a program neither read nor wrote, it is given up: half a minute. Turns are counted, not
 /// time, so that a machine that was asleep meanwhile makes no difference.
@@ -104,7 +107,6 @@ impl<'scope> Compressor<'scope> {
         level: Option<Level<1, 9>>,
         output: Output<'scope>,
     ) -> Result<Self> {
-        use std::process::Stdio;
         let mut command = program.command();
         command.args(program.arguments(level)).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().map_err(|error| program.not_started(&error))?;
@@ -129,7 +131,10 @@ impl<'scope> Compressor<'scope> {
                 draining.silent.store(true, Ordering::SeqCst);
                 drained
             })),
-            words: Some(shop.scope.spawn(move || listen(words, &listening))),
+            words: Some(
+                shop.scope
+                    .spawn(move || listen(words, || if listening.over.load(Ordering::SeqCst) { 1 } else { u32::MAX })),
+            ),
             state,
             permit,
         })
@@ -161,7 +166,17 @@ impl<'scope> Compressor<'scope> {
     pub(crate) fn finish(mut self) -> Result<Written> {
         let unread = self.input.take().and_then(Unread::behind);
         self.state.fed.store(true, Ordering::SeqCst);
-        let drained = self.output.take().map_or_else(|| Err(self.failed("has no output")), join)?;
+        let Some(output) = self.output.take() else { return Err(self.failed("has no output")) };
+        while !output.is_finished() {
+            // One that failed has no more to say, even if something that it started still has its output.
+            if let Ok(Some(status)) = self.child.child.try_wait()
+                && !status.success()
+            {
+                self.state.over.store(true, Ordering::SeqCst);
+            }
+            std::thread::sleep(GLANCE);
+        }
+        let drained = join(output)?;
         if drained.stalled {
             return Err(self.given_up());
         }
@@ -225,6 +240,23 @@ impl<'scope> Compressor<'scope> {
             words => Error::compressor(self.program.name(), format!("{what}: {}", words.escape_debug())),
         }
     }
+}
+
+/// The first line of what a program says of its version.
+pub(super) fn version(program: Program) -> Result<String> {
+    let failed =
+        |error: io::Error| Error::compressor(program.name(), format!("cannot be asked for its version: {error}"));
+    let (from, to) = io::pipe().map_err(failed)?;
+    let mut command = program.command();
+    // pigz before 2.7 prints its version on standard error.
+    command.arg("--version").stdin(Stdio::null()).stdout(to.try_clone().map_err(failed)?).stderr(to);
+    let child = command.spawn().map_err(|error| program.not_started(&error))?;
+    let _child = Reaped { child, state: Arc::default() };
+    // It holds the writing ends.
+    drop(command);
+    rustix::io::ioctl_fionbio(&from, true).map_err(|error| failed(error.into()))?;
+    let text = listen(from, || PATIENCE);
+    Ok(String::from_utf8_lossy(&text).lines().next().unwrap_or_default().trim().to_owned())
 }
 
 /// The reading end of a program's input, to see whether anything is left in the pipe once the program has ended.
@@ -291,17 +323,23 @@ fn drain<'scope>(
     }
 }
 
-/// Reads all that a program says, so that it never blocks, and keeps the beginning.
-fn listen(mut from: impl Read + AsFd, state: &State) -> Vec<u8> {
-    let (mut words, mut buffer) = (Vec::new(), vec![0; WORDS]);
+/// Reads all that a program says, so that it never blocks, and keeps the beginning. Ends with the pipe, or once nothing has
+/// come for as many turns in a row as `patience` says.
+fn listen(mut from: impl Read + AsFd, patience: impl Fn() -> u32) -> Vec<u8> {
+    let (mut words, mut buffer, mut waited) = (Vec::new(), vec![0; WORDS], 0);
     loop {
         match from.read(&mut buffer) {
             Ok(0) => return words,
-            Ok(count) => words.extend_from_slice(&buffer[..count.min(WORDS - words.len())]),
+            Ok(count) => {
+                words.extend_from_slice(&buffer[..count.min(WORDS - words.len())]);
+                waited = 0;
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let over = state.over.load(Ordering::SeqCst);
-                if !ready(&from, PollFlags::IN) && over {
+                // Asked before waiting: what was said before is all there by then.
+                let patience = patience();
+                waited = if ready(&from, PollFlags::IN) { 0 } else { waited + 1 };
+                if waited >= patience {
                     return words;
                 }
             }

@@ -5,11 +5,11 @@
 
 use std::fmt;
 use std::io;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::str::FromStr;
 
 use super::Level;
-use crate::error::{Error, Result};
+use crate::error::Error;
 
 /// A compressor that may be run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,15 +62,6 @@ impl Program {
         let mut command = Command::new(self.name());
         command.env_clear().env("PATH", PATH).env("LC_ALL", "C").current_dir("/");
         command
-    }
-
-    /// The first line of what the program says of its version.
-    pub(crate) fn version(self) -> Result<String> {
-        let output = self.command().arg("--version").stdin(Stdio::null()).output();
-        let output = output.map_err(|error| self.not_started(&error))?;
-        // pigz before 2.7 prints its version on standard error.
-        let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
-        Ok(String::from_utf8_lossy(&text).lines().next().unwrap_or_default().trim().to_owned())
     }
 
     pub(super) fn not_started(self, error: &io::Error) -> Error {

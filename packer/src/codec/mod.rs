@@ -34,7 +34,7 @@ impl Compression {
             Compression::None => return Ok(Vec::new()),
             Compression::Gzip(_) => ("libdeflate", gzip::VERSION.to_owned()),
             Compression::Zstd(_) => ("libzstd", zstandard::version().to_owned()),
-            Compression::External(program, _) => (program.name(), program.version()?),
+            Compression::External(program, _) => (program.name(), compressor::version(program)?),
         };
         Ok(vec![EncoderVersion { name, version }])
     }

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -61,6 +62,12 @@ fn a_compressor_that_fails_is_named_with_its_own_words() {
     for (gzip, words) in [
         ("echo boom >&2; exit 3", "`gzip` failed (exit status: 3): boom"),
         ("exit 0", "`gzip` ended before it had read all of its input"),
+        ("kill -9 $$", "`gzip` failed (signal: 9"),
+        ("exec <&-; exec sleep 100", "`gzip` ended before it had read all of its input"),
+        ("cat >/dev/null; exec >&-; exec sleep 100", "`gzip` closed its output and did not end"),
+        ("sleep 20 & exit 4", "`gzip` failed (exit status: 4)"),
+        ("cat; sleep 20 & exit 5", "`gzip` failed (exit status: 5)"),
+        ("head -c 1000000 /dev/zero | tr \\\\0 x >&2; exit 6", "`gzip` failed (exit status: 6): xxxx"),
         ("head -c 100000 >/dev/null; kill -9 $$", "`gzip` failed (signal: 9"),
         ("head -c 100000; exec <&-; exit 0", "`gzip` ended before it had read all of its input"),
         ("cat >/dev/null; echo late >&2; exit 1", "`gzip` failed (exit status: 1): late"),
@@ -72,7 +79,9 @@ fn a_compressor_that_fails_is_named_with_its_own_words() {
                  > /usr/local/sbin/gzip && chmod +x /usr/local/sbin/gzip && \
                  exec $ONEPASS pack tree -o out -c external:gzip --strategy {strategy}"
             );
+            let started = Instant::now();
             fails(&place, &script, words);
+            assert!(started.elapsed() < Duration::from_secs(6), "{gzip}: {:?}", started.elapsed());
             assert_eq!(fs::read_dir(place.path().join("out")).unwrap().count(), 0, "{gzip}: left behind");
         }
     }
@@ -86,4 +95,14 @@ fn a_compressor_that_reads_nothing_of_a_small_tar_is_noticed() {
     let script = "mount -t tmpfs none /usr/local/sbin && printf '%s\\n' '#!/bin/sh' 'echo something' \
                   > /usr/local/sbin/gzip && chmod +x /usr/local/sbin/gzip && exec $ONEPASS pack small -o out -c external:gzip";
     fails(&place, script, "`gzip` ended before it had read all of its input");
+}
+
+/// It takes half a minute, which is how long a compressor may do nothing at all.
+#[test]
+fn a_compressor_that_does_nothing_is_given_up() {
+    let place = place();
+    let script = "mount -t tmpfs none /usr/local/sbin && printf '%s\\n' '#!/bin/sh' '[ \"$1\" != --version ] || exit 0' \
+                  'exec sleep 100' > /usr/local/sbin/gzip && chmod +x /usr/local/sbin/gzip && \
+                  exec $ONEPASS pack tree -o out -c external:gzip";
+    fails(&place, script, "`gzip` has neither read nor written anything for 30 s");
 }

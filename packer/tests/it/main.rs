@@ -1,6 +1,7 @@
 //! The laws that images keep, tried on random trees, on fixtures, and through the command.
 
 mod bad_input;
+mod cancel;
 mod changes;
 mod corners;
 mod corners_golden;
@@ -8,15 +9,20 @@ mod corners_tree;
 mod faults;
 mod framing;
 mod images;
+mod kills;
 mod laws;
 mod limits;
 mod listing;
+mod mutations;
 mod options;
+mod power_cut;
 mod progress;
 mod races;
 mod readme;
 mod rules;
 mod same_bytes;
+mod small_disks;
 mod snapshot;
 mod sparse;
+mod sweep;
 mod trees;

@@ -107,11 +107,21 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
+        unmount(&self.0);
     }
 }
 
-fn succeeds(command: &mut Command) -> Result<(), String> {
+/// Another test that starts a program at this moment holds all of our handles until it has started.
+pub(crate) fn unmount(place: &Path) {
+    for _ in 0..50 {
+        if succeeds(Command::new("umount").arg(place)).is_ok() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+}
+
+pub(crate) fn succeeds(command: &mut Command) -> Result<(), String> {
     match command.output() {
         Ok(run) if run.status.success() => Ok(()),
         Ok(run) => Err(String::from_utf8_lossy(&run.stderr).trim().to_owned()),

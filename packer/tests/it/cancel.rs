@@ -1,0 +1,148 @@
+//! A pack that is cancelled ends at once, and leaves nothing.
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use packer::{Observer, Pack, Strategy};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::laws::names;
+use crate::trees;
+
+/// How long an end may take. The promise is 200 ms; tests run beside each other, on machines that are busy.
+const AT_ONCE: Duration = Duration::from_millis(1_000);
+
+/// Says at some time that the pack is to end, and from then on.
+struct Impatient {
+    asks: AtomicU64,
+    /// How often it agrees before.
+    leave: u64,
+}
+
+impl Observer for Impatient {
+    fn cancelled(&self) -> bool {
+        self.asks.fetch_add(1, Ordering::SeqCst) >= self.leave
+    }
+}
+
+#[test]
+fn at_whatever_moment_it_comes_nothing_is_left() {
+    let root = TempDir::new().unwrap();
+    let tree = root.path().join("tree");
+    trees::some().create(&tree, false);
+    for compression in ["none", "gzip", "zstd:10", "external:gzip"] {
+        for strategy in Strategy::ALL {
+            let output = TempDir::new().unwrap();
+            let pack = Pack::new(&tree, output.path()).compression(compression.parse().unwrap()).strategy(strategy);
+            let pack = pack.threads(NonZeroUsize::new(2).unwrap());
+            let mut leave = 0;
+            loop {
+                match pack.run(&Impatient { asks: AtomicU64::new(0), leave }) {
+                    Ok(image) => {
+                        packer::verify(&image.path).unwrap();
+                        assert!(leave > 10, "{compression}, {strategy}: asked only {leave} times");
+                        break;
+                    }
+                    Err(error) => {
+                        assert!(error.is_cancelled(), "{compression}, {strategy}, after {leave}: {error}");
+                        assert!(names(output.path()).is_empty(), "{compression}, {strategy}, after {leave}");
+                    }
+                }
+                // Every moment at first, then fewer: hundreds of entries are all alike.
+                leave += 1 + leave / 16;
+            }
+        }
+    }
+}
+
+/// Half a gigabyte that takes every codec more than a second.
+fn large() -> TempDir {
+    let root = TempDir::new().unwrap();
+    let mut state = 1_u64;
+    let mut text = Vec::new();
+    while text.len() < 16 << 20 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        text.extend_from_slice(&format!("{:x} ", state >> 40).as_bytes().repeat(1 + (state >> 62) as usize));
+    }
+    for number in 0..32 {
+        fs::write(root.path().join(number.to_string()), &text).unwrap();
+    }
+    root
+}
+
+/// Says after a time that the pack is to end.
+struct Late(Instant);
+
+impl Observer for Late {
+    fn cancelled(&self) -> bool {
+        self.0.elapsed() > Duration::from_millis(200)
+    }
+}
+
+#[test]
+fn a_call_ends_at_once() {
+    let root = large();
+    for compression in ["gzip", "gzip:12", "zstd:9", "zstd:19", "external:gzip:9"] {
+        for strategy in Strategy::ALL {
+            let output = TempDir::new().unwrap();
+            let pack = Pack::new(root.path(), output.path()).compression(compression.parse().unwrap());
+            let late = Late(Instant::now());
+            let error = pack.strategy(strategy).threads(NonZeroUsize::new(2).unwrap()).run(&late).unwrap_err();
+            let took = late.0.elapsed().saturating_sub(Duration::from_millis(200));
+            assert!(error.is_cancelled(), "{compression}, {strategy}: {error}");
+            assert!(took < AT_ONCE, "{compression}, {strategy}: {took:?}");
+            assert!(names(output.path()).is_empty());
+        }
+    }
+}
+
+fn start(root: &Path, output: &Path, options: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_onepass"));
+    command.arg("pack").arg(root).arg("-o").arg(output).args(options);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn send(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+#[test]
+fn a_signal_ends_the_command_at_once() {
+    let root = large();
+    for options in [&["-c", "gzip:9"][..], &["-c", "zstd:19"], &["-c", "external:gzip:9", "--strategy", "two-pass"]] {
+        for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+            let output = TempDir::new().unwrap();
+            let child = start(root.path(), output.path(), options);
+            std::thread::sleep(Duration::from_millis(300));
+            let sent = Instant::now();
+            send(&child, signal);
+            let run = child.wait_with_output().unwrap();
+            let (took, words) = (sent.elapsed(), String::from_utf8(run.stderr).unwrap());
+            assert_eq!(run.status.code(), Some(code), "{options:?}: {words}");
+            assert!(took < AT_ONCE, "{options:?}, {signal:?}: {took:?}");
+            assert!(words.contains("ended by signal") && words.lines().count() == 1, "{words}");
+            assert!(run.stdout.is_empty() && names(output.path()).is_empty());
+        }
+    }
+}
+
+#[test]
+fn what_was_ignored_at_the_start_stays_ignored() {
+    let (root, output) = (large(), TempDir::new().unwrap());
+    let script = format!(
+        "trap '' HUP; exec {} pack {} -o {} -c none",
+        env!("CARGO_BIN_EXE_onepass"),
+        root.path().display(),
+        output.path().display()
+    );
+    let child = Command::new("sh").args(["-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    send(&child, Signal::HUP);
+    assert!(child.wait_with_output().unwrap().status.success());
+    assert_eq!(names(output.path()).len(), 1);
+}

@@ -1,0 +1,115 @@
+//! Packs that are killed, and packs beside each other: a name that looks like a fingerprint is one.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::laws::names;
+use crate::trees;
+
+const WAYS: [&[&str]; 6] = [
+    &["-c", "none"],
+    &["-c", "gzip", "-t", "2"],
+    &["-c", "zstd", "-t", "2"],
+    &["-c", "external:gzip"],
+    &["-c", "gzip:1", "--strategy", "two-pass"],
+    &["-c", "external:gzip:1", "--strategy", "two-pass"],
+];
+
+fn start(tree: &Path, output: &Path, way: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_onepass"));
+    command.arg("pack").arg(tree).arg("-o").arg(output).args(way).stdout(Stdio::piped()).spawn().unwrap()
+}
+
+/// The name of the image that a pack to the end makes.
+fn made(tree: &Path, output: &Path, way: &[&str]) -> String {
+    let run = start(tree, output, way).wait_with_output().unwrap();
+    assert!(run.status.success());
+    let line = String::from_utf8(run.stdout).unwrap();
+    Path::new(line.trim_end().split_once("  ").unwrap().1).file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+/// Trees of different content at `0`, `1`, … in a directory.
+fn trees(count: usize) -> TempDir {
+    let place = TempDir::new().unwrap();
+    for number in 0..count {
+        let tree = place.path().join(number.to_string());
+        trees::some().create(&tree, false);
+        fs::write(tree.join("number"), number.to_string().repeat(100_000)).unwrap();
+    }
+    place
+}
+
+#[test]
+fn a_thousand_kills_at_random_moments() {
+    let (place, output, aside) = (trees(1), TempDir::new().unwrap(), TempDir::new().unwrap());
+    let tree = place.path().join("0");
+    let images = WAYS.map(|way| made(&tree, aside.path(), way));
+    let (mut killed, mut published, mut state) = (0, 0, 1_u64);
+    let mut longest = Duration::from_millis(40);
+    for number in 0..1_000 {
+        let way = number % WAYS.len();
+        let image = output.path().join(&images[way]);
+        // Every other time the remains of a crash are to be replaced, by way of a temporary name.
+        let broken = number / WAYS.len() % 2 == 1;
+        if broken {
+            fs::write(&image, "broken").unwrap();
+        }
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut child = start(&tree, output.path(), WAYS[way]);
+        std::thread::sleep(longest.mul_f64((state >> 40) as f64 / f64::from(1 << 24)));
+        child.kill().unwrap();
+        let done = child.wait().unwrap().success();
+        // The moments stay around the end of a run, however fast the machine is.
+        longest = longest.mul_f64(if done { 0.97 } else { 1.02 });
+        killed += usize::from(!done);
+        match fs::read(&image) {
+            Ok(bytes) if broken && bytes == b"broken" => assert!(!done, "kill {number}: nothing was replaced"),
+            Ok(_) => {
+                packer::verify(&image).unwrap();
+                published += 1;
+            }
+            Err(_) => assert!(!done && !broken, "kill {number}: there is no image"),
+        }
+        let _ = fs::remove_file(&image);
+        let left = names(output.path());
+        assert!(left.len() <= 1 && left.iter().all(|name| name.ends_with(".tmp")), "after kill {number}: {left:?}");
+    }
+    assert!(killed > 200 && published > 200, "{killed} killed, {published} published");
+    let last = made(&tree, output.path(), WAYS[0]);
+    assert_eq!(names(output.path()), [last], "what was left is still there");
+}
+
+#[test]
+fn two_to_eight_packs_into_one_directory() {
+    let place = trees(3);
+    for count in 2..=8 {
+        let output = TempDir::new().unwrap();
+        let tree = |number: usize| place.path().join((number % 3).to_string());
+        // The remains of two crashes: a temporary file, and a short image that all of the first tree's packs find.
+        fs::write(output.path().join(".onepass-00000000000000aa.tmp"), "left").unwrap();
+        let first = made(&tree(0), TempDir::new().unwrap().path(), WAYS[1]);
+        fs::write(output.path().join(&first), "short").unwrap();
+        let running: Vec<Child> =
+            (0..count).map(|number| start(&tree(number), output.path(), WAYS[1 + number % 2])).collect();
+        let mut expected: Vec<String> = running
+            .into_iter()
+            .map(|child| {
+                let run = child.wait_with_output().unwrap();
+                assert!(run.status.success(), "of {count}");
+                String::from_utf8(run.stdout).unwrap().trim_end().rsplit_once('/').unwrap().1.to_owned()
+            })
+            .collect();
+        expected.sort();
+        expected.dedup();
+        let mut found = names(output.path());
+        found.sort();
+        assert_eq!(found, expected, "of {count}");
+        for name in found {
+            packer::verify(output.path().join(name)).unwrap();
+        }
+    }
+}
