@@ -50,6 +50,11 @@ impl Shelf {
         Ok(Staged { shelf: Arc::clone(self), file, name })
     }
 
+    /// A new file that will never have a name; where the filesystem cannot do that, it loses the one it has at once.
+    pub(crate) fn scratch(self: &Arc<Self>) -> Result<Staged> {
+        self.stage().map(|staged| Staged { name: None, ..staged })
+    }
+
     fn sync(&self) -> Result<()> {
         retry_on_intr(|| rustix::fs::fsync(&self.handle))
             .map_err(|error| Error::io("sync the directory", &self.path, error))

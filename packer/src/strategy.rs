@@ -158,7 +158,7 @@ fn write_tar(
     segments: impl Iterator<Item = Result<Segment>> + Send,
 ) -> Result<(TemporaryTar, Duration)> {
     let mut passing = job.begin(Pass::Tar);
-    let mut filling = Filling::new(Writer::scratch(shop, job.shelf.stage()?));
+    let mut filling = Filling::new(Writer::scratch(shop, job.shelf.scratch()?));
     let worker = || {
         let mut frame = job.framing()?;
         Ok(move |segment| {

@@ -12,7 +12,7 @@ use crate::laws::names;
 
 /// Calls, and how they may fail. `EINTR` comes from signals, and from network and user-space filesystems.
 const CALLS: [(&str, &[&str]); 14] = [
-    ("openat", &["EIO", "EMFILE", "ENOMEM", "EINTR"]),
+    ("openat", &["EIO", "EMFILE", "ENOMEM", "EINTR", "EOPNOTSUPP"]),
     ("read", &["EIO", "EINTR"]),
     ("pread64", &["EIO", "EINTR"]),
     ("getdents64", &["EIO", "EINTR"]),
@@ -37,7 +37,7 @@ fn words(error: &str) -> &'static [&'static str] {
         "ENOSPC" => &["no space left on device"],
         "EDQUOT" => &["disk quota exceeded", "quota exceeded"],
         "EINTR" => &["nterrupted"],
-        "EOPNOTSUPP" => &["not supported"],
+        "EOPNOTSUPP" => &["not supported", "Operation not supported"],
         _ => &["nvalid argument"],
     }
 }
