@@ -39,6 +39,14 @@ fn is_local(name: &[u8]) -> bool {
     name == b"security.evm" || name.starts_with(b"btrfs.") || name.starts_with(b"trusted.SGI_ACL_")
 }
 
+#[cfg(test)]
+impl FromIterator<(Vec<u8>, Vec<u8>)> for Attributes {
+    fn from_iter<Pairs: IntoIterator<Item = (Vec<u8>, Vec<u8>)>>(pairs: Pairs) -> Self {
+        let pair = |(name, value): (Vec<u8>, Vec<u8>)| Attribute { name: name.into(), value: value.into() };
+        Attributes(pairs.into_iter().map(pair).collect())
+    }
+}
+
 impl Attributes {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()

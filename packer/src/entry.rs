@@ -136,3 +136,32 @@ impl From<Statx> for Stat {
         }
     }
 }
+
+#[cfg(test)]
+impl Entry {
+    /// A file that nobody listed, with these many bytes.
+    pub(crate) fn made_up(path: &[u8], size: u64) -> Self {
+        let identity = Identity { device: (0, 1), inode: 1, mount: 1 };
+        let never = Timestamp { seconds: 0, nanoseconds: 0 };
+        let stat = Stat {
+            identity,
+            mode: 0o100_644,
+            links: 1,
+            uid: 0,
+            gid: 0,
+            size,
+            device: (0, 0),
+            modified: never,
+            changed: never,
+        };
+        Entry {
+            directory: Directory::top(identity),
+            path: path.into(),
+            kind: Kind::File,
+            stat,
+            owner: Owner { uid: 0, gid: 0 },
+            modified: never,
+            attributes: Attributes::default(),
+        }
+    }
+}

@@ -65,3 +65,18 @@ pub use rules::{Exclusion, InvalidExclusion};
 pub use sparse::Sparse;
 pub use strategy::Strategy;
 pub use verify::{Verified, verify};
+
+/// How many cases a property is tried with: the usual number, unless `PROPTEST_CASES` says otherwise.
+#[cfg(test)]
+fn cases(usual: u32) -> proptest::test_runner::Config {
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => proptest::test_runner::Config::default(),
+        None => proptest::test_runner::Config::with_cases(usual),
+    }
+}
+
+/// The reader of archives that the end-to-end tests have, for properties of single members.
+#[cfg(test)]
+#[allow(dead_code, reason = "it also lists trees")]
+#[path = "../tests/it/listing.rs"]
+mod listing;

@@ -138,3 +138,104 @@ fn hash(bytes: &[u8]) -> u64 {
     hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     hash ^ (hash >> 33)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SIZE: u64 = 64 << 10;
+
+    /// Files by path, of every size around a segment's.
+    fn files() -> impl Strategy<Value = BTreeMap<String, u64>> {
+        let size = prop_oneof![
+            8 => 0..3_000_u64,
+            4 => 0..SIZE,
+            2 => SIZE - 3_000..SIZE + 3_000,
+            1 => SIZE..9 * SIZE,
+            1 => 100 * SIZE..101 * SIZE,
+        ];
+        proptest::collection::btree_map("[a-z]{1,12}(/[a-z]{1,150})?", size, 0..120)
+    }
+
+    fn cut(files: &BTreeMap<String, u64>) -> Vec<Segment> {
+        let entries = files.iter().map(|(path, size)| Ok(Entry::made_up(path.as_bytes(), *size)));
+        Segments::new(entries, SIZE).map(Result::unwrap).collect()
+    }
+
+    /// What a segment holds, as text.
+    fn told(segment: &Segment) -> Vec<String> {
+        let part = |part: &Part| match part {
+            Part::Member(entry) => String::from_utf8_lossy(&entry.path).into_owned(),
+            Part::Range { file, from, to } => format!("{} {from}-{to}", String::from_utf8_lossy(&file.path)),
+            Part::End => "end".to_owned(),
+        };
+        segment.parts.iter().map(part).collect()
+    }
+
+    proptest! {
+        #![proptest_config(crate::cases(192))]
+
+        #[test]
+        fn every_byte_comes_once_and_in_order(files in files()) {
+            let segments = cut(&files);
+            let mut rest = files.iter();
+            let (mut open, mut ended) = (None, false);
+            for part in segments.iter().flat_map(|segment| &segment.parts) {
+                prop_assert!(!ended, "something behind the end");
+                match part {
+                    Part::Member(entry) => {
+                        prop_assert_eq!(open, None);
+                        let (path, size) = rest.next().unwrap();
+                        prop_assert_eq!((path.as_bytes(), *size), (&*entry.path, entry.stat.size));
+                        prop_assert!(*size < SIZE);
+                    }
+                    Part::Range { file, from, to } => {
+                        if open.is_none() {
+                            let (path, size) = rest.next().unwrap();
+                            prop_assert_eq!((path.as_bytes(), *size), (&*file.path, file.stat.size));
+                        }
+                        prop_assert_eq!(*from, open.unwrap_or(0));
+                        prop_assert!(to - from >= SIZE / 2 && to - from <= 2 * SIZE);
+                        open = Some(*to).filter(|to| *to < file.stat.size);
+                    }
+                    Part::End => ended = true,
+                }
+            }
+            prop_assert!(ended && open.is_none() && rest.next().is_none());
+            let length: u64 = segments.iter().map(|segment| segment.length).sum();
+            let expected: u64 = files.iter()
+                .map(|(path, size)| tar::framed_length(&Entry::made_up(path.as_bytes(), *size)).next_multiple_of(512))
+                .sum();
+            // The padding of a large file's last range is not foretold.
+            prop_assert!(length <= expected + tar::END as u64 && length + 512 * files.len() as u64 >= expected);
+        }
+
+        #[test]
+        fn no_run_is_longer_than_two_segments(files in files()) {
+            for segment in cut(&files) {
+                prop_assert!(segment.length <= 2 * SIZE + 2_048, "{}", segment.length);
+            }
+        }
+
+        #[test]
+        fn what_stands_before_a_change_is_cut_as_it_was(files in files(), which: prop::sample::Index, size in 0..SIZE) {
+            prop_assume!(!files.is_empty());
+            let mut changed = files.clone();
+            *changed.values_mut().nth(which.index(files.len())).unwrap() = size;
+            let (one, other) = (cut(&files), cut(&changed));
+            let [one, other] = [&one, &other].map(|segments| segments.iter().map(told).collect::<Vec<_>>());
+            // The run that it is in may end elsewhere, and so may the one before.
+            let path = changed.keys().nth(which.index(files.len())).unwrap();
+            let before = |segments: &[Vec<String>]| {
+                let holds = |part: &String| part.split(' ').next() == Some(path);
+                segments.iter().position(|segment| segment.iter().any(holds)).unwrap()
+            };
+            let until = before(&one).min(before(&other)).saturating_sub(1);
+            prop_assert_eq!(&one[..until], &other[..until]);
+        }
+    }
+}

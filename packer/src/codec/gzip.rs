@@ -172,7 +172,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(96))]
+        #![proptest_config(crate::cases(96))]
         #[test]
         fn spliced_segments_are_one_member(level in 1..=12_u8, segments in proptest::collection::vec(segment(), 0..5)) {
             let file = spliced(level, &segments);

@@ -134,3 +134,92 @@ fn link(entry: &Entry) -> &[u8] {
         | Kind::BlockDevice => b"",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::entry::Timestamp;
+    use crate::listing;
+    use crate::owners::Owner;
+
+    /// Bytes as names and targets may have them.
+    fn bytes(longest: usize) -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            proptest::collection::vec(1..=255_u8, 1..longest),
+            proptest::collection::vec(
+                prop_oneof![Just(b'a'), Just(b'\n'), Just(b'='), Just(b' '), Just(b'7')],
+                1..longest
+            ),
+        ]
+    }
+
+    /// A path: names without slashes, joined.
+    fn path() -> impl Strategy<Value = Vec<u8>> {
+        let name = bytes(160).prop_map(|mut name| {
+            name.iter_mut().filter(|byte| **byte == b'/').for_each(|byte| *byte = b'_');
+            name
+        });
+        proptest::collection::vec(name, 1..4).prop_map(|names| names.join(&b'/'))
+    }
+
+    fn kind() -> impl Strategy<Value = Kind> {
+        prop_oneof![
+            3 => Just(Kind::File),
+            1 => Just(Kind::Directory),
+            2 => bytes(300).prop_map(|target| Kind::Symlink { target: target.into() }),
+            1 => path().prop_map(|target| Kind::HardLink { target: target.into() }),
+            1 => Just(Kind::Fifo),
+            1 => Just(Kind::BlockDevice),
+        ]
+    }
+
+    fn entry() -> impl Strategy<Value = Entry> {
+        let attribute =
+            (bytes(40).prop_map(|name| [b"user.", &name[..]].concat()), proptest::collection::vec(any::<u8>(), 0..90));
+        let attributes = proptest::collection::vec(attribute, 0..4);
+        let time = (prop_oneof![-(1_i64 << 36)..1 << 36, 0..1_i64 << 33], prop_oneof![Just(0), 0..1_000_000_000_u32]);
+        (path(), kind(), 0..1_500_u64, (any::<u32>(), any::<u32>()), time, 0..0o10000_u16, attributes).prop_map(
+            |(path, kind, size, (uid, gid), (seconds, nanoseconds), mode, attributes)| {
+                let mut entry = Entry::made_up(&path, size);
+                // The test's reader takes names as text.
+                let utf8 = |name: &[u8]| std::str::from_utf8(name).is_ok();
+                let attributes: BTreeMap<_, _> = attributes.into_iter().filter(|(name, _)| utf8(name)).collect();
+                entry.kind = kind;
+                entry.owner = Owner { uid, gid };
+                entry.modified = Timestamp { seconds, nanoseconds };
+                entry.stat.mode = mode;
+                entry.attributes = attributes.into_iter().collect();
+                entry
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_member_is_read_back_as_it_was(entry in entry()) {
+            let mut tar = Buffer::default();
+            header(&entry, &mut tar);
+            let content: Vec<u8> = (0..content(&entry)).map(|at| at as u8).collect();
+            tar.append(&content);
+            pad(&mut tar, content.len() as u64);
+            prop_assert_eq!(tar.len() as u64, framed_length(&entry));
+            tar.append_zeros(END);
+            let [member] = &listing::of_tar(&tar)[..] else { panic!("not one member") };
+            prop_assert_eq!(&member.path[..], &*entry.path);
+            prop_assert_eq!(&member.link[..], link(&entry));
+            prop_assert_eq!(member.mode, u32::from(entry.stat.permissions()));
+            prop_assert_eq!(member.owner, (entry.owner.uid.into(), entry.owner.gid.into()));
+            let time = i128::from(entry.modified.seconds) * 1_000_000_000 + i128::from(entry.modified.nanoseconds);
+            prop_assert_eq!(member.mtime, time);
+            prop_assert_eq!(&member.content, &content);
+            let attributes: BTreeMap<_, _> = entry.attributes.iter()
+                .map(|attribute| (attribute.name.to_vec(), attribute.value.to_vec()))
+                .collect();
+            prop_assert_eq!(&member.attributes, &attributes);
+        }
+    }
+}

@@ -26,3 +26,11 @@ mod snapshot;
 mod sparse;
 mod sweep;
 mod trees;
+
+/// How many cases a property is tried with: the usual number, unless `PROPTEST_CASES` says otherwise.
+fn cases(usual: u32) -> proptest::test_runner::Config {
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => proptest::test_runner::Config::default(),
+        None => proptest::test_runner::Config::with_cases(usual),
+    }
+}
