@@ -8,7 +8,7 @@ use std::io;
 use std::process::Command;
 use std::str::FromStr;
 
-use super::Level;
+use super::{Level, inheritance};
 use crate::error::Error;
 
 /// A compressor that may be run.
@@ -57,10 +57,11 @@ impl Program {
         arguments
     }
 
-    /// The command without arguments, in a clean environment.
+    /// The command without arguments, in a clean environment, with no handles but those that it will be given.
     pub(super) fn command(self) -> Command {
         let mut command = Command::new(self.name());
         command.env_clear().env("PATH", PATH).env("LC_ALL", "C").current_dir("/");
+        inheritance::nothing_else(&mut command);
         command
     }
 

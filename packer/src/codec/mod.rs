@@ -8,6 +8,7 @@ mod deflate;
 mod density;
 mod external;
 mod gzip;
+mod inheritance;
 mod spec;
 mod zstandard;
 

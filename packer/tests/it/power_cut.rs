@@ -79,7 +79,13 @@ fn publish(place: &Path, number: usize, strace: &[&str], over: &AtomicBool) {
         if !strace.is_empty() {
             command.args(&strace[1..]).arg(env!("CARGO_BIN_EXE_onepass"));
         }
-        let run = command.args(["pack", "-c", codec, "-o"]).arg(&images).arg(&tree).stderr(Stdio::inherit()).output();
+        let strategy = ["single-stream", "two-pass"][names.len() / 4 % 2];
+        let run = command
+            .args(["pack", "-c", codec, "--strategy", strategy, "-o"])
+            .arg(&images)
+            .arg(&tree)
+            .stderr(Stdio::inherit())
+            .output();
         let run = run.unwrap();
         assert!(run.status.success());
         let line = String::from_utf8(run.stdout).unwrap();

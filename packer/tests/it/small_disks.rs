@@ -118,6 +118,33 @@ fn with_a_limit_at_every_byte() {
     assert_eq!(violations(place.path(), script), "");
 }
 
+/// And at a sample of the bytes of a larger one.
+#[test]
+fn with_a_limit_at_some_bytes() {
+    let place = place();
+    let mut state = 1_u64;
+    let limits: Vec<String> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 44).to_string()
+    })
+    .take(60)
+    .collect();
+    let script = format!(
+        r#"
+        for way in {WAYS}; do
+            for limit in {}; do
+                at="$way with $limit bytes"
+                prlimit --fsize=$limit $ONEPASS pack tree -o out -t 2 $way 2>&1 >/dev/null | cat > words
+                code=0; [ -s words ] && code=1
+                law $code words 'file too large'
+                [ $code = 0 ] && rm out/*
+            done
+        done"#,
+        limits.join(" ")
+    );
+    assert_eq!(violations(place.path(), &script), "");
+}
+
 #[test]
 fn an_image_over_the_limit_is_refused() {
     let place = place();
