@@ -40,8 +40,11 @@ const GLANCE: Duration = Duration::from_millis(2);
 /// time, so that a machine that was asleep meanwhile makes no difference.
 const PATIENCE: u32 = 600;
 
-/// How many turns a program has to end once it has closed its input or its output: a second.
-const LEAVE: u32 = 20;
+/// How long a program may take to end once it takes no more input: longer only if it goes on without it.
+const STOPPING: Duration = Duration::from_secs(1);
+
+/// How long it may take once it has closed its output: it has nothing more to do but to give its memory back.
+const LEAVING: Duration = Duration::from_secs(5);
 
 /// What is said of a program that no longer reads although there is more.
 const STOPPED: &str = "ended before it had read all of its input";
@@ -180,7 +183,7 @@ impl<'scope> Compressor<'scope> {
         if drained.stalled {
             return Err(self.given_up());
         }
-        match self.leaves()? {
+        match self.leaves(LEAVING)? {
             None => Err(self.failed("closed its output and did not end")),
             Some(status) if !status.success() => Err(self.ended_badly(status)),
             Some(_) if unread.is_some_and(|unread| unread.is_there()) => Err(self.failed(STOPPED)),
@@ -194,7 +197,7 @@ impl<'scope> Compressor<'scope> {
     /// Why the program no longer takes input: our output's error if there is one, or how it ended.
     fn cause(&mut self) -> Error {
         drop(self.input.take());
-        let left = self.leaves();
+        let left = self.leaves(STOPPING);
         self.child.end();
         if let Some(Err(error)) = self.output.take().map(join) {
             return error;
@@ -207,11 +210,11 @@ impl<'scope> Compressor<'scope> {
     }
 
     /// How the program ended, if it does so in time.
-    fn leaves(&mut self) -> Result<Option<ExitStatus>> {
-        for _ in 0..LEAVE {
+    fn leaves(&mut self, time: Duration) -> Result<Option<ExitStatus>> {
+        for _ in 0..time.as_millis() / GLANCE.as_millis() {
             self.permit.check()?;
             match self.child.child.try_wait() {
-                Ok(None) => std::thread::sleep(TURN),
+                Ok(None) => std::thread::sleep(GLANCE),
                 Ok(Some(status)) => {
                     self.state.over.store(true, Ordering::SeqCst);
                     return Ok(Some(status));
