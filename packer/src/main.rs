@@ -4,12 +4,12 @@
 mod arguments;
 #[path = "command/bytes.rs"]
 mod bytes;
-#[path = "command/clock.rs"]
-mod clock;
 #[path = "command/record.rs"]
 mod record;
 #[path = "command/signals.rs"]
 mod signals;
+#[path = "command/watcher.rs"]
+mod watcher;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -19,8 +19,8 @@ use clap::Parser;
 use packer::Pack;
 
 use arguments::{Arguments, Command, PackArguments, VerifyArguments};
-use clock::Clock;
 use signals::Signals;
+use watcher::Watcher;
 
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
@@ -72,10 +72,7 @@ fn pack(arguments: &PackArguments) -> Result<ExitCode> {
         None => pack,
     };
     let signals = Signals::take()?;
-    let packed = match clock::bar(&signals) {
-        Some(bar) => pack.run(&bar),
-        None => pack.run(&Clock::start(signals.clone())),
-    };
+    let packed = pack.run(&Watcher::start(arguments.show(), &signals));
     let image = match (packed, signals.caught()) {
         (Err(error), Some(signal)) if error.is_cancelled() => {
             writeln!(std::io::stderr(), "onepass: ended by signal {signal}; nothing is left behind")

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use packer::{Compression, Exclusion, IdRange, Owner, Owners, Sparse, Strategy};
 
 use crate::bytes::Bytes;
+use crate::watcher::Show;
 
 /// Packs a root filesystem into a compressed tar named by the sha256 of its bytes.
 #[derive(Debug, Parser)]
@@ -71,6 +72,13 @@ pub(crate) struct PackArguments {
     /// Fail if the image would be larger than this: a number of bytes, or of K, M, G or T
     #[arg(long, value_name = "SIZE")]
     pub(crate) max_size: Option<Bytes>,
+    /// How progress is shown on standard error: auto is a bar on a terminal, json one object a line with LXD's keys `stage`,
+    /// `percent`, `processed` and `speed`
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = Show::Auto)]
+    progress: Show,
+    /// Show no progress
+    #[arg(long, short, conflicts_with = "progress")]
+    quiet: bool,
     /// Print one JSON object instead of the line: sizes, times, memory
     #[arg(long)]
     pub(crate) json: bool,
@@ -80,6 +88,10 @@ impl PackArguments {
     pub(crate) fn threads(&self) -> NonZeroUsize {
         let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         self.threads.unwrap_or_else(cores)
+    }
+
+    pub(crate) fn show(&self) -> Show {
+        if self.quiet { Show::None } else { self.progress }
     }
 
     pub(crate) fn owners(&self) -> Owners {

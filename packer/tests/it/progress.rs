@@ -1,5 +1,6 @@
 //! What an observer is told.
 
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -54,5 +55,66 @@ fn progress_comes_at_most_ten_times_a_second_and_ends_at_the_exact_total() {
             assert_eq!((last.1.done, last.1.total), (image.tar_size, Some(image.tar_size)));
             assert!(last.1.speed > 0);
         }
+    }
+}
+
+/// A tree that takes long enough for progress to be told, and the command that packs it.
+fn command() -> (TempDir, Command) {
+    let place = TempDir::new().unwrap();
+    std::fs::create_dir_all(place.path().join("tree")).unwrap();
+    std::fs::create_dir_all(place.path().join("out")).unwrap();
+    let text: String = (0..4_000_000_u32).map(|number| number.to_string()).collect();
+    for number in 0..4 {
+        std::fs::write(place.path().join(format!("tree/{number}")), &text).unwrap();
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_onepass"));
+    command.current_dir(place.path()).args(["pack", "tree", "-o", "out"]);
+    (place, command)
+}
+
+#[test]
+fn json_lines_have_lxds_keys() {
+    for (strategy, stages) in [
+        ("single-stream", &["create_image_from_instance_pack"][..]),
+        ("two-pass", &["create_image_from_instance_pack", "create_image_from_instance_compress"]),
+    ] {
+        let (_place, mut command) = command();
+        let run = command.args(["--progress", "json", "--strategy", strategy]).output().unwrap();
+        assert!(run.status.success());
+        let lines: Vec<serde_json::Map<String, serde_json::Value>> =
+            String::from_utf8(run.stderr).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        for stage in stages {
+            let of: Vec<_> = lines.iter().filter(|line| line["stage"] == *stage).collect();
+            assert!(of.len() >= 2, "{stage}: {of:?}");
+            for line in &of {
+                let known = ["percent", "processed", "speed", "stage"];
+                assert!(line.keys().all(|key| known.contains(&key.as_str())), "{line:?}");
+                assert!(
+                    line["speed"].is_u64() && line.get("percent").is_none_or(|percent| percent.as_u64() <= Some(100))
+                );
+            }
+            assert!(of.windows(2).all(|pair| pair[0]["processed"].as_u64() <= pair[1]["processed"].as_u64()));
+            assert_eq!(of.last().unwrap()["percent"], 100);
+        }
+        assert!(lines.iter().all(|line| stages.contains(&line["stage"].as_str().unwrap())));
+    }
+}
+
+#[test]
+fn a_bar_is_for_terminals_and_for_who_asks_for_it() {
+    let on_terminal = |options: &str| {
+        let (_place, command) = command();
+        let pack = format!("{} pack tree -o out {options}", env!("CARGO_BIN_EXE_onepass"));
+        let mut script = Command::new("script");
+        script.args(["-qec", &pack, "/dev/null"]).current_dir(command.get_current_dir().unwrap());
+        script.stdin(std::process::Stdio::null());
+        script.output().map(|run| String::from_utf8_lossy(&run.stdout).into_owned())
+    };
+    let Ok(shown) = on_terminal("") else { return crate::corners::skip("script is not installed") };
+    assert!(shown.contains("Packing: ") && shown.contains("% ") && shown.contains(" left)"), "{shown:?}");
+    assert_eq!(on_terminal("--quiet").unwrap().trim_end().lines().count(), 1);
+    for options in [&[][..], &["--quiet"], &["--progress", "none"]] {
+        let (_place, mut command) = command();
+        assert!(command.args(options).output().unwrap().stderr.is_empty(), "{options:?}");
     }
 }
