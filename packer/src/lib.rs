@@ -61,6 +61,7 @@ pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use observer::{Observer, Pass, Progress};
 pub use owners::{IdMap, IdRange, InvalidOwners, Owner, Owners};
 pub use pack::{Busy, Image, Pack, Phase};
+pub use publish::Outcome;
 pub use rules::{Exclusion, InvalidExclusion};
 pub use sparse::Sparse;
 pub use strategy::Strategy;

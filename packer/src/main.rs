@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use packer::Pack;
+use packer::{Outcome, Pack};
 
 use arguments::{Arguments, Command, PackArguments, VerifyArguments};
 use signals::Signals;
@@ -71,6 +71,10 @@ fn pack(arguments: &PackArguments) -> Result<ExitCode> {
         Some(max_size) => pack.max_size(max_size.0),
         None => pack,
     };
+    let pack = match arguments.if_changed {
+        Some(known) => pack.unless(known),
+        None => pack,
+    };
     let signals = Signals::take()?;
     let packed = pack.run(&Watcher::start(arguments.show(), &signals));
     let image = match (packed, signals.caught()) {
@@ -84,8 +88,18 @@ fn pack(arguments: &PackArguments) -> Result<ExitCode> {
     if arguments.json {
         let record = record::Record::new(&image, arguments, threads);
         say(&serde_json::to_string(&record).context("cannot write the record as JSON")?)?;
+    } else if image.outcome == Outcome::Unchanged {
+        say(&image.fingerprint.to_string())?;
     } else {
         say(&format!("{}  {}", image.fingerprint, image.path.display()))?;
+    }
+    let remark = match image.outcome {
+        Outcome::Published => None,
+        Outcome::AlreadyThere => Some("the image was already there"),
+        Outcome::Unchanged => Some("the image is unchanged, and was not kept"),
+    };
+    if let Some(remark) = remark.filter(|_| !arguments.quiet && !arguments.json) {
+        writeln!(std::io::stderr(), "onepass: {remark}").context("cannot write to standard error")?;
     }
     for change in &image.changes {
         writeln!(std::io::stderr(), "onepass: {change}").context("cannot write to standard error")?;

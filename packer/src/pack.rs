@@ -14,7 +14,7 @@ use crate::job::{self, Job};
 use crate::observer::{Meter, Observer, Pass, Step};
 use crate::output::Written;
 use crate::owners::Owners;
-use crate::publish::Shelf;
+use crate::publish::{Outcome, Shelf};
 use crate::rules::{Exclusion, Rules};
 use crate::sparse::Sparse;
 use crate::strategy::Strategy;
@@ -40,6 +40,7 @@ pub struct Pack {
     diff_id: bool,
     live: bool,
     max_size: Option<u64>,
+    known: Option<Fingerprint>,
     rules: Rules,
 }
 
@@ -59,6 +60,7 @@ impl Pack {
             diff_id: false,
             live: false,
             max_size: None,
+            known: None,
             rules: Rules::default(),
         }
     }
@@ -138,6 +140,12 @@ impl Pack {
         Pack { max_size: Some(max_size), ..self }
     }
 
+    /// An image with this fingerprint is not kept: its outcome is [`Outcome::Unchanged`]. Default: any image is.
+    #[must_use]
+    pub fn unless(self, known: Fingerprint) -> Self {
+        Pack { known: Some(known), ..self }
+    }
+
     /// Packs, and publishes the image as `<fingerprint>.tar[.gz|.zst]` in the output directory.
     ///
     /// When this returns an image, the image and its name are on the disk. When it returns an error, nothing is left
@@ -173,18 +181,25 @@ impl Pack {
         let packed = measured(&job, || self.strategy.run(&job))?;
         let mut phases: Vec<_> = packed.passes.iter().map(|(pass, took)| (Phase::Pass(*pass), *took)).collect();
         let mut phase = |phase, since| phases.push((phase, meter.now().saturating_sub(since)));
-        meter.permit().check()?;
-        let synced = meter.now();
-        packed.written.staged.sync()?;
-        meter.permit().check()?;
-        phase(Phase::Sync, synced);
-        let published = meter.now();
         let Written { staged, fingerprint, length } = packed.written;
-        let path = staged.publish(&fingerprint, self.compression.extension(), meter.permit())?;
-        phase(Phase::Publish, published);
+        let name = format!("{fingerprint}{}", self.compression.extension());
+        let outcome = if self.known == Some(fingerprint) {
+            Outcome::Unchanged
+        } else {
+            meter.permit().check()?;
+            let synced = meter.now();
+            staged.sync()?;
+            meter.permit().check()?;
+            phase(Phase::Sync, synced);
+            let published = meter.now();
+            let outcome = staged.publish(&fingerprint, &name, meter.permit())?;
+            phase(Phase::Publish, published);
+            outcome
+        };
         Ok(Image {
             fingerprint,
-            path,
+            outcome,
+            path: self.output.join(name),
             size: length,
             tar_size: packed.tar_size,
             diff_id: packed.diff_id,
@@ -227,7 +242,9 @@ fn measured<Value>(job: &Job<'_>, work: impl FnOnce() -> Result<Value>) -> Resul
 pub struct Image {
     /// The sha256 of the file.
     pub fingerprint: Fingerprint,
-    /// Where it stands: the output directory as it was given, and the name.
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Where it stands, or would stand if it were not unchanged: the output directory as it was given, and the name.
     pub path: PathBuf,
     /// The size of the file, in bytes.
     pub size: u64,

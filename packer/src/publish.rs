@@ -107,18 +107,16 @@ impl Staged {
 
     /// Gives the synced file its name. An image of that name that is already there stays if it is whole, and is replaced
     /// if it is not (the remains of a crash); anything else of that name is an error.
-    pub(crate) fn publish(self, fingerprint: &Fingerprint, extension: &str, permit: Permit<'_>) -> Result<PathBuf> {
-        let name = format!("{fingerprint}{extension}");
-        let path = self.shelf.path.join(&name);
-        let failed = |error: Errno| Error::io("publish", &path, error);
-        match self.name_it(&name) {
-            Ok(()) => {}
-            Err(Errno::EXIST) if self.shelf.holds(&name, fingerprint, permit)? => {}
-            Err(Errno::EXIST) => self.replace(&name).map_err(failed)?,
+    pub(crate) fn publish(self, fingerprint: &Fingerprint, name: &str, permit: Permit<'_>) -> Result<Outcome> {
+        let failed = |error: Errno| Error::io("publish", self.shelf.path.join(name), error);
+        let outcome = match self.name_it(name) {
+            Ok(()) => Outcome::Published,
+            Err(Errno::EXIST) if self.shelf.holds(name, fingerprint, permit)? => Outcome::AlreadyThere,
+            Err(Errno::EXIST) => self.replace(name).map(|()| Outcome::Published).map_err(failed)?,
             Err(error) => return Err(failed(error)),
-        }
+        };
         self.shelf.sync()?;
-        Ok(path)
+        Ok(outcome)
     }
 
     /// Gives the file a name that nothing has.
@@ -161,6 +159,29 @@ impl Staged {
             }
         };
         rustix::fs::renameat_with(handle, &temporary.name, handle, name, RenameFlags::empty())
+    }
+}
+
+/// What became of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It has its name now.
+    Published,
+    /// The same image had been there before, and was verified.
+    AlreadyThere,
+    /// It has the fingerprint that was given as [known](crate::Pack::unless), and was not kept.
+    Unchanged,
+}
+
+impl Outcome {
+    /// The name in records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Published => "published",
+            Outcome::AlreadyThere => "already-there",
+            Outcome::Unchanged => "unchanged",
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use packer::{Compression, Exclusion, IdRange, Owner, Owners, Sparse, Strategy};
+use packer::{Compression, Exclusion, Fingerprint, IdRange, Owner, Owners, Sparse, Strategy};
 
 use crate::bytes::Bytes;
 use crate::watcher::Show;
@@ -72,13 +72,16 @@ pub(crate) struct PackArguments {
     /// Fail if the image would be larger than this: a number of bytes, or of K, M, G or T
     #[arg(long, value_name = "SIZE")]
     pub(crate) max_size: Option<Bytes>,
+    /// Do not keep an image with this fingerprint: the tree is as it was
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub(crate) if_changed: Option<Fingerprint>,
     /// How progress is shown on standard error: auto is a bar on a terminal, json one object a line with LXD's keys `stage`,
     /// `percent`, `processed` and `speed`
     #[arg(long, value_name = "HOW", value_enum, default_value_t = Show::Auto)]
     progress: Show,
-    /// Show no progress
+    /// Show no progress, and say nothing of an image that was already there
     #[arg(long, short, conflicts_with = "progress")]
-    quiet: bool,
+    pub(crate) quiet: bool,
     /// Print one JSON object instead of the line: sizes, times, memory
     #[arg(long)]
     pub(crate) json: bool,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use packer::{Image, Pass, Phase};
+use packer::{Image, Outcome, Pass, Phase};
 use serde::Serialize;
 
 use crate::arguments::PackArguments;
@@ -14,7 +14,10 @@ use crate::arguments::PackArguments;
 pub(crate) struct Record {
     schema: u32,
     fingerprint: String,
-    path: String,
+    /// `published`, `already-there` or `unchanged`.
+    outcome: &'static str,
+    /// Nothing if the image is unchanged, and so was not kept.
+    path: Option<String>,
     size: u64,
     tar_size: u64,
     diff_id: Option<String>,
@@ -71,7 +74,8 @@ impl Record {
         Record {
             schema: 1,
             fingerprint: image.fingerprint.to_string(),
-            path: image.path.display().to_string(),
+            outcome: image.outcome.name(),
+            path: (image.outcome != Outcome::Unchanged).then(|| image.path.display().to_string()),
             size: image.size,
             tar_size: image.tar_size,
             diff_id: image.diff_id.map(|digest| digest.to_string()),

@@ -44,7 +44,7 @@ fn the_record_has_every_field_of_its_schema() {
         let record: Value = serde_json::from_slice(&run.stdout).unwrap();
         let keys: Vec<_> = record.as_object().unwrap().keys().map(String::as_str).collect();
         insta::allow_duplicates! {
-            insta::assert_snapshot!(keys.join(" "), @"busy_ns bytes_read bytes_written changes compression diff_id encoders entries fingerprint mounts_skipped path phases_ns schema scratch_peak size sockets_skipped strategy tar_size threads vm_hwm wall_ns");
+            insta::assert_snapshot!(keys.join(" "), @"busy_ns bytes_read bytes_written changes compression diff_id encoders entries fingerprint mounts_skipped outcome path phases_ns schema scratch_peak size sockets_skipped strategy tar_size threads vm_hwm wall_ns");
         }
         let keys: Vec<_> = record["phases_ns"].as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(keys, phases);
@@ -149,4 +149,30 @@ fn the_version_of_libdeflate_is_the_one_that_is_locked() {
     let (root, output) = (tree(), TempDir::new().unwrap());
     let image = Pack::new(root.path(), output.path()).run(&()).unwrap();
     assert_eq!(image.encoders[0].version, format!("libdeflater {locked}"));
+}
+
+#[test]
+fn an_image_that_was_there_is_told_of_and_one_that_is_known_is_not_kept() {
+    let (root, output) = (tree(), TempDir::new().unwrap());
+    let run = |options: &[&str]| {
+        let run = onepass().arg("pack").arg(root.path()).arg("-o").arg(output.path()).args(options).output().unwrap();
+        assert!(run.status.success());
+        [run.stdout, run.stderr].map(|text| String::from_utf8(text).unwrap())
+    };
+    let [line, told] = run(&[]);
+    assert_eq!(told, "");
+    let fingerprint = &line[..64];
+    assert_eq!(run(&[]), [line.clone(), "onepass: the image was already there\n".to_owned()]);
+    assert_eq!(run(&["--quiet"]), [line.clone(), String::new()]);
+    let record: Value = serde_json::from_str(&run(&["--json"])[0]).unwrap();
+    assert_eq!(record["outcome"], "already-there");
+    // Another image is kept, whatever is known.
+    assert_eq!(run(&["-c", "none", "--if-changed", fingerprint])[1], "");
+    assert_eq!(names(output.path()).len(), 2);
+    fs::remove_file(line.trim_end().split_once("  ").unwrap().1).unwrap();
+    let [said, told] = run(&["--if-changed", fingerprint]);
+    assert_eq!((said.trim_end(), &*told), (fingerprint, "onepass: the image is unchanged, and was not kept\n"));
+    let record: Value = serde_json::from_str(&run(&["--json", "--if-changed", fingerprint])[0]).unwrap();
+    assert_eq!((&record["outcome"], &record["path"]), (&Value::from("unchanged"), &Value::Null));
+    assert_eq!(names(output.path()).len(), 1);
 }
