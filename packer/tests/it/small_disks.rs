@@ -137,7 +137,7 @@ fn with_a_limit_at_some_bytes() {
                 prlimit --fsize=$limit $ONEPASS pack tree -o out -t 2 $way 2>&1 >/dev/null | cat > words
                 code=0; [ -s words ] && code=1
                 law $code words 'file too large'
-                [ $code = 0 ] && rm out/*
+                if [ $code = 0 ]; then rm out/*; fi
             done
         done"#,
         limits.join(" ")
