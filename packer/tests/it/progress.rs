@@ -85,7 +85,7 @@ fn json_lines_have_lxds_keys() {
             String::from_utf8(run.stderr).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         for stage in stages {
             let of: Vec<_> = lines.iter().filter(|line| line["stage"] == *stage).collect();
-            assert!(of.len() >= 2, "{stage}: {of:?}");
+            assert!(!of.is_empty(), "{stage}: {of:?}");
             for line in &of {
                 let known = ["percent", "processed", "speed", "stage"];
                 assert!(line.keys().all(|key| known.contains(&key.as_str())), "{line:?}");
