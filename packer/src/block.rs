@@ -168,7 +168,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::cases(48))]
+        #![proptest_config(crate::cases::usually(48))]
         #[test]
         fn a_file_of_any_length_holds_what_was_written(
             lengths in proptest::collection::vec(prop_oneof![0..5_000_usize, 0..3_000_000_usize, Just(ALIGNMENT), Just(SIZE)], 0..5),

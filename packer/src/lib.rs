@@ -67,14 +67,11 @@ pub use sparse::Sparse;
 pub use strategy::Strategy;
 pub use verify::{Verified, verify};
 
-/// How many cases a property is tried with: the usual number, unless `PROPTEST_CASES` says otherwise.
+/// How properties are tried, as in the end-to-end tests.
 #[cfg(test)]
-fn cases(usual: u32) -> proptest::test_runner::Config {
-    match std::env::var_os("PROPTEST_CASES") {
-        Some(_) => proptest::test_runner::Config::default(),
-        None => proptest::test_runner::Config::with_cases(usual),
-    }
-}
+#[allow(dead_code, reason = "those use more of it")]
+#[path = "../tests/it/cases.rs"]
+mod cases;
 
 /// The reader of archives that the end-to-end tests have, for properties of single members.
 #[cfg(test)]

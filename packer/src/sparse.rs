@@ -238,7 +238,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::cases(64))]
+        #![proptest_config(crate::cases::usually(64))]
         #[test]
         fn pieces_put_together_are_the_whole(
             lengths in proptest::collection::vec((1..5_000_u64, 1..5_000_u64), 0..8), cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..6),

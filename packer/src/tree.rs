@@ -202,7 +202,9 @@ impl Walk<'_> {
             match self.links.earlier(&stat, &path) {
                 Ok(earlier) => earlier.map_or(kind, |target| Kind::HardLink { target }),
                 Err(links::TooMany) => {
-                    let what = "has further names, as have more files before it than fit the limit of 256 MiB";
+                    let limit = links::ROOM >> 20;
+                    let what =
+                        format!("has further names, as have more files before it than fit the limit of {limit} MiB");
                     return Err(Error::unfit(OsStr::from_bytes(&path), what));
                 }
             }

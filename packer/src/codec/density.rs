@@ -94,14 +94,7 @@ fn windows(piece: &[u8], (count, length): (usize, usize)) -> impl Iterator<Item 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn noise(mut seed: u64, count: usize) -> Vec<u8> {
-        let mut next = || {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (seed >> 56) as u8
-        };
-        (0..count).map(|_| next()).collect()
-    }
+    use crate::cases::Noise;
 
     fn dense(bytes: &[u8]) -> bool {
         Probe::new().unwrap().is_dense(bytes)
@@ -110,18 +103,18 @@ mod tests {
     #[test]
     fn noise_is_dense_in_any_length_and_what_compresses_is_not() {
         for length in [96 << 10, (96 << 10) + 1, PIECE - 1, PIECE, PIECE + 1, 3 << 20] {
-            assert!(dense(&noise(7, length)), "{length}");
-            let text: Vec<u8> = noise(7, length).iter().map(|byte| byte % 90).collect();
+            assert!(dense(&Noise(7).bytes(length)), "{length}");
+            let text: Vec<u8> = Noise(7).bytes(length).iter().map(|byte| byte % 90).collect();
             assert!(!dense(&text), "{length}");
         }
-        assert!(!dense(&noise(7, (96 << 10) - 1)));
+        assert!(!dense(&Noise(7).bytes((96 << 10) - 1)));
     }
 
     /// Bytes that are evenly spread but repeat are found by the second look.
     #[test]
     fn noise_that_repeats_is_not_dense() {
         for period in [64, 1_000, 5_000, 20_000] {
-            let bytes = noise(3, period).repeat((1 << 20) / period);
+            let bytes = Noise(3).bytes(period).repeat((1 << 20) / period);
             assert!(is_even(&bytes) || period < 5_000, "{period}");
             assert!(!dense(&bytes), "{period}");
         }
@@ -130,7 +123,7 @@ mod tests {
     /// One piece that compresses is enough.
     #[test]
     fn a_segment_is_dense_only_as_a_whole() {
-        let mut bytes = noise(9, 4 << 20);
+        let mut bytes = Noise(9).bytes(4 << 20);
         assert!(dense(&bytes));
         bytes[3 << 20..][..PIECE].fill(b' ');
         assert!(!dense(&bytes));

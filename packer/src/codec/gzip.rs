@@ -136,6 +136,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::cases::Noise;
 
     fn spliced(level: u8, segments: &[Vec<u8>]) -> Vec<u8> {
         let mut encoder = Encoder::new(Level::new(level).unwrap()).unwrap();
@@ -158,21 +159,13 @@ mod tests {
             (any::<u8>(), 0..170_000_usize).prop_map(|(byte, count)| vec![byte; count]),
             (proptest::collection::vec(0..6_u8, 1..400), 1..120_usize).prop_map(|(word, count)| word.repeat(count)),
             (any::<u64>(), prop_oneof![0..60_000_usize, 90_000..300_000_usize])
-                .prop_map(|(seed, count)| noise(seed, count)),
+                .prop_map(|(seed, count)| Noise(seed).bytes(count)),
         ];
         proptest::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat())
     }
 
-    fn noise(mut seed: u64, count: usize) -> Vec<u8> {
-        let mut next = || {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (seed >> 56) as u8
-        };
-        (0..count).map(|_| next()).collect()
-    }
-
     proptest! {
-        #![proptest_config(crate::cases(96))]
+        #![proptest_config(crate::cases::usually(96))]
         #[test]
         fn spliced_segments_are_one_member(level in 1..=12_u8, segments in proptest::collection::vec(segment(), 0..5)) {
             let file = spliced(level, &segments);

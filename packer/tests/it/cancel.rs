@@ -11,6 +11,7 @@ use packer::{Observer, Pack, Strategy};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::cases::Noise;
 use crate::laws::names;
 use crate::trees;
 
@@ -63,11 +64,11 @@ fn at_whatever_moment_it_comes_nothing_is_left() {
 /// Half a gigabyte that takes every codec more than a second.
 fn large() -> TempDir {
     let root = TempDir::new().unwrap();
-    let mut state = 1_u64;
+    let mut noise = Noise(1);
     let mut text = Vec::new();
     while text.len() < 16 << 20 {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        text.extend_from_slice(&format!("{:x} ", state >> 40).as_bytes().repeat(1 + (state >> 62) as usize));
+        let number = noise.number();
+        text.extend_from_slice(&format!("{number:x} ").as_bytes().repeat(1 + (number >> 22) as usize));
     }
     for number in 0..32 {
         fs::write(root.path().join(number.to_string()), &text).unwrap();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags};
 use tempfile::TempDir;
 
+use crate::cases::Noise;
 use crate::corners::{PLACE, skip};
 use crate::laws::names;
 use crate::same_bytes::{succeeds, unmount};
@@ -57,7 +58,7 @@ fn kills_on_a_filesystem_without_unnamed_files() {
     let place = TempDir::new_in(PLACE).unwrap();
     let (device, on) = (place.path().join("device"), place.path().join("on"));
     fs::create_dir(&on).unwrap();
-    fs::File::create(&device).unwrap().set_len(64 << 20).unwrap();
+    fs::File::create(&device).unwrap().set_len(4 << 30).unwrap();
     let mounted = succeeds(Command::new("mkfs.ext4").arg("-q").arg(&device))
         .and_then(|()| succeeds(Command::new("fuse2fs").args(["-o", "rw"]).args([&device, &on])));
     if let Err(why) = mounted {
@@ -81,7 +82,7 @@ fn kills(output: &Path, count: usize) {
     let (place, aside) = (trees(1), TempDir::new().unwrap());
     let tree = place.path().join("0");
     let images = WAYS.map(|way| made(&tree, aside.path(), way));
-    let (mut killed, mut published, mut state) = (0, 0, 1_u64);
+    let (mut killed, mut published, mut noise) = (0, 0, Noise(1));
     let mut longest = Duration::from_millis(40);
     for number in 0..count {
         let way = number % WAYS.len();
@@ -91,9 +92,8 @@ fn kills(output: &Path, count: usize) {
         if broken {
             fs::write(&image, "broken").unwrap();
         }
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let mut child = start(&tree, output, WAYS[way]);
-        std::thread::sleep(longest.mul_f64((state >> 40) as f64 / f64::from(1 << 24)));
+        std::thread::sleep(longest.mul_f64(noise.number() as f64 / f64::from(1 << 24)));
         child.kill().unwrap();
         let done = child.wait().unwrap().success();
         // The moments stay around the end of a run, however fast the machine is.

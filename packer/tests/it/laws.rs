@@ -75,7 +75,7 @@ fn spec(text: &str) -> Compression {
 }
 
 proptest! {
-    #![proptest_config(crate::cases(12))]
+    #![proptest_config(crate::cases::usually(12))]
 
     #[test]
     fn every_way_of_packing_gives_one_tar_that_lists_the_tree(plan in trees::plan()) {
@@ -102,7 +102,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(crate::cases(3))]
+    #![proptest_config(crate::cases::usually(3))]
 
     #[test]
     fn external_compressors_agree_with_themselves(plan in trees::plan()) {

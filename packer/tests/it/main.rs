@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cancel;
+mod cases;
 mod changes;
 mod corners;
 mod corners_golden;
@@ -26,11 +27,3 @@ mod snapshot;
 mod sparse;
 mod sweep;
 mod trees;
-
-/// How many cases a property is tried with: the usual number, unless `PROPTEST_CASES` says otherwise.
-fn cases(usual: u32) -> proptest::test_runner::Config {
-    match std::env::var_os("PROPTEST_CASES") {
-        Some(_) => proptest::test_runner::Config::default(),
-        None => proptest::test_runner::Config::with_cases(usual),
-    }
-}

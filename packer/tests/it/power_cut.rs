@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::cases::Noise;
 use crate::corners::{PLACE, skip};
 use crate::same_bytes::{succeeds, unmount};
 
@@ -63,17 +64,11 @@ fn make(file: &Path, size: u64, make: &[&str]) -> Result<(), String> {
 fn publish(place: &Path, number: usize, strace: &[&str], over: &AtomicBool) {
     let (tree, images) = (place.join(format!("tree-{number}")), place.join("images"));
     fs::create_dir(&tree).unwrap();
-    let mut state = number as u64;
+    let mut noise = Noise(number as u64);
     let mut names = Vec::new();
     while !over.load(Ordering::SeqCst) {
-        let size = 10_000 + (state >> 40) as usize % 300_000;
-        let noise: Vec<u8> = std::iter::repeat_with(|| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 56) as u8
-        })
-        .take(size)
-        .collect();
-        fs::write(tree.join("noise"), noise).unwrap();
+        let size = 10_000 + noise.number() as usize % 300_000;
+        fs::write(tree.join("noise"), noise.bytes(size)).unwrap();
         let codec = ["none", "gzip", "zstd", "external:gzip"][names.len() % 4];
         let mut command = Command::new(strace.first().unwrap_or(&env!("CARGO_BIN_EXE_onepass")));
         if !strace.is_empty() {
@@ -117,10 +112,9 @@ fn cut(filesystem: &Filesystem, moments: usize, strace: &[&str]) -> Result<(usiz
                 let (inner, over) = (&inner.0, &over);
                 scope.spawn(move || publish(inner, number, strace, over));
             }
-            let mut state = 7_u64;
+            let mut noise = Noise(7);
             for number in 0..moments {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                std::thread::sleep(Duration::from_millis(20 + (state >> 40) % 150));
+                std::thread::sleep(Duration::from_millis(20 + noise.number() % 150));
                 let (from, to) = (File::open(&disk).unwrap(), File::create(clone(number)).unwrap());
                 rustix::fs::ioctl_ficlone(&to, &from).unwrap();
             }

@@ -6,6 +6,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::cases::Noise;
+
 /// Runs a script in a mount namespace, and gives what it says. It says nothing if the law holds.
 fn violations(place: &Path, script: &str) -> String {
     let law = r#"
@@ -37,12 +39,7 @@ fn place() -> TempDir {
     let tree = place.path().join("tree");
     fs::create_dir_all(tree.join("directory")).unwrap();
     fs::write(tree.join("directory/file"), "content\n".repeat(20_000)).unwrap();
-    let mut state = 1_u64;
-    let noise = std::iter::repeat_with(|| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as u8
-    });
-    fs::write(tree.join("noise"), noise.take(1 << 20).collect::<Vec<_>>()).unwrap();
+    fs::write(tree.join("noise"), Noise(1).bytes(1 << 20)).unwrap();
     fs::create_dir(place.path().join("out")).unwrap();
     place
 }
@@ -122,13 +119,7 @@ fn with_a_limit_at_every_byte() {
 #[test]
 fn with_a_limit_at_some_bytes() {
     let place = place();
-    let mut state = 1_u64;
-    let limits: Vec<String> = std::iter::repeat_with(|| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 44).to_string()
-    })
-    .take(60)
-    .collect();
+    let limits: Vec<String> = Noise(1).map(|number| (number >> 44).to_string()).take(60).collect();
     let script = format!(
         r#"
         for way in {WAYS}; do

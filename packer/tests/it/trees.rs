@@ -10,6 +10,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags};
 
+use crate::cases::Noise;
+
 /// A tree: directories by path, then everything else by path. All names are relative to the top.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -213,13 +215,7 @@ impl Texture {
                 let word: Vec<u8> = (0..=seed % 61).map(|letter| b'a' + (letter ^ seed) % 26).collect();
                 word.iter().copied().cycle().take(size).collect()
             }
-            Texture::Noise(mut state) => {
-                let mut next = || {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                    (state >> 56) as u8
-                };
-                (0..size).map(|_| next()).collect()
-            }
+            Texture::Noise(seed) => Noise(seed).bytes(size),
         }
     }
 }
