@@ -48,6 +48,9 @@ mod observer;
 mod pack;
 mod pool;
 mod strategy;
+
+// How an image is read again.
+mod decode;
 mod verify;
 
 #[cfg(feature = "stages")]

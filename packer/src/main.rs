@@ -53,7 +53,7 @@ fn run(command: Command) -> Result<ExitCode> {
 
 fn pack(arguments: &PackArguments) -> Result<ExitCode> {
     let threads = arguments.threads();
-    let pack = Pack::new(&arguments.rootfs, &arguments.output)
+    let pack = Pack::new(&arguments.rootfs)
         .compression(arguments.compression)
         .strategy(arguments.strategy)
         .threads(threads)
@@ -76,7 +76,7 @@ fn pack(arguments: &PackArguments) -> Result<ExitCode> {
         None => pack,
     };
     let signals = Signals::take()?;
-    let packed = pack.run(&Watcher::start(arguments.show(), &signals));
+    let packed = pack.publish(&arguments.output, &Watcher::start(arguments.show(), &signals));
     let image = match (packed, signals.caught()) {
         (Err(error), Some(signal)) if error.is_cancelled() => {
             writeln!(std::io::stderr(), "onepass: ended by signal {signal}; nothing is left behind")
@@ -88,10 +88,10 @@ fn pack(arguments: &PackArguments) -> Result<ExitCode> {
     if arguments.json {
         let record = record::Record::new(&image, arguments, threads);
         say(&serde_json::to_string(&record).context("cannot write the record as JSON")?)?;
-    } else if image.outcome == Outcome::Unchanged {
-        say(&image.fingerprint.to_string())?;
+    } else if let Some(path) = &image.path {
+        say(&format!("{}  {}", image.fingerprint, path.display()))?;
     } else {
-        say(&format!("{}  {}", image.fingerprint, image.path.display()))?;
+        say(&image.fingerprint.to_string())?;
     }
     let remark = match image.outcome {
         Outcome::Published => None,

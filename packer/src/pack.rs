@@ -25,15 +25,14 @@ use crate::tree::Tree;
 /// ```no_run
 /// use packer::{Compression, Pack, Strategy};
 ///
-/// let pack = Pack::new("/srv/rootfs", "/srv/images").compression(Compression::ZSTD).strategy(Strategy::SingleStream);
-/// let image = pack.run(&())?;
-/// println!("{}  {}", image.fingerprint, image.path.display());
+/// let pack = Pack::new("/srv/rootfs").compression(Compression::ZSTD).strategy(Strategy::SingleStream);
+/// let image = pack.publish("/srv/images", &())?;
+/// println!("{} of {} bytes", image.fingerprint, image.size);
 /// # Ok::<(), packer::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Pack {
     rootfs: PathBuf,
-    output: PathBuf,
     compression: Compression,
     strategy: Strategy,
     threads: NonZeroUsize,
@@ -45,15 +44,14 @@ pub struct Pack {
 }
 
 impl Pack {
-    /// Packs the directory `rootfs` to an image in the existing directory `output`.
+    /// Packs the directory `rootfs`.
     ///
     /// Defaults: [`Compression::GZIP`], [`Strategy::SingleStream`], one thread, no diffID; everything on the tree's own mount
     /// with its own owners and times; an entry that changes meanwhile fails the pack.
     #[must_use]
-    pub fn new(rootfs: impl Into<PathBuf>, output: impl Into<PathBuf>) -> Self {
+    pub fn new(rootfs: impl Into<PathBuf>) -> Self {
         Pack {
             rootfs: rootfs.into(),
-            output: output.into(),
             compression: Compression::default(),
             strategy: Strategy::default(),
             threads: NonZeroUsize::MIN,
@@ -146,7 +144,7 @@ impl Pack {
         Pack { known: Some(known), ..self }
     }
 
-    /// Packs, and publishes the image as `<fingerprint>.tar[.gz|.zst]` in the output directory.
+    /// Packs, and publishes the image as `<fingerprint>.tar[.gz|.zst]` in the existing directory `output`.
     ///
     /// When this returns an image, the image and its name are on the disk. When it returns an error, nothing is left
     /// behind.
@@ -158,12 +156,12 @@ impl Pack {
     ///
     /// A process that reaches its limit of the size of files (`RLIMIT_FSIZE`) gets `SIGXFSZ`, and this error only if it ignores
     /// or handles that signal.
-    pub fn run(&self, observer: &dyn Observer) -> Result<Image> {
+    pub fn publish(&self, output: impl AsRef<Path>, observer: &dyn Observer) -> Result<Image> {
         let (meter, total) = (Meter::new(observer), AtomicU64::new(0));
         let (framed, encoded) = (Buffers::default(), Buffers::default());
-        let started = meter.now();
+        let (output, started) = (output.as_ref(), meter.now());
         let (tree, changes) = (Tree::open(&self.rootfs, self.rules.clone(), meter.permit())?, Changes::new(self.live));
-        let shelf = Shelf::open(&self.output)?;
+        let shelf = Shelf::open(output)?;
         let encoders = self.compression.encoders()?;
         let job = Job {
             tree: &tree,
@@ -199,7 +197,7 @@ impl Pack {
         Ok(Image {
             fingerprint,
             outcome,
-            path: self.output.join(name),
+            path: (outcome != Outcome::Unchanged).then(|| output.join(name)),
             size: length,
             tar_size: packed.tar_size,
             diff_id: packed.diff_id,
@@ -244,8 +242,8 @@ pub struct Image {
     pub fingerprint: Fingerprint,
     /// What became of it.
     pub outcome: Outcome,
-    /// Where it stands, or would stand if it were not unchanged: the output directory as it was given, and the name.
-    pub path: PathBuf,
+    /// Where it stands, if it was kept: the output directory as it was given, and the name.
+    pub path: Option<PathBuf>,
     /// The size of the file, in bytes.
     pub size: u64,
     /// The size of the uncompressed tar, in bytes.

@@ -1,12 +1,12 @@
 //! Verifying an image with readers that share no code with what wrote it.
 //!
-//! The file is hashed and compared with its name; it is decoded by the kind of compression that its first bytes tell
-//! (flate2 for gzip, the streaming decoder of libzstd), and every header is read by the `tar` crate.
+//! The file is hashed and compared with its name; it is [decoded](crate::decode), and every header is read by the `tar` crate.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::io::{self, Read, Seek};
 use std::path::Path;
 
+use crate::decode::decoded;
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
 use crate::publish::hash;
@@ -48,26 +48,13 @@ pub fn verify(image: impl AsRef<Path>) -> Result<Verified> {
     }
     file.rewind().map_err(unreadable)?;
     let (entries, diff_id, tar_size) =
-        read(decoder(file).map_err(unreadable)?).map_err(|error| Error::image(path, error))?;
+        read(decoded(file).map_err(unreadable)?).map_err(|error| Error::image(path, error))?;
     Ok(Verified { fingerprint, diff_id, size, tar_size, entries })
 }
 
 /// The fingerprint that an image's name begins with.
 fn named(path: &Path) -> Option<Fingerprint> {
     path.file_name()?.to_str()?.split('.').next()?.parse().ok()
-}
-
-/// The tar in a file, decoded according to the file's first bytes.
-fn decoder(file: File) -> io::Result<Box<dyn Read>> {
-    let mut file = BufReader::with_capacity(256 << 10, file);
-    let magic = file.fill_buf()?;
-    Ok(if magic.starts_with(&[0x1f, 0x8b]) {
-        Box::new(flate2::bufread::MultiGzDecoder::new(file))
-    } else if magic.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        Box::new(zstd::stream::read::Decoder::with_buffer(file)?)
-    } else {
-        Box::new(file)
-    })
 }
 
 /// Reads every member; gives their number, and the hash and the length of the whole.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use packer::{Image, Outcome, Pass, Phase};
+use packer::{Image, Pass, Phase};
 use serde::Serialize;
 
 use crate::arguments::PackArguments;
@@ -75,7 +75,7 @@ impl Record {
             schema: 1,
             fingerprint: image.fingerprint.to_string(),
             outcome: image.outcome.name(),
-            path: (image.outcome != Outcome::Unchanged).then(|| image.path.display().to_string()),
+            path: image.path.as_ref().map(|path| path.display().to_string()),
             size: image.size,
             tar_size: image.tar_size,
             diff_id: image.diff_id.map(|digest| digest.to_string()),

@@ -39,13 +39,13 @@ fn at_whatever_moment_it_comes_nothing_is_left() {
     for compression in ["none", "gzip", "zstd:10", "external:gzip"] {
         for strategy in Strategy::ALL {
             let output = TempDir::new().unwrap();
-            let pack = Pack::new(&tree, output.path()).compression(compression.parse().unwrap()).strategy(strategy);
+            let pack = Pack::new(&tree).compression(compression.parse().unwrap()).strategy(strategy);
             let pack = pack.threads(NonZeroUsize::new(2).unwrap());
             let mut leave = 0;
             loop {
-                match pack.run(&Impatient { asks: AtomicU64::new(0), leave }) {
+                match pack.publish(output.path(), &Impatient { asks: AtomicU64::new(0), leave }) {
                     Ok(image) => {
-                        packer::verify(&image.path).unwrap();
+                        packer::verify(image.path.as_ref().unwrap()).unwrap();
                         assert!(leave > 10, "{compression}, {strategy}: asked only {leave} times");
                         break;
                     }
@@ -91,9 +91,13 @@ fn a_call_ends_at_once() {
     for compression in ["gzip", "gzip:12", "zstd:9", "zstd:19", "external:gzip:9"] {
         for strategy in Strategy::ALL {
             let output = TempDir::new().unwrap();
-            let pack = Pack::new(root.path(), output.path()).compression(compression.parse().unwrap());
+            let pack = Pack::new(root.path()).compression(compression.parse().unwrap());
             let late = Late(Instant::now());
-            let error = pack.strategy(strategy).threads(NonZeroUsize::new(2).unwrap()).run(&late).unwrap_err();
+            let error = pack
+                .strategy(strategy)
+                .threads(NonZeroUsize::new(2).unwrap())
+                .publish(output.path(), &late)
+                .unwrap_err();
             let took = late.0.elapsed().saturating_sub(Duration::from_millis(200));
             assert!(error.is_cancelled(), "{compression}, {strategy}: {error}");
             assert!(took < AT_ONCE, "{compression}, {strategy}: {took:?}");

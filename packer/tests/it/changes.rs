@@ -58,7 +58,7 @@ fn fails(change: impl Fn(&Path) + Sync, words: &str) {
         let (root, output) = (tree(), TempDir::new().unwrap());
         let change = || change(&root.path().join("large"));
         let meddler = Meddler::new(&change);
-        let error = Pack::new(root.path(), output.path()).strategy(strategy).run(&meddler).unwrap_err();
+        let error = Pack::new(root.path()).strategy(strategy).publish(output.path(), &meddler).unwrap_err();
         assert!(error.to_string().contains(words), "{strategy}: {error}");
         assert_eq!(error.path(), Some(&*root.path().join("large")));
         assert!(names(output.path()).is_empty(), "{strategy} left something");
@@ -106,12 +106,12 @@ fn completes(change: impl Fn(&Path) + Sync, what: &str) -> Vec<u8> {
         let large = root.path().join("large");
         let change = || change(&large);
         let meddler = Meddler::new(&change);
-        let pack = Pack::new(root.path(), output.path()).strategy(strategy).compression(Compression::None).live(true);
-        let image = pack.run(&meddler).unwrap();
+        let pack = Pack::new(root.path()).strategy(strategy).compression(Compression::None).live(true);
+        let image = pack.publish(output.path(), &meddler).unwrap();
         let told: Vec<_> = image.changes.iter().map(|change| (change.path.clone(), change.what)).collect();
         assert_eq!(told, [(large.clone(), what)], "{strategy}");
-        packer::verify(&image.path).unwrap();
-        let member = listing::of_tar(&fs::read(&image.path).unwrap()).pop().unwrap();
+        packer::verify(image.path.as_ref().unwrap()).unwrap();
+        let member = listing::of_tar(&fs::read(image.path.as_ref().unwrap()).unwrap()).pop().unwrap();
         assert_eq!((&*member.path, member.content.len()), (&b"large"[..], 48 << 20));
         contents = member.content;
     }

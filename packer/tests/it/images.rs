@@ -62,13 +62,13 @@ fn the_record_has_every_field_of_its_schema() {
 #[test]
 fn sockets_are_left_out_and_counted() {
     let (root, output) = (tree(), TempDir::new().unwrap());
-    let without = Pack::new(root.path(), output.path()).run(&()).unwrap();
+    let without = Pack::new(root.path()).publish(output.path(), &()).unwrap();
     let modified = fs::metadata(root.path()).unwrap().modified().unwrap();
     for name in ["a", "z"] {
         drop(std::os::unix::net::UnixListener::bind(root.path().join(name)).unwrap());
     }
     fs::File::open(root.path()).unwrap().set_modified(modified).unwrap();
-    let with = Pack::new(root.path(), output.path()).run(&()).unwrap();
+    let with = Pack::new(root.path()).publish(output.path(), &()).unwrap();
     assert_eq!((without.sockets_skipped, with.sockets_skipped), (0, 2));
     assert_eq!((with.fingerprint, with.entries), (without.fingerprint, without.entries));
 }
@@ -76,14 +76,14 @@ fn sockets_are_left_out_and_counted() {
 #[test]
 fn an_image_that_is_there_already_stays_and_a_broken_one_is_replaced() {
     let (root, output) = (tree(), TempDir::new().unwrap());
-    let pack = Pack::new(root.path(), output.path());
-    let image = pack.run(&()).unwrap();
-    let whole = fs::read(&image.path).unwrap();
-    assert_eq!(pack.run(&()).unwrap().path, image.path);
+    let pack = Pack::new(root.path());
+    let image = pack.publish(output.path(), &()).unwrap();
+    let whole = fs::read(image.path.as_ref().unwrap()).unwrap();
+    assert_eq!(pack.publish(output.path(), &()).unwrap().path, image.path);
     for remains in [&b""[..], &whole[..whole.len() / 2], b"something else"] {
-        fs::write(&image.path, remains).unwrap();
-        assert_eq!(pack.run(&()).unwrap().path, image.path);
-        assert_eq!(fs::read(&image.path).unwrap(), whole);
+        fs::write(image.path.as_ref().unwrap(), remains).unwrap();
+        assert_eq!(pack.publish(output.path(), &()).unwrap().path, image.path);
+        assert_eq!(fs::read(image.path.as_ref().unwrap()).unwrap(), whole);
     }
     assert_eq!(names(output.path()).len(), 1);
 }
@@ -91,14 +91,14 @@ fn an_image_that_is_there_already_stays_and_a_broken_one_is_replaced() {
 #[test]
 fn what_is_no_file_is_not_replaced() {
     let (root, output) = (tree(), TempDir::new().unwrap());
-    let pack = Pack::new(root.path(), output.path()).compression(Compression::None);
-    let path = pack.run(&()).unwrap().path;
+    let pack = Pack::new(root.path()).compression(Compression::None);
+    let path = pack.publish(output.path(), &()).unwrap().path.unwrap();
     fs::remove_file(&path).unwrap();
     symlink("/etc/passwd", &path).unwrap();
-    assert!(pack.run(&()).unwrap_err().to_string().contains("is a symbolic link"));
+    assert!(pack.publish(output.path(), &()).unwrap_err().to_string().contains("is a symbolic link"));
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    assert!(pack.run(&()).unwrap_err().to_string().contains("is not a regular file"));
+    assert!(pack.publish(output.path(), &()).unwrap_err().to_string().contains("is not a regular file"));
     assert_eq!(names(output.path()).len(), 1);
 }
 
@@ -106,16 +106,16 @@ fn what_is_no_file_is_not_replaced() {
 fn an_image_with_any_byte_changed_or_lost_does_not_verify() {
     let (root, output) = (tree(), TempDir::new().unwrap());
     for compression in [Compression::None, Compression::GZIP, Compression::ZSTD] {
-        let image = Pack::new(root.path(), output.path()).compression(compression).run(&()).unwrap();
-        let whole = fs::read(&image.path).unwrap();
+        let image = Pack::new(root.path()).compression(compression).publish(output.path(), &()).unwrap();
+        let whole = fs::read(image.path.as_ref().unwrap()).unwrap();
         let step = (whole.len() / 200).max(1);
         for at in (0..whole.len()).step_by(step) {
             let mut bytes = whole.clone();
             bytes[at] ^= 0x10;
-            fs::write(&image.path, &bytes).unwrap();
-            assert!(packer::verify(&image.path).is_err(), "{compression}: byte {at} changed");
-            fs::write(&image.path, &whole[..at]).unwrap();
-            assert!(packer::verify(&image.path).is_err(), "{compression}: cut at {at}");
+            fs::write(image.path.as_ref().unwrap(), &bytes).unwrap();
+            assert!(packer::verify(image.path.as_ref().unwrap()).is_err(), "{compression}: byte {at} changed");
+            fs::write(image.path.as_ref().unwrap(), &whole[..at]).unwrap();
+            assert!(packer::verify(image.path.as_ref().unwrap()).is_err(), "{compression}: cut at {at}");
         }
     }
 }
@@ -125,8 +125,8 @@ fn an_image_with_any_byte_changed_or_lost_does_not_verify() {
 fn a_right_name_does_not_make_a_sound_image() {
     let (root, output) = (tree(), TempDir::new().unwrap());
     for compression in [Compression::None, Compression::GZIP, Compression::ZSTD] {
-        let image = Pack::new(root.path(), output.path()).compression(compression).run(&()).unwrap();
-        let whole = fs::read(&image.path).unwrap();
+        let image = Pack::new(root.path()).compression(compression).publish(output.path(), &()).unwrap();
+        let whole = fs::read(image.path.as_ref().unwrap()).unwrap();
         for length in [0, 1, 20, whole.len() / 2, whole.len() - 512.min(whole.len() / 2), whole.len() - 1] {
             let name = format!("{}{}", sha256(&whole[..length]), compression.extension());
             let path = output.path().join(name);
@@ -147,7 +147,7 @@ fn the_version_of_libdeflate_is_the_one_that_is_locked() {
     let locked =
         lock.split("name = \"libdeflater\"\nversion = \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
     let (root, output) = (tree(), TempDir::new().unwrap());
-    let image = Pack::new(root.path(), output.path()).run(&()).unwrap();
+    let image = Pack::new(root.path()).publish(output.path(), &()).unwrap();
     assert_eq!(image.encoders[0].version, format!("libdeflater {locked}"));
 }
 

@@ -66,8 +66,9 @@ static IMAGES: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
     trees::some().create(&tree, false);
     let image = |compression: &str| {
         let compression: Compression = compression.parse().unwrap();
-        let image = Pack::new(&tree, output.path()).compression(compression).run(&()).unwrap();
-        (image.path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(image.path).unwrap())
+        let image = Pack::new(&tree).compression(compression).publish(output.path(), &()).unwrap();
+        let path = image.path.unwrap();
+        (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap())
     };
     ["none", "gzip:9", "zstd"].map(image).into()
 });

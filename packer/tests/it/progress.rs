@@ -42,7 +42,7 @@ fn progress_comes_at_most_ten_times_a_second_and_ends_at_the_exact_total() {
         [(Strategy::SingleStream, &[Pass::Stream][..]), (Strategy::TwoPass, &[Pass::Tar, Pass::Compress])]
     {
         let watcher = Watcher::default();
-        let image = Pack::new(root.path(), output.path()).strategy(strategy).run(&watcher).unwrap();
+        let image = Pack::new(root.path()).strategy(strategy).publish(output.path(), &watcher).unwrap();
         let told = watcher.told.into_inner().unwrap();
         for pass in passes {
             let of: Vec<_> = told.iter().filter(|(_, progress)| progress.pass == *pass).collect();

@@ -70,11 +70,11 @@ fn no_byte_from_outside_whatever_is_swapped_and_when() {
     storm(&pairs, || {
         for number in 0..400_usize {
             let threads = std::num::NonZeroUsize::new(1 + number % 3).unwrap();
-            let pack = Pack::new(place.path().join("tree"), output.path()).compression(Compression::None);
-            match pack.threads(threads).live(number % 2 == 0).run(&()) {
+            let pack = Pack::new(place.path().join("tree")).compression(Compression::None);
+            match pack.threads(threads).live(number % 2 == 0).publish(output.path(), &()) {
                 Ok(image) => {
-                    assert!(!leaks(&image.path), "pack {number} holds what stands outside");
-                    packer::verify(&image.path).unwrap();
+                    assert!(!leaks(image.path.as_ref().unwrap()), "pack {number} holds what stands outside");
+                    packer::verify(image.path.as_ref().unwrap()).unwrap();
                     images += 1;
                 }
                 Err(error) => {
@@ -116,9 +116,9 @@ fn what_became_a_way_out_at_any_step_is_not_taken() {
             let (place, output) = (TempDir::new().unwrap(), TempDir::new().unwrap());
             let pairs = hostile(place.path());
             let swap = Swap { pairs: &pairs, at, looks: AtomicU64::new(0) };
-            let pack = Pack::new(place.path().join("tree"), output.path()).compression(Compression::None).live(live);
-            match pack.run(&swap) {
-                Ok(image) => assert!(!leaks(&image.path), "swapped at look {at}, live: {live}"),
+            let pack = Pack::new(place.path().join("tree")).compression(Compression::None).live(live);
+            match pack.publish(output.path(), &swap) {
+                Ok(image) => assert!(!leaks(image.path.as_ref().unwrap()), "swapped at look {at}, live: {live}"),
                 Err(error) => {
                     assert!(!live && error.is_changed(), "swapped at look {at}: {error}");
                     refusals += 1;

@@ -43,8 +43,8 @@ fn tree(allocated: bool) -> TempDir {
     root
 }
 
-fn pack(root: &Path, output: &Path) -> Pack {
-    Pack::new(root, output).sparse(Sparse::Auto).compression(Compression::None)
+fn pack(root: &Path) -> Pack {
+    Pack::new(root).sparse(Sparse::Auto).compression(Compression::None)
 }
 
 #[test]
@@ -53,25 +53,26 @@ fn the_archive_depends_on_content_not_on_blocks() {
     let (holes, blocks) = (tree(false), tree(true));
     let used = |root: &TempDir| fs::metadata(root.path().join("a-many")).unwrap().blocks();
     assert!(used(&holes) < used(&blocks));
-    let first = pack(holes.path(), output.path()).run(&()).unwrap();
+    let first = pack(holes.path()).publish(output.path(), &()).unwrap();
     for threads in [1, 2, 7] {
         for strategy in Strategy::ALL {
             for compression in [Compression::None, Compression::GZIP, Compression::ZSTD] {
-                let pack = pack(blocks.path(), output.path()).strategy(strategy).compression(compression).diff_id(true);
-                let image = pack.threads(std::num::NonZeroUsize::new(threads).unwrap()).run(&()).unwrap();
+                let pack = pack(blocks.path()).strategy(strategy).compression(compression).diff_id(true);
+                let image =
+                    pack.threads(std::num::NonZeroUsize::new(threads).unwrap()).publish(output.path(), &()).unwrap();
                 assert_eq!(image.diff_id, Some(first.fingerprint), "{strategy} {compression} {threads}");
             }
         }
     }
     // The data, the maps and the headers; nothing of 100 MiB of zeros.
     assert!(first.tar_size < 24 * MIB, "{}", first.tar_size);
-    let dense = pack(holes.path(), output.path()).sparse(Sparse::Never).run(&()).unwrap();
+    let dense = pack(holes.path()).sparse(Sparse::Never).publish(output.path(), &()).unwrap();
     assert!(dense.tar_size > 134 * MIB, "{}", dense.tar_size);
 }
 
 fn packed(root: &Path, output: &Path) -> Image {
-    let image = pack(root, output).run(&()).unwrap();
-    packer::verify(&image.path).unwrap();
+    let image = pack(root).publish(output, &()).unwrap();
+    packer::verify(image.path.as_ref().unwrap()).unwrap();
     image
 }
 
@@ -93,7 +94,13 @@ fn gnu_tar_and_bsdtar_give_the_files_back() {
             continue;
         }
         let into = TempDir::new_in(PLACE).unwrap();
-        let run = Command::new(program).arg("-xpf").arg(&image.path).arg("-C").arg(into.path()).output().unwrap();
+        let run = Command::new(program)
+            .arg("-xpf")
+            .arg(image.path.as_ref().unwrap())
+            .arg("-C")
+            .arg(into.path())
+            .output()
+            .unwrap();
         assert!(run.status.success(), "{program}: {}", String::from_utf8_lossy(&run.stderr));
         equal(into.path(), root.path());
     }
@@ -108,7 +115,9 @@ fn python_reads_the_files() {
                    for member in tarfile.open(sys.argv[1]):\n \
                      if member.isfile(): open(sys.argv[2] + '/' + member.name, 'wb').write(tarfile.open(sys.argv[1]).extractfile(member).read())";
     let into = TempDir::new_in(PLACE).unwrap();
-    let Ok(run) = Command::new("python3").args(["-c", program]).arg(&image.path).arg(into.path()).output() else {
+    let Ok(run) =
+        Command::new("python3").args(["-c", program]).arg(image.path.as_ref().unwrap()).arg(into.path()).output()
+    else {
         skip("python3 is not installed");
         return;
     };
@@ -125,11 +134,11 @@ fn a_sparse_file_that_changes_is_noticed() {
     let change = || File::options().write(true).open(&file).unwrap().write_all_at(b"more", 12 * MIB).unwrap();
     for live in [false, true] {
         let meddler = crate::changes::Meddler::new(&change);
-        match pack(root.path(), output.path()).live(live).run(&meddler) {
+        match pack(root.path()).live(live).publish(output.path(), &meddler) {
             Err(error) => assert!(!live && error.is_changed() && error.path() == Some(&file), "{error}"),
             Ok(image) => {
                 assert!(live && image.changes[0].path == file, "{:?}", image.changes);
-                packer::verify(&image.path).unwrap();
+                packer::verify(image.path.as_ref().unwrap()).unwrap();
             }
         }
     }
