@@ -15,7 +15,6 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    #[cfg(feature = "stages")]
     pub(crate) fn clear(&mut self) {
         self.length = 0;
     }

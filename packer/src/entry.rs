@@ -14,6 +14,8 @@ use crate::sparse::Map;
 pub(crate) struct Entry {
     /// Where it stands: the handle to open it by.
     pub(crate) directory: Arc<Directory>,
+    /// What stands before its path in the archive: nothing, or a directory with its slash.
+    pub(crate) prefix: &'static [u8],
     /// Its path below the top of the tree, without a leading or trailing slash; empty for the top itself.
     pub(crate) path: Box<[u8]>,
     pub(crate) kind: Kind,
@@ -32,7 +34,7 @@ pub(crate) enum Kind {
     SparseFile {
         map: Map,
     },
-    /// Another name of a file that stands earlier in the archive, at `target`.
+    /// Another name of a file that stands earlier in the archive, under the name `target`.
     HardLink {
         target: Arc<[u8]>,
     },
@@ -137,9 +139,8 @@ impl From<Statx> for Stat {
     }
 }
 
-#[cfg(test)]
 impl Entry {
-    /// A file that nobody listed, with these many bytes.
+    /// A member that stands in no tree, and belongs to root: a file of `size` bytes with mode 0644.
     pub(crate) fn made_up(path: &[u8], size: u64) -> Self {
         let identity = Identity { device: (0, 1), inode: 1, mount: 1 };
         let never = Timestamp { seconds: 0, nanoseconds: 0 };
@@ -156,6 +157,7 @@ impl Entry {
         };
         Entry {
             directory: Directory::top(identity),
+            prefix: b"",
             path: path.into(),
             kind: Kind::File,
             stat,

@@ -37,6 +37,8 @@ enum Failure {
     Rules(String),
     #[error("the image is larger than the limit of {limit} bytes")]
     TooLarge { limit: u64 },
+    #[error("cannot write the image: {}", cause(.source))]
+    Stream { source: io::Error },
     #[error("the pack was cancelled")]
     Cancelled,
     #[error("internal error: {0}")]
@@ -58,6 +60,11 @@ impl Error {
 
     pub(crate) fn too_large(limit: u64) -> Self {
         Failure::TooLarge { limit }.into()
+    }
+
+    /// The image could not be written where it was to go.
+    pub(crate) fn stream(source: io::Error) -> Self {
+        Failure::Stream { source }.into()
     }
 
     pub(crate) fn cancelled() -> Self {
@@ -94,6 +101,7 @@ impl Error {
             | Failure::Image { .. }
             | Failure::Rules(_)
             | Failure::TooLarge { .. }
+            | Failure::Stream { .. }
             | Failure::Cancelled
             | Failure::Panic(_) => {}
         }
@@ -112,6 +120,7 @@ impl Error {
             | Failure::Codec { .. }
             | Failure::Rules(_)
             | Failure::TooLarge { .. }
+            | Failure::Stream { .. }
             | Failure::Cancelled
             | Failure::Panic(_) => None,
         }
@@ -121,7 +130,7 @@ impl Error {
     #[must_use]
     pub fn io_error(&self) -> Option<&io::Error> {
         match &*self.0 {
-            Failure::Io { source, .. } => Some(source),
+            Failure::Io { source, .. } | Failure::Stream { source } => Some(source),
             _ => None,
         }
     }

@@ -54,6 +54,7 @@ impl<'a> Framer<'a> {
                         tar::pad(out, *to);
                     }
                 }
+                Part::Framed(framed) => out.append(&framed.bytes),
                 Part::End => out.append_zeros(tar::END),
             }
         }
@@ -74,7 +75,7 @@ impl<'a> Framer<'a> {
     }
 
     /// Appends these bytes of a file, or zeros where it changed and has none; says how many were read.
-    fn bytes(&mut self, entry: &Entry, bytes: Range<u64>, out: &mut Buffer) -> Result<u64> {
+    pub(crate) fn bytes(&mut self, entry: &Entry, bytes: Range<u64>, out: &mut Buffer) -> Result<u64> {
         let (start, length) = (out.len(), (bytes.end - bytes.start) as usize);
         if let Err(error) = self.read(entry, bytes, out) {
             self.changes.tolerate(error)?;

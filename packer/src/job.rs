@@ -1,6 +1,5 @@
 //! What one pack works with, and the stages that both strategies are put together from.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::Scope;
 use std::time::Duration;
@@ -9,19 +8,24 @@ use crate::buffer::{Buffer, Buffers};
 use crate::changes::Changes;
 use crate::codec::{Compression, Encoded, Encoder};
 use crate::error::{Error, Result};
+use crate::fingerprint::Hasher;
 use crate::frame::Framer;
 use crate::observer::{Meter, Pass, Reporter, Step};
-use crate::output::Workshop;
+use crate::output::{Destination, Workshop};
 use crate::pool::Width;
-use crate::publish::Shelf;
-use crate::segment::{Part, Segment, Segments};
+use crate::segment::{Extras, Segment, Segments};
 use crate::tree::{LeftOut, Tree, Walk};
 
 /// What to pack, and with what.
+#[derive(Clone, Copy)]
 pub(crate) struct Job<'a> {
     pub(crate) tree: &'a Tree<'a>,
+    /// What stands around the tree.
+    pub(crate) extras: &'a Extras,
     pub(crate) changes: &'a Changes,
-    pub(crate) shelf: &'a Arc<Shelf>,
+    pub(crate) destination: &'a Destination<'a>,
+    /// The hash that the image's goes on from, if it is not the image's alone.
+    pub(crate) hasher: Option<&'a Hasher>,
     pub(crate) compression: Compression,
     pub(crate) threads: usize,
     /// Whether the tar is hashed, too.
@@ -50,7 +54,8 @@ impl<'a> Job<'a> {
         let segments = Segments::new(
             self.tree.walk(self.changes).map_err(|error| error.below(self.tree.path()))?,
             self.compression.segment_size(),
-        );
+        )
+        .with(self.extras.clone());
         Ok(Counted { segments, tree: self.tree, meter: self.meter, entries: 0 })
     }
 
@@ -132,17 +137,17 @@ impl Iterator for Counted<'_> {
         let segment =
             self.meter.time(Step::Walk, || self.segments.next())?.map_err(|error| error.below(self.tree.path()));
         if let Ok(segment) = &segment {
-            let starts = |part: &&Part| matches!(part, Part::Member(_) | Part::Range { from: 0, .. });
-            self.entries += segment.parts.iter().filter(starts).count() as u64;
+            self.entries += segment.members();
         }
         Some(segment)
     }
 }
 
 /// The exact size of a tree's tar, if `go_on` lets the walk reach its end.
-fn measure(tree: &Tree<'_>, changes: &Changes, go_on: impl Fn() -> bool) -> Result<Option<u64>> {
-    let mut length = crate::tar::END as u64;
-    for entry in tree.walk(changes)? {
+fn measure(job: &Job<'_>, go_on: impl Fn() -> bool) -> Result<Option<u64>> {
+    let mut length = job.extras.length() + crate::tar::END as u64;
+    // A second walk beside the first would list some changes twice, and others that do not matter.
+    for entry in job.tree.walk(&job.changes.anew())? {
         length += crate::tar::framed_length(&entry?);
         if !go_on() {
             return Ok(None);
@@ -153,8 +158,7 @@ fn measure(tree: &Tree<'_>, changes: &Changes, go_on: impl Fn() -> bool) -> Resu
 
 /// Stores the size of the tree's tar where progress looks for it. What goes wrong here goes wrong in the pack, too.
 pub(crate) fn announce(job: &Job<'_>, go_on: impl Fn() -> bool) {
-    // A second walk beside the first would list some changes twice, and others that do not matter.
-    if let Ok(Some(length)) = measure(job.tree, &job.changes.anew(), go_on) {
+    if let Ok(Some(length)) = measure(job, go_on) {
         job.total.store(length, Ordering::Relaxed);
     }
 }

@@ -4,7 +4,7 @@
 //! ends, however it ends, so a name whose file can be locked belongs to nobody and is removed. Where a filesystem has no
 //! locks, nothing is removed.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::{AsFd, OwnedFd};
@@ -45,6 +45,82 @@ impl Drop for Temporary {
     }
 }
 
+/// A directory with a temporary name, which goes away with this value and all files in it, unless it was
+/// [kept](Self::keep).
+#[derive(Debug)]
+pub(crate) struct TemporaryDirectory {
+    parent: Arc<OwnedFd>,
+    pub(crate) handle: Arc<OwnedFd>,
+    pub(crate) name: String,
+    kept: bool,
+}
+
+impl TemporaryDirectory {
+    /// A new one in `parent`, locked, mode 0700.
+    pub(crate) fn create(parent: &Arc<OwnedFd>) -> rustix::io::Result<Self> {
+        loop {
+            let Temporary { name, .. } = &Temporary::new(parent);
+            match rustix::fs::mkdirat(parent, name, Mode::RWXU) {
+                Ok(()) => {}
+                Err(Errno::EXIST) => continue,
+                Err(error) => return Err(error),
+            }
+            match rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()) {
+                Ok(handle) => {
+                    lock(&handle);
+                    let (parent, handle) = (Arc::clone(parent), Arc::new(handle));
+                    if is_at(&handle, &parent, name) {
+                        return Ok(TemporaryDirectory { parent, handle, name: name.clone(), kept: false });
+                    }
+                }
+                // Whoever removes leftovers may have come between.
+                Err(Errno::NOENT) => {}
+                Err(error) => {
+                    let _ = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// It has its final name, and stays.
+    pub(crate) fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for TemporaryDirectory {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = remove(&self.parent, &self.handle, &self.name);
+        }
+    }
+}
+
+/// How a directory is opened.
+pub(crate) const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Removes a directory that holds nothing but files: `handle`, which `name` in `parent` stands for.
+pub(crate) fn remove(parent: &OwnedFd, handle: &OwnedFd, name: impl rustix::path::Arg) -> rustix::io::Result<()> {
+    for file in names(handle)? {
+        rustix::fs::unlinkat(handle, &file, AtFlags::empty())?;
+    }
+    rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)
+}
+
+/// The names in a directory, but for `.` and `..`.
+pub(crate) fn names(directory: &OwnedFd) -> rustix::io::Result<Vec<CString>> {
+    let listing = rustix::fs::openat(directory, c".", DIRECTORY, Mode::empty())?;
+    let (mut names, mut buffer) = (Vec::new(), Vec::with_capacity(32 << 10));
+    let mut entries = RawDir::new(listing, buffer.spare_capacity_mut());
+    while let Some(entry) = entries.next() {
+        names.push(entry?.file_name().to_owned());
+    }
+    names.retain(|name| ![c".", c".."].contains(&&**name));
+    Ok(names)
+}
+
 /// A new file with a temporary name in `directory`, locked, mode 0600.
 pub(crate) fn create(directory: &Arc<OwnedFd>) -> rustix::io::Result<(File, Temporary)> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -71,30 +147,29 @@ pub(crate) fn lock(file: impl AsFd) {
 
 /// Removes what dead processes left in `directory`. What cannot be removed stays; a pack does not fail for that.
 pub(crate) fn sweep(directory: &OwnedFd) {
-    let listing =
-        rustix::fs::openat(directory, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-    let Ok(listing) = listing else { return };
-    let mut buffer = Vec::with_capacity(32 << 10);
-    let mut entries = RawDir::new(listing, buffer.spare_capacity_mut());
-    while let Some(Ok(entry)) = entries.next() {
-        if is_temporary(entry.file_name()) {
-            let _ = remove_if_dead(directory, entry.file_name());
+    for name in names(directory).unwrap_or_default() {
+        if is_temporary(&name) {
+            let _ = remove_if_dead(directory, &name);
         }
     }
 }
 
 fn remove_if_dead(directory: &OwnedFd, name: &CStr) -> rustix::io::Result<()> {
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(directory, name, flags, Mode::empty())?;
+    let (file, is_directory) = match rustix::fs::openat(directory, name, flags, Mode::empty()) {
+        Err(Errno::ISDIR) => (rustix::fs::openat(directory, name, DIRECTORY, Mode::empty())?, true),
+        file => (file?, false),
+    };
     rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
     // Between opening and locking it may have got its final name, and something else this one.
-    if is_at(&file, directory, name) {
-        rustix::fs::unlinkat(directory, name, AtFlags::empty())?;
+    match (is_at(&file, directory, name), is_directory) {
+        (false, _) => Ok(()),
+        (true, false) => rustix::fs::unlinkat(directory, name, AtFlags::empty()),
+        (true, true) => remove(directory, &file, name),
     }
-    Ok(())
 }
 
-fn is_temporary(name: &CStr) -> bool {
+pub(crate) fn is_temporary(name: &CStr) -> bool {
     let digits = name.to_bytes().strip_prefix(PREFIX.as_bytes()).and_then(|rest| rest.strip_suffix(SUFFIX.as_bytes()));
     digits.is_some_and(|digits| digits.len() == DIGITS && digits.iter().all(u8::is_ascii_hexdigit))
 }
@@ -137,6 +212,22 @@ mod tests {
     }
 
     #[test]
+    fn directories_go_with_their_files_unless_they_are_in_use() {
+        let (place, handle) = directory();
+        let left = TemporaryDirectory::create(&handle).unwrap();
+        std::fs::write(place.path().join(&left.name).join("file"), "").unwrap();
+        sweep(&handle);
+        assert_eq!(names(&place), 1, "the directory of a live process was removed");
+        let other = place.path().join(".onepass-0123456789abcdef.tmp");
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(other.join("file"), "").unwrap();
+        sweep(&handle);
+        assert!(!other.exists(), "what a dead process left stays");
+        drop(left);
+        assert_eq!(names(&place), 0);
+    }
+
+    #[test]
     fn nothing_else_is_touched() {
         let (place, handle) = directory();
         let others =
@@ -145,7 +236,8 @@ mod tests {
             std::fs::write(place.path().join(name), "").unwrap();
         }
         std::os::unix::fs::symlink(others[0], place.path().join(".onepass-0123456789abcdef.tmp")).unwrap();
-        std::fs::create_dir(place.path().join(".onepass-0123456789abcde0.tmp")).unwrap();
+        // A pack's own directory holds files only.
+        std::fs::create_dir_all(place.path().join(".onepass-0123456789abcde0.tmp/directory")).unwrap();
         sweep(&handle);
         assert_eq!(names(&place), others.len() + 2);
     }

@@ -4,7 +4,7 @@
 //! Tree ─▶ Segments ─▶ workers: frame (tar) + encode (compress) ─▶ in-order sink: hash + write ─▶ publish
 //! ```
 //!
-//! [`Pack`] does it, [`verify`] checks the result. Two strategies give the same bytes: in one stream, or in two passes
+//! [`Pack`] does it, in a [`Format`] that LXD, Incus or OCI clients take; [`verify`] checks the result. Two strategies give the same bytes: in one stream, or in two passes
 //! with a temporary tar between them. The same tree gives the same fingerprint whatever the strategy, the number of
 //! threads, the order of directories, the filesystem, the locale, the umask, the time zone.
 //!
@@ -32,9 +32,11 @@ mod frame;
 mod segment;
 mod tar;
 
-// What goes out: a file named by its hash.
+// What goes out: files named by their hash.
 mod block;
 mod fingerprint;
+mod folder;
+mod layout;
 mod leftovers;
 mod output;
 mod publish;
@@ -42,7 +44,10 @@ mod sink;
 mod temporary;
 
 // How these are put together.
+mod assembled;
 mod error;
+mod format;
+mod image;
 mod job;
 mod observer;
 mod pack;
@@ -61,9 +66,13 @@ pub use changes::Change;
 pub use codec::{Compression, EncoderVersion, InvalidCompression, Level, Program};
 pub use error::{Error, Result};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
+pub use format::{
+    Architecture, Format, InvalidArchitecture, InvalidMetadata, InvalidTag, Lxd, Metadata, Oci, Run, Tag,
+};
+pub use image::{Busy, Image, Phase};
 pub use observer::{Observer, Pass, Progress};
 pub use owners::{IdMap, IdRange, InvalidOwners, Owner, Owners};
-pub use pack::{Busy, Image, Pack, Phase};
+pub use pack::Pack;
 pub use publish::Outcome;
 pub use rules::{Exclusion, InvalidExclusion};
 pub use sparse::Sparse;

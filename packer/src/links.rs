@@ -36,7 +36,7 @@ impl Links {
         Links { first: HashMap::new(), room }
     }
 
-    /// The first name of the file that is met at `path` now, if this is a further one.
+    /// The first name of the file whose name is `path` now, if this is a further one.
     pub(crate) fn earlier(&mut self, stat: &Stat, path: &[u8]) -> Result<Option<Arc<[u8]>>, TooMany> {
         if stat.links < 2 {
             return Ok(None);

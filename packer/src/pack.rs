@@ -1,18 +1,22 @@
-//! Packing, as seen from outside: options in, a published image out.
+//! Packing, as seen from outside: options in, an image out.
 
+use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
+use crate::assembled::assemble;
 use crate::buffer::Buffers;
-use crate::changes::{Change, Changes};
-use crate::codec::{Compression, EncoderVersion};
-use crate::error::Result;
+use crate::changes::Changes;
+use crate::codec::Compression;
+use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
+use crate::format::Format;
+use crate::image::{Busy, Image, Phase};
 use crate::job::{self, Job};
-use crate::observer::{Meter, Observer, Pass, Step};
-use crate::output::Written;
+use crate::observer::{Meter, Observer};
+use crate::output::Destination;
 use crate::owners::Owners;
 use crate::publish::{Outcome, Shelf};
 use crate::rules::{Exclusion, Rules};
@@ -33,6 +37,7 @@ use crate::tree::Tree;
 #[derive(Clone, Debug)]
 pub struct Pack {
     rootfs: PathBuf,
+    format: Format,
     compression: Compression,
     strategy: Strategy,
     threads: NonZeroUsize,
@@ -40,18 +45,20 @@ pub struct Pack {
     live: bool,
     max_size: Option<u64>,
     known: Option<Fingerprint>,
+    sparse: Option<Sparse>,
     rules: Rules,
 }
 
 impl Pack {
     /// Packs the directory `rootfs`.
     ///
-    /// Defaults: [`Compression::GZIP`], [`Strategy::SingleStream`], one thread, no diffID; everything on the tree's own mount
+    /// Defaults: [`Format::Tar`], [`Compression::GZIP`], [`Strategy::SingleStream`], one thread, no diffID; everything on the tree's own mount
     /// with its own owners and times; an entry that changes meanwhile fails the pack.
     #[must_use]
     pub fn new(rootfs: impl Into<PathBuf>) -> Self {
         Pack {
             rootfs: rootfs.into(),
+            format: Format::default(),
             compression: Compression::default(),
             strategy: Strategy::default(),
             threads: NonZeroUsize::MIN,
@@ -59,8 +66,15 @@ impl Pack {
             live: false,
             max_size: None,
             known: None,
+            sparse: None,
             rules: Rules::default(),
         }
+    }
+
+    /// What the image looks like from outside.
+    #[must_use]
+    pub fn format(self, format: Format) -> Self {
+        Pack { format, ..self }
     }
 
     /// How the image is compressed.
@@ -116,11 +130,11 @@ impl Pack {
         self
     }
 
-    /// Whether holes are left out of the archive. Default: [`Sparse::Never`].
+    /// Whether holes are left out of the archive. Default: [`Sparse::Auto`] in the formats of LXD and Incus, else
+    /// [`Sparse::Never`].
     #[must_use]
-    pub fn sparse(mut self, sparse: Sparse) -> Self {
-        self.rules.sparse = sparse;
-        self
+    pub fn sparse(self, sparse: Sparse) -> Self {
+        Pack { sparse: Some(sparse), ..self }
     }
 
     /// Whether a tree that is in use is packed as well as can be: an entry that changes meanwhile is completed with zeros to
@@ -144,73 +158,102 @@ impl Pack {
         Pack { known: Some(known), ..self }
     }
 
-    /// Packs, and publishes the image as `<fingerprint>.tar[.gz|.zst]` in the existing directory `output`.
+    /// Packs, and publishes the image in the existing directory `output`, as its [format](Format) says.
     ///
     /// When this returns an image, the image and its name are on the disk. When it returns an error, nothing is left
-    /// behind.
+    /// behind. An image that is there already is verified and stays.
     ///
     /// # Errors
     ///
-    /// The first cause: an entry that cannot be read or that changed while it was packed, an output that cannot be
-    /// written, an encoder that failed; or that the observer [cancelled](Observer::cancelled) the pack.
+    /// The first cause: options that do not fit each other, before anything is packed; an entry that cannot be read or that changed
+    /// while it was packed, an output that cannot be written, an encoder that failed; or that the observer
+    /// [cancelled](Observer::cancelled) the pack.
     ///
     /// A process that reaches its limit of the size of files (`RLIMIT_FSIZE`) gets `SIGXFSZ`, and this error only if it ignores
     /// or handles that signal.
     pub fn publish(&self, output: impl AsRef<Path>, observer: &dyn Observer) -> Result<Image> {
-        let (meter, total) = (Meter::new(observer), AtomicU64::new(0));
-        let (framed, encoded) = (Buffers::default(), Buffers::default());
-        let (output, started) = (output.as_ref(), meter.now());
-        let (tree, changes) = (Tree::open(&self.rootfs, self.rules.clone(), meter.permit())?, Changes::new(self.live));
-        let shelf = Shelf::open(output)?;
-        let encoders = self.compression.encoders()?;
+        let shelf = Shelf::open(output.as_ref())?;
+        self.run(&Destination::Shelf(shelf), &Meter::new(observer))
+    }
+
+    /// Packs, and writes the image to `to` as it comes, with no file at all. The fingerprint is known only at the end: whoever
+    /// gets the bytes has to be told when they are all, and when they are not to be used.
+    ///
+    /// # Errors
+    ///
+    /// As of [`publish`](Self::publish); also if the image is more than one file, or made in two passes, which need a disk. What was
+    /// written before an error is no image.
+    ///
+    /// A cancelled pack ends when a write to `to` that has begun returns.
+    pub fn write(&self, to: &mut (dyn Write + Send), observer: &dyn Observer) -> Result<Image> {
+        if !self.format.is_one_file() {
+            return Err(Error::rules(format!("an image in the format {} is more than one file", self.format.name())));
+        }
+        if self.strategy == Strategy::TwoPass {
+            return Err(Error::rules("two passes need a directory for the temporary tar".to_owned()));
+        }
+        self.run(&Destination::Stream(&Mutex::new(to)), &Meter::new(observer))
+    }
+
+    fn run(&self, destination: &Destination<'_>, meter: &Meter<'_>) -> Result<Image> {
+        let started = meter.now();
+        self.format.takes(self.compression)?;
+        let rules = self.rules.clone().filled(self.sparse.unwrap_or(self.format.sparse()), self.format.layout());
+        let (tree, changes) = (Tree::open(&self.rootfs, rules, meter.permit())?, Changes::new(self.live));
+        let (extras, encoders) = (self.format.extras(&tree, meter.permit())?, self.compression.encoders()?);
+        let (framed, encoded, total) = (Buffers::default(), Buffers::default(), AtomicU64::new(0));
         let job = Job {
             tree: &tree,
+            extras: &extras,
             changes: &changes,
-            shelf: &shelf,
+            destination,
+            hasher: None,
             compression: self.compression,
             threads: self.threads.get(),
             diff_id: self.diff_id,
             max_size: self.max_size,
-            meter: &meter,
+            meter,
             framed: &framed,
             encoded: &encoded,
             total: &total,
         };
-        let packed = measured(&job, || self.strategy.run(&job))?;
-        let mut phases: Vec<_> = packed.passes.iter().map(|(pass, took)| (Phase::Pass(*pass), *took)).collect();
+        let (assembled, facts) = measured(&job, || assemble(&self.format, self.strategy, &job))?;
+        let mut phases: Vec<_> = facts.passes.iter().map(|(pass, took)| (Phase::Pass(*pass), *took)).collect();
         let mut phase = |phase, since| phases.push((phase, meter.now().saturating_sub(since)));
-        let Written { staged, fingerprint, length } = packed.written;
-        let name = format!("{fingerprint}{}", self.compression.extension());
-        let outcome = if self.known == Some(fingerprint) {
-            Outcome::Unchanged
-        } else {
-            meter.permit().check()?;
-            let synced = meter.now();
-            staged.sync()?;
-            meter.permit().check()?;
-            phase(Phase::Sync, synced);
-            let published = meter.now();
-            let outcome = staged.publish(&fingerprint, &name, meter.permit())?;
-            phase(Phase::Publish, published);
-            outcome
+        let (fingerprint, size, layer) = (assembled.fingerprint(), assembled.size(), assembled.layer());
+        let (outcome, path) = match destination {
+            Destination::Stream(_) => (Outcome::Streamed, None),
+            Destination::Shelf(_) if self.known == Some(fingerprint) => (Outcome::Unchanged, None),
+            Destination::Shelf(shelf) => {
+                meter.permit().check()?;
+                let synced = meter.now();
+                assembled.sync()?;
+                meter.permit().check()?;
+                phase(Phase::Sync, synced);
+                let published = meter.now();
+                let (outcome, path) = assembled.publish(shelf, meter.permit())?;
+                phase(Phase::Publish, published);
+                (outcome, Some(path))
+            }
         };
         Ok(Image {
             fingerprint,
             outcome,
-            path: (outcome != Outcome::Unchanged).then(|| output.join(name)),
-            size: length,
-            tar_size: packed.tar_size,
-            diff_id: packed.diff_id,
-            entries: packed.entries,
-            sockets_skipped: packed.left_out.sockets,
-            mounts_skipped: packed.left_out.mounts,
+            path,
+            size,
+            tar_size: facts.tar_size,
+            diff_id: facts.diff_id,
+            layer,
+            entries: facts.entries,
+            sockets_skipped: facts.left_out.sockets,
+            mounts_skipped: facts.left_out.mounts,
             changes: changes.below(&self.rootfs),
             encoders,
             wall: meter.now().saturating_sub(started),
             phases,
-            busy: Busy::of(&meter),
+            busy: Busy::of(meter),
             bytes_read: meter.bytes_read(),
-            temporary_tar: packed.temporary,
+            temporary_tar: facts.temporary,
         })
     }
 
@@ -233,87 +276,4 @@ fn measured<Value>(job: &Job<'_>, work: impl FnOnce() -> Result<Value>) -> Resul
         working.store(false, Ordering::Relaxed);
         result
     })
-}
-
-/// A published image.
-#[derive(Clone, Debug)]
-pub struct Image {
-    /// The sha256 of the file.
-    pub fingerprint: Fingerprint,
-    /// What became of it.
-    pub outcome: Outcome,
-    /// Where it stands, if it was kept: the output directory as it was given, and the name.
-    pub path: Option<PathBuf>,
-    /// The size of the file, in bytes.
-    pub size: u64,
-    /// The size of the uncompressed tar, in bytes.
-    pub tar_size: u64,
-    /// The sha256 of the uncompressed tar, where it was asked for, or where the image is that tar.
-    pub diff_id: Option<Fingerprint>,
-    /// Members of the archive.
-    pub entries: u64,
-    /// Sockets, which an archive cannot hold.
-    pub sockets_skipped: u64,
-    /// Where something else is mounted that was not packed. Of a directory, the mount point itself was.
-    pub mounts_skipped: Vec<PathBuf>,
-    /// What changed while it was packed, sorted by path; only ever of a [`live`](Pack::live) tree.
-    pub changes: Vec<Change>,
-    /// What compressed it.
-    pub encoders: Vec<EncoderVersion>,
-    /// From the call to the return.
-    pub wall: Duration,
-    /// The phases in order; together they are nearly all of `wall`.
-    pub phases: Vec<(Phase, Duration)>,
-    /// Where the threads were.
-    pub busy: Busy,
-    /// Bytes of content read from the tree, and of the temporary tar read back.
-    pub bytes_read: u64,
-    /// Bytes of the temporary tar that was written, and held on the disk until the image was complete.
-    pub temporary_tar: u64,
-}
-
-impl Image {
-    /// The most that this pack held on the filesystem of the output directory at one time, in bytes.
-    #[must_use]
-    pub fn scratch_peak(&self) -> u64 {
-        self.temporary_tar + self.size
-    }
-}
-
-/// A part of a pack's time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// A pass over the data.
-    Pass(Pass),
-    /// The fsync of the image.
-    Sync,
-    /// Giving it its name, and the fsync of the directory.
-    Publish,
-}
-
-/// The time that all threads together spent on each step; waiting for a disk or a processor is included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Busy {
-    /// Listing directories and cutting segments.
-    pub walk: Duration,
-    /// Opening and reading files and writing headers; in a second pass, reading the temporary tar.
-    pub frame: Duration,
-    /// Compressing.
-    pub encode: Duration,
-    /// Hashing.
-    pub hash: Duration,
-    /// Writing the image and the temporary tar.
-    pub write: Duration,
-}
-
-impl Busy {
-    fn of(meter: &Meter<'_>) -> Self {
-        Busy {
-            walk: meter.busy(Step::Walk),
-            frame: meter.busy(Step::Frame),
-            encode: meter.busy(Step::Encode),
-            hash: meter.busy(Step::Hash),
-            write: meter.busy(Step::Write),
-        }
-    }
 }

@@ -35,6 +35,20 @@ impl Shelf {
         Ok(Arc::new(Shelf { handle: Arc::new(handle), path: path.to_owned() }))
     }
 
+    /// A directory that is open already.
+    pub(crate) fn of(handle: Arc<OwnedFd>, path: PathBuf) -> Self {
+        Shelf { handle, path }
+    }
+
+    pub(crate) fn handle(&self) -> &Arc<OwnedFd> {
+        &self.handle
+    }
+
+    /// Where it is; for messages.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A new file without a name, mode 0600.
     pub(crate) fn stage(self: &Arc<Self>) -> Result<Staged> {
         let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
@@ -55,13 +69,19 @@ impl Shelf {
         self.stage().map(|staged| Staged { name: None, ..staged })
     }
 
-    fn sync(&self) -> Result<()> {
+    /// Brings the names in it to the disk.
+    pub(crate) fn sync(&self) -> Result<()> {
         retry_on_intr(|| rustix::fs::fsync(&self.handle))
             .map_err(|error| Error::io("sync the directory", &self.path, error))
     }
 
     /// Whether the file called `name` hashes to `fingerprint`. Anything but a regular file is an error.
     fn holds(&self, name: &str, fingerprint: &Fingerprint, permit: Permit<'_>) -> Result<bool> {
+        Ok(self.hashed(name, Hasher::default(), permit)?.finish() == *fingerprint)
+    }
+
+    /// Goes on hashing with the file called `name`. Anything but a regular file is an error.
+    pub(crate) fn hashed(&self, name: &str, hasher: Hasher, permit: Permit<'_>) -> Result<Hasher> {
         let path = self.path.join(name);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
@@ -75,9 +95,9 @@ impl Shelf {
         if !found.is_file() {
             return Err(Error::unfit(path, "stands where the image should, and is not a regular file"));
         }
-        let held = hash(Permitted { file, permit });
+        let hashed = hash_on(hasher, Permitted { file, permit });
         permit.check()?;
-        Ok(held.map_err(|error| Error::io("read", &path, error))?.0 == *fingerprint)
+        Ok(hashed.map_err(|error| Error::io("read", &path, error))?.0)
     }
 }
 
@@ -105,60 +125,68 @@ impl Staged {
             .map_err(|error| Error::io("sync the image in", &self.shelf.path, error))
     }
 
-    /// Gives the synced file its name. An image of that name that is already there stays if it is whole, and is replaced
-    /// if it is not (the remains of a crash); anything else of that name is an error.
-    pub(crate) fn publish(self, fingerprint: &Fingerprint, name: &str, permit: Permit<'_>) -> Result<Outcome> {
-        let failed = |error: Errno| Error::io("publish", self.shelf.path.join(name), error);
-        let outcome = match self.name_it(name) {
-            Ok(()) => Outcome::Published,
-            Err(Errno::EXIST) if self.shelf.holds(name, fingerprint, permit)? => Outcome::AlreadyThere,
-            Err(Errno::EXIST) => self.replace(name).map(|()| Outcome::Published).map_err(failed)?,
-            Err(error) => return Err(failed(error)),
-        };
-        self.shelf.sync()?;
-        Ok(outcome)
+    /// Gives the synced file its name in `to`, a directory of the same filesystem. A file of that name that is already there
+    /// stays if it is whole, and is replaced if it is not (the remains of a crash); anything else of that name is an error.
+    /// The name is not on the disk before the directory is [synced](Shelf::sync).
+    pub(crate) fn publish(
+        self,
+        to: &Shelf,
+        fingerprint: &Fingerprint,
+        name: &str,
+        permit: Permit<'_>,
+    ) -> Result<Outcome> {
+        let failed = |error: Errno| Error::io("publish", to.path.join(name), error);
+        match self.name_it(to, name) {
+            Ok(()) => Ok(Outcome::Published),
+            Err(Errno::EXIST) if to.holds(name, fingerprint, permit)? => Ok(Outcome::AlreadyThere),
+            Err(Errno::EXIST) => self.replace(to, name).map(|()| Outcome::Published),
+            Err(error) => Err(failed(error)),
+        }
     }
 
-    /// Gives the file a name that nothing has.
-    fn name_it(&self, name: &str) -> rustix::io::Result<()> {
-        let handle = &self.shelf.handle;
-        let Some(temporary) = &self.name else { return self.link(name) };
+    /// Gives the file a name in `to` that nothing has.
+    fn name_it(&self, to: &Shelf, name: &str) -> rustix::io::Result<()> {
+        let (from, to) = (&self.shelf.handle, &to.handle);
+        let Some(temporary) = &self.name else { return self.link(to, name) };
         let flags = RenameFlags::NOREPLACE;
-        match rustix::fs::renameat_with(handle, &temporary.name, handle, name, flags) {
+        match rustix::fs::renameat_with(from, &temporary.name, to, name, flags) {
             // A filesystem that does not know the flag (NFS) knows links, and one without links (FAT) knows the flag.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                rustix::fs::linkat(handle, &temporary.name, handle, name, AtFlags::empty())
+                rustix::fs::linkat(from, &temporary.name, to, name, AtFlags::empty())
             }
             result => result,
         }
     }
 
-    /// Gives a file without a name one that nothing has.
-    fn link(&self, name: &str) -> rustix::io::Result<()> {
+    /// Gives a file without a name one in `directory` that nothing has.
+    fn link(&self, directory: &OwnedFd, name: &str) -> rustix::io::Result<()> {
         // By way of its handle. `AT_EMPTY_PATH` says so directly but wants a capability.
         let by_handle = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-        let directory = &self.shelf.handle;
         match rustix::fs::linkat(rustix::fs::CWD, by_handle, directory, name, AtFlags::SYMLINK_FOLLOW) {
             Err(Errno::NOENT) => rustix::fs::linkat(&self.file, c"", directory, name, AtFlags::EMPTY_PATH),
             result => result,
         }
     }
 
-    /// Puts the file in the place of another, at one moment.
-    fn replace(&self, name: &str) -> rustix::io::Result<()> {
-        let handle = &self.shelf.handle;
+    /// Gives the synced file its name in `to` at one moment, whatever file has it.
+    pub(crate) fn replace(&self, to: &Shelf, name: &str) -> Result<()> {
+        self.exchange(to, name).map_err(|error| Error::io("publish", to.path.join(name), error))
+    }
+
+    fn exchange(&self, to: &Shelf, name: &str) -> rustix::io::Result<()> {
+        let from = &self.shelf.handle;
         let linked;
         let temporary = match &self.name {
             Some(temporary) => temporary,
             None => {
                 // Locked before it has a name, so that nobody takes it for a leftover.
                 leftovers::lock(&self.file);
-                linked = Temporary::new(handle);
-                self.link(&linked.name)?;
+                linked = Temporary::new(from);
+                self.link(from, &linked.name)?;
                 &linked
             }
         };
-        rustix::fs::renameat_with(handle, &temporary.name, handle, name, RenameFlags::empty())
+        rustix::fs::renameat_with(from, &temporary.name, &to.handle, name, RenameFlags::empty())
     }
 }
 
@@ -171,6 +199,8 @@ pub enum Outcome {
     AlreadyThere,
     /// It has the fingerprint that was given as [known](crate::Pack::unless), and was not kept.
     Unchanged,
+    /// It was written elsewhere, and was not kept here.
+    Streamed,
 }
 
 impl Outcome {
@@ -181,6 +211,7 @@ impl Outcome {
             Outcome::Published => "published",
             Outcome::AlreadyThere => "already-there",
             Outcome::Unchanged => "unchanged",
+            Outcome::Streamed => "streamed",
         }
     }
 }
@@ -199,13 +230,17 @@ impl io::Read for Permitted<'_> {
 }
 
 /// The sha256 and the length of what is left to read.
-pub(crate) fn hash(mut from: impl io::Read) -> io::Result<(Fingerprint, u64)> {
-    let mut hasher = Hasher::default();
+pub(crate) fn hash(from: impl io::Read) -> io::Result<(Fingerprint, u64)> {
+    hash_on(Hasher::default(), from).map(|(hasher, length)| (hasher.finish(), length))
+}
+
+/// Goes on hashing with what is left to read; its length.
+pub(crate) fn hash_on(mut hasher: Hasher, mut from: impl io::Read) -> io::Result<(Hasher, u64)> {
     let mut buffer = vec![0; 256 << 10];
     let mut length = 0;
     loop {
         match from.read(&mut buffer) {
-            Ok(0) => return Ok((hasher.finish(), length)),
+            Ok(0) => return Ok((hasher, length)),
             Ok(count) => {
                 hasher.update(&buffer[..count]);
                 length += count as u64;

@@ -22,9 +22,32 @@ pub(crate) struct Rules {
     /// Whether what is mounted below the top is a part of the tree.
     pub(crate) cross_mounts: bool,
     pub(crate) sparse: Sparse,
+    pub(crate) layout: Layout,
+}
+
+/// Where the tree stands in the archive, and who unpacks it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// What stands before every path: nothing, or a directory with its slash.
+    pub(crate) prefix: &'static [u8],
+    /// Whether what is below `dev` is left out when the archive is unpacked, as LXD and Incus do (`--exclude=dev/*`). Then no
+    /// other name may refer to a file there.
+    pub(crate) unpacked_without_dev: bool,
+}
+
+impl Layout {
+    /// Whether names of one file are hard links of each other if this is one of them.
+    pub(crate) fn links(self, path: &[u8]) -> bool {
+        !(self.unpacked_without_dev && path.starts_with(b"dev/"))
+    }
 }
 
 impl Rules {
+    /// The same with what a format decides.
+    pub(crate) fn filled(self, sparse: Sparse, layout: Layout) -> Self {
+        Rules { sparse, layout, ..self }
+    }
+
     /// The exclusions made fit to be asked for every entry.
     pub(crate) fn excluded(&self) -> Result<GlobSet> {
         let mut set = GlobSetBuilder::new();

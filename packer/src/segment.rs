@@ -22,6 +22,23 @@ pub(crate) struct Segment {
     pub(crate) length: u64,
 }
 
+impl Segment {
+    fn append(&mut self, framed: Framed) {
+        self.length += framed.bytes.len() as u64;
+        self.parts.push(Part::Framed(framed));
+    }
+
+    /// How many members begin in it.
+    pub(crate) fn members(&self) -> u64 {
+        let members = |part: &Part| match part {
+            Part::Member(_) | Part::Range { from: 0, .. } => 1,
+            Part::Framed(framed) => framed.members,
+            Part::Range { .. } | Part::End => 0,
+        };
+        self.parts.iter().map(members).sum()
+    }
+}
+
 /// A piece of a segment.
 #[derive(Debug)]
 pub(crate) enum Part {
@@ -29,8 +46,34 @@ pub(crate) enum Part {
     Member(Entry),
     /// Some of a large file's content: with the header before it if it starts at 0, with the padding if it is the last.
     Range { file: Arc<Entry>, from: u64, to: u64 },
+    /// Members that are framed already.
+    Framed(Framed),
     /// The two zero blocks that end the archive.
     End,
+}
+
+/// Members that stand in no tree, as the bytes of the archive.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Framed {
+    pub(crate) bytes: Arc<[u8]>,
+    /// How many they are.
+    pub(crate) members: u64,
+}
+
+/// What an archive holds beside the tree.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Extras {
+    /// Before it.
+    pub(crate) before: Option<Framed>,
+    /// Behind it.
+    pub(crate) after: Option<Framed>,
+}
+
+impl Extras {
+    /// The bytes that they take.
+    pub(crate) fn length(&self) -> u64 {
+        [&self.before, &self.after].into_iter().flatten().map(|framed| framed.bytes.len() as u64).sum()
+    }
 }
 
 /// Groups entries to segments of about `size` bytes.
@@ -42,6 +85,7 @@ pub(crate) struct Segments<Entries> {
     ahead: Option<Entry>,
     /// The large file that is being handed out in ranges: where the next one starts, and how many there are.
     large: Option<Large>,
+    extras: Extras,
     ended: bool,
 }
 
@@ -54,7 +98,12 @@ struct Large {
 
 impl<Entries: Iterator<Item = Result<Entry>>> Segments<Entries> {
     pub(crate) fn new(entries: Entries, size: u64) -> Self {
-        Segments { entries, size, ahead: None, large: None, ended: false }
+        Segments { entries, size, ahead: None, large: None, extras: Extras::default(), ended: false }
+    }
+
+    /// The same with members around them that stand in no tree.
+    pub(crate) fn with(self, extras: Extras) -> Self {
+        Segments { extras, ..self }
     }
 
     /// What the entries come from; for what it counted once all are out.
@@ -74,6 +123,11 @@ impl<Entries: Iterator<Item = Result<Entry>>> Segments<Entries> {
             return Ok(Some(self.range(large)));
         }
         let mut run = Segment { parts: Vec::new(), length: 0 };
+        // A segment of its own, so that the cuts between the entries are those of the tree alone.
+        if let Some(framed) = self.extras.before.take() {
+            run.append(framed);
+            return Ok(Some(run));
+        }
         while let Some(entry) = self.next_entry()? {
             let length = tar::framed_length(&entry);
             let content = tar::content(&entry);
@@ -91,6 +145,11 @@ impl<Entries: Iterator<Item = Result<Entry>>> Segments<Entries> {
         }
         if self.ended {
             return Ok(None);
+        }
+        if let Some(framed) = self.extras.after.take_if(|_| run.parts.is_empty()) {
+            run.append(framed);
+        } else if self.extras.after.is_some() {
+            return Ok(Some(run));
         }
         self.ended = true;
         run.parts.push(Part::End);
@@ -171,6 +230,7 @@ mod tests {
         let part = |part: &Part| match part {
             Part::Member(entry) => String::from_utf8_lossy(&entry.path).into_owned(),
             Part::Range { file, from, to } => format!("{} {from}-{to}", String::from_utf8_lossy(&file.path)),
+            Part::Framed(framed) => format!("{} framed", framed.members),
             Part::End => "end".to_owned(),
         };
         segment.parts.iter().map(part).collect()
@@ -202,6 +262,7 @@ mod tests {
                         prop_assert!(to - from >= SIZE / 2 && to - from <= 2 * SIZE);
                         open = Some(*to).filter(|to| *to < file.stat.size);
                     }
+                    Part::Framed(_) => prop_assert!(false, "nothing was given"),
                     Part::End => ended = true,
                 }
             }

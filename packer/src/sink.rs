@@ -18,8 +18,8 @@ pub(crate) enum Sink<'scope> {
 }
 
 impl<'scope> Sink<'scope> {
-    pub(crate) fn open<'env>(job: &Job<'_>, shop: Workshop<'scope, 'env>) -> Result<Self> {
-        let mut output = Output::start(shop, job.shelf.stage()?, job.max_size);
+    pub(crate) fn open<'a: 'scope>(job: &Job<'a>, shop: Workshop<'scope, '_>) -> Result<Self> {
+        let mut output = Output::start(shop, job.destination, job.hasher.cloned().unwrap_or_default(), job.max_size)?;
         if let Compression::External(program, level) = job.compression {
             let compressor = Compressor::start(shop, program, level, output)?;
             return Ok(Sink::Program { compressor });
@@ -73,10 +73,10 @@ pub(crate) enum TarDigest<'a> {
 
 impl<'a> TarDigest<'a> {
     pub(crate) fn new(job: &Job<'a>) -> Self {
-        match (job.compression, job.diff_id) {
-            (Compression::None, _) => TarDigest::Fingerprint,
-            (_, false) => TarDigest::Unwanted,
-            (_, true) => TarDigest::Hashing { hasher: Hasher::default(), meter: job.meter },
+        match (job.compression, job.hasher, job.diff_id) {
+            (Compression::None, None, _) => TarDigest::Fingerprint,
+            (_, _, false) => TarDigest::Unwanted,
+            (_, _, true) => TarDigest::Hashing { hasher: Hasher::default(), meter: job.meter },
         }
     }
 
@@ -86,10 +86,10 @@ impl<'a> TarDigest<'a> {
         }
     }
 
-    pub(crate) fn finish(self, fingerprint: &Fingerprint) -> Option<Fingerprint> {
+    pub(crate) fn finish(self, image: &Written) -> Option<Fingerprint> {
         match self {
             TarDigest::Unwanted => None,
-            TarDigest::Fingerprint => Some(*fingerprint),
+            TarDigest::Fingerprint => Some(image.fingerprint()),
             TarDigest::Hashing { hasher, .. } => Some(hasher.finish()),
         }
     }

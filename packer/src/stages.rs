@@ -146,7 +146,7 @@ fn read(handles: &mut Handles<'_>, segment: &Segment, out: &mut Buffer) -> Resul
             read(entry, 0, entry.stat.size)
         }
         Part::Range { file, from, to } => read(file, *from, *to),
-        Part::Member(_) | Part::End => Ok(()),
+        Part::Member(_) | Part::Framed(_) | Part::End => Ok(()),
     })
 }
 

@@ -63,10 +63,16 @@ impl FromStr for Strategy {
     }
 }
 
-/// A complete image without a name, and what was counted on the way.
+/// A complete archive without a name.
 #[derive(Debug)]
 pub(crate) struct Packed {
     pub(crate) written: Written,
+    pub(crate) facts: Facts,
+}
+
+/// What was counted while an archive was packed.
+#[derive(Debug)]
+pub(crate) struct Facts {
     pub(crate) diff_id: Option<Fingerprint>,
     pub(crate) tar_size: u64,
     pub(crate) entries: u64,
@@ -94,7 +100,8 @@ fn single_stream(job: &Job<'_>) -> Result<Packed> {
         let image = encode(job, shop, Pass::Stream, &mut segments, || job.framing())?;
         let (entries, left_out) = (segments.entries(), segments.left_out());
         let Image { written, diff_id, tar_size, took } = image;
-        Ok(Packed { written, diff_id, tar_size, entries, left_out, temporary: 0, passes: vec![(Pass::Stream, took)] })
+        let passes = vec![(Pass::Stream, took)];
+        Ok(Packed { written, facts: Facts { diff_id, tar_size, entries, left_out, temporary: 0, passes } })
     })
 }
 
@@ -107,7 +114,8 @@ fn two_pass(job: &Job<'_>) -> Result<Packed> {
         let (entries, left_out) = (segments.entries(), segments.left_out());
         let Image { written, diff_id, tar_size, took } = image;
         let passes = vec![(Pass::Tar, first), (Pass::Compress, took)];
-        Ok(Packed { written, diff_id, tar_size, entries, left_out, temporary: temporary.length(), passes })
+        let temporary = temporary.length();
+        Ok(Packed { written, facts: Facts { diff_id, tar_size, entries, left_out, temporary, passes } })
     })
 }
 
@@ -120,9 +128,9 @@ struct Image {
 }
 
 /// Turns pieces of the tar into an image. `source` gives each worker its way from a piece to its framed bytes.
-fn encode<Piece: Send, Frame: FnMut(Piece, &mut Buffer) -> Result<()>>(
-    job: &Job<'_>,
-    shop: Workshop<'_, '_>,
+fn encode<'a: 'scope, 'scope, Piece: Send, Frame: FnMut(Piece, &mut Buffer) -> Result<()>>(
+    job: &Job<'a>,
+    shop: Workshop<'scope, '_>,
     pass: Pass,
     pieces: impl Iterator<Item = Result<Piece>> + Send,
     source: impl Fn() -> Result<Frame> + Sync,
@@ -147,7 +155,7 @@ fn encode<Piece: Send, Frame: FnMut(Piece, &mut Buffer) -> Result<()>>(
     })?;
     let written = sink.finish()?;
     let (tar_size, took) = passing.finish();
-    let diff_id = digest.finish(&written.fingerprint);
+    let diff_id = digest.finish(&written);
     Ok(Image { written, diff_id, tar_size, took })
 }
 
@@ -158,7 +166,7 @@ fn write_tar(
     segments: impl Iterator<Item = Result<Segment>> + Send,
 ) -> Result<(TemporaryTar, Duration)> {
     let mut passing = job.begin(Pass::Tar);
-    let mut filling = Filling::new(Writer::scratch(shop, job.shelf.scratch()?));
+    let mut filling = Filling::new(Writer::scratch(shop, job.destination.shelf()?.scratch()?));
     let worker = || {
         let mut frame = job.framing()?;
         Ok(move |segment| {

@@ -12,7 +12,7 @@ use crate::publish::Staged;
 /// A temporary tar that is being written.
 #[derive(Debug)]
 pub(crate) struct Filling<'scope> {
-    writer: Writer<'scope>,
+    writer: Writer<'scope, Staged>,
     /// Where each piece ends.
     ends: Vec<u64>,
 }
@@ -25,7 +25,7 @@ pub(crate) struct TemporaryTar {
 }
 
 impl<'scope> Filling<'scope> {
-    pub(crate) fn new(writer: Writer<'scope>) -> Self {
+    pub(crate) fn new(writer: Writer<'scope, Staged>) -> Self {
         Filling { writer, ends: Vec::new() }
     }
 

@@ -5,7 +5,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use crate::attributes::{AttributeReader, Attributes, Way};
 use crate::changes::Changes;
 use crate::directory::{Directory, Handles, OPEN, path_of, stat};
-use crate::entry::{Entry, Kind, Stat};
+use crate::entry::{Entry, Kind, Stat, Timestamp};
 use crate::error::{Error, Result};
 use crate::links::{self, Links};
 use crate::names::{self, Names};
@@ -67,6 +67,16 @@ impl<'a> Tree<'a> {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The handle of the top directory.
+    pub(crate) fn top(&self) -> BorrowedFd<'_> {
+        self.top.as_fd()
+    }
+
+    /// The time of the top directory, as the archive has it.
+    pub(crate) fn modified(&self) -> Timestamp {
+        self.rules.clamped(self.stat.modified)
     }
 
     /// Handles for one thread that reads this tree.
@@ -198,8 +208,13 @@ impl Walk<'_> {
             }
             Kind::Directory
         } else {
-            let kind = self.kind(&directory, name, &path, &stat)?;
-            match self.links.earlier(&stat, &path) {
+            let (kind, layout) = (self.kind(&directory, name, &path, &stat)?, self.tree.rules.layout);
+            let earlier = if layout.links(&path) {
+                self.links.earlier(&stat, &[layout.prefix, &path].concat())
+            } else {
+                Ok(None)
+            };
+            match earlier {
                 Ok(earlier) => earlier.map_or(kind, |target| Kind::HardLink { target }),
                 Err(links::TooMany) => {
                     let limit = links::ROOM >> 20;
@@ -301,7 +316,8 @@ impl Walk<'_> {
         let owner = rules.owners.of(Owner { uid: stat.uid, gid: stat.gid });
         let owner = owner.map_err(|what| Error::unfit(OsStr::from_bytes(&path), what))?;
         let modified = rules.clamped(stat.modified);
-        let entry = Entry { directory, path, kind, stat, owner, modified, attributes };
+        let prefix = rules.layout.prefix;
+        let entry = Entry { directory, prefix, path, kind, stat, owner, modified, attributes };
         if let Some(length) = tar::too_long(&entry) {
             let limit = tar::EXTENDED_LIMIT;
             let what =

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use packer::{Compression, Exclusion, Fingerprint, IdRange, Owner, Owners, Sparse, Strategy};
 
 use crate::bytes::Bytes;
+use crate::format::FormatArguments;
 use crate::watcher::Show;
 
 /// Packs a root filesystem into a compressed tar named by the sha256 of its bytes.
@@ -19,11 +20,12 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Pack a directory into an image `DIR/<fingerprint>.tar[.gz|.zst]`
+    /// Pack a directory into an image that is named by its fingerprint
     ///
-    /// Prints `<fingerprint>  <path>`, which `sha256sum -c` accepts. The tree must not change meanwhile: a file that does
-    /// fails the pack. When a fingerprint has been printed, the image is on the disk; when it has not, nothing is left.
-    Pack(PackArguments),
+    /// Prints `<fingerprint>  <path>`, which, where the image is one file, `sha256sum -c` accepts. The tree must not change
+    /// meanwhile: a file that does fails the pack. When a fingerprint has been printed, the image is on the disk; when it has not,
+    /// nothing is left.
+    Pack(Box<PackArguments>),
     /// Check that an image is whole: hash, compression, and every header of the tar
     Verify(VerifyArguments),
 }
@@ -32,9 +34,11 @@ pub(crate) enum Command {
 pub(crate) struct PackArguments {
     /// The root filesystem
     pub(crate) rootfs: PathBuf,
-    /// An existing directory for the image
+    /// An existing directory for the image; `-` sends it to standard output, and the fingerprint to standard error
     #[arg(long, short, value_name = "DIR")]
     pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) format: FormatArguments,
     /// none, gzip[:1-12], zstd[:1-19], or an installed program: external:gzip[:1-9], external:pigz[:1-9],
     /// external:zstd[:1-9]
     #[arg(long, short, value_name = "SPEC", default_value_t)]
@@ -64,8 +68,9 @@ pub(crate) struct PackArguments {
     #[arg(long)]
     pub(crate) cross_mounts: bool,
     /// auto: leave holes out of files that become at least 16 MiB smaller (GNU tar's sparse format); never: pack them as zeros
-    #[arg(long, value_name = "auto|never", default_value = "never")]
-    pub(crate) sparse: Sparse,
+    /// [default: auto in the formats unified and split, else never]
+    #[arg(long, value_name = "auto|never")]
+    pub(crate) sparse: Option<Sparse>,
     /// The tree is in use: complete the image even if entries change meanwhile, list them, and exit with 3
     #[arg(long)]
     pub(crate) live: bool,
@@ -82,9 +87,10 @@ pub(crate) struct PackArguments {
     /// Show no progress, and say nothing of an image that was already there
     #[arg(long, short, conflicts_with = "progress")]
     pub(crate) quiet: bool,
-    /// Print one JSON object instead of the line: sizes, times, memory
-    #[arg(long)]
-    pub(crate) json: bool,
+    /// Print one JSON object instead of the line: sizes, times, memory. With `=FILE` it goes there (`/dev/fd/3` is a file), and the
+    /// line is printed as well
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
+    pub(crate) json: Option<PathBuf>,
 }
 
 impl PackArguments {

@@ -1,7 +1,6 @@
 //! The JSON that `onepass pack --json` prints: schema 1. Sizes are bytes, times integer nanoseconds.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use packer::{Image, Pass, Phase};
@@ -14,13 +13,17 @@ use crate::arguments::PackArguments;
 pub(crate) struct Record {
     schema: u32,
     fingerprint: String,
-    /// `published`, `already-there` or `unchanged`.
+    /// `tar`, `unified`, `split` or `oci`.
+    format: String,
+    /// `published`, `already-there`, `unchanged` or `streamed`.
     outcome: &'static str,
-    /// Nothing if the image is unchanged, and so was not kept.
+    /// Nothing if the image was not kept, or streamed.
     path: Option<String>,
     size: u64,
     tar_size: u64,
     diff_id: Option<String>,
+    /// The sha256 of an OCI image's layer.
+    layer: Option<String>,
     entries: u64,
     sockets_skipped: u64,
     /// Where something else is mounted that was not packed.
@@ -62,7 +65,7 @@ struct Written {
 }
 
 impl Record {
-    pub(crate) fn new(image: &Image, arguments: &PackArguments, threads: NonZeroUsize) -> Self {
+    pub(crate) fn new(image: &Image, arguments: &PackArguments) -> Self {
         let busy = image.busy;
         let steps = [
             ("walk", busy.walk),
@@ -74,11 +77,13 @@ impl Record {
         Record {
             schema: 1,
             fingerprint: image.fingerprint.to_string(),
+            format: arguments.format.name(),
             outcome: image.outcome.name(),
             path: image.path.as_ref().map(|path| path.display().to_string()),
             size: image.size,
             tar_size: image.tar_size,
             diff_id: image.diff_id.map(|digest| digest.to_string()),
+            layer: image.layer.map(|digest| digest.to_string()),
             entries: image.entries,
             sockets_skipped: image.sockets_skipped,
             mounts_skipped: image.mounts_skipped.iter().map(|path| path.display().to_string()).collect(),
@@ -89,7 +94,7 @@ impl Record {
                 .collect(),
             strategy: arguments.strategy.name(),
             compression: arguments.compression.to_string(),
-            threads: threads.get(),
+            threads: arguments.threads().get(),
             encoders: image
                 .encoders
                 .iter()

@@ -63,6 +63,13 @@ pub(crate) fn header(entry: &Entry, out: &mut Buffer) {
     block.append_to(out);
 }
 
+/// Appends a whole member whose content is given.
+pub(crate) fn member(entry: &Entry, content: &[u8], out: &mut Buffer) {
+    header(entry, out);
+    out.append(content);
+    pad(out, content.len() as u64);
+}
+
 /// Appends the zeros that fill up the last block of `length` bytes of content.
 pub(crate) fn pad(out: &mut Buffer, length: u64) {
     out.append_zeros(padding(length));
@@ -99,13 +106,14 @@ fn padding(length: u64) -> usize {
     (length.next_multiple_of(BLOCK as u64) - length) as usize
 }
 
-/// The name as the archive has it: `./` for the top, a slash at the end of every directory.
+/// The name as the archive has it: `./` for a top that has none, a slash at the end of every directory.
 fn name(entry: &Entry) -> Vec<u8> {
     let directory = matches!(entry.kind, Kind::Directory);
-    match (&*entry.path, directory) {
-        (b"", _) => b"./".to_vec(),
-        (path, true) => [path, b"/"].concat(),
-        (path, false) => path.to_vec(),
+    match (entry.prefix, &*entry.path, directory) {
+        (b"", b"", _) => b"./".to_vec(),
+        (prefix, b"", _) => prefix.to_vec(),
+        (prefix, path, true) => [prefix, path, b"/"].concat(),
+        (prefix, path, false) => [prefix, path].concat(),
     }
 }
 

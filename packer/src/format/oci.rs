@@ -1,0 +1,313 @@
+//! The documents of an OCI image: its config and its manifest.
+//!
+//! Keys are sorted and there is no white space, so the same tree and options give the same bytes, and with them the same
+//! digest. Source: the OCI image format specification 1.1, `config.md`, `manifest.md`, `layer.md` and `annotations.md`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use super::architecture::Architecture;
+use super::lxd;
+use crate::codec::{Compression, Program};
+use crate::error::{Error, Result};
+use crate::fingerprint::{Fingerprint, Hasher};
+use crate::tree::Tree;
+
+/// What an OCI image says of itself, and how it is run.
+///
+/// Architecture and date are made from the tree if they are not given, as those of an [LXD image](super::Lxd).
+#[derive(Clone, Debug, Default)]
+pub struct Oci {
+    tag: Option<Tag>,
+    architecture: Option<Architecture>,
+    created: Option<i64>,
+    run: Run,
+}
+
+impl Oci {
+    /// An image without a tag that says nothing of how it is run.
+    #[must_use]
+    pub fn new() -> Self {
+        Oci::default()
+    }
+
+    /// The name of the image in its layout. An image that has the name already loses it.
+    #[must_use]
+    pub fn tag(self, tag: Tag) -> Self {
+        Oci { tag: Some(tag), ..self }
+    }
+
+    /// The architecture.
+    #[must_use]
+    pub fn architecture(self, architecture: Architecture) -> Self {
+        Oci { architecture: Some(architecture), ..self }
+    }
+
+    /// When the image was made, in seconds since 1970; before that counts as 1970.
+    #[must_use]
+    pub fn created(self, seconds: i64) -> Self {
+        Oci { created: Some(seconds), ..self }
+    }
+
+    /// How the image is run.
+    #[must_use]
+    pub fn run(self, run: Run) -> Self {
+        Oci { run, ..self }
+    }
+
+    pub(crate) fn name(&self) -> Option<&Tag> {
+        self.tag.as_ref()
+    }
+
+    /// What is known of the image before its layer is made.
+    pub(crate) fn draft(&self, tree: &Tree<'_>) -> Result<Draft<'_>> {
+        let architecture = lxd::architecture(self.architecture, tree)?;
+        let seconds = u64::try_from(lxd::created(self.created, tree)).unwrap_or(0);
+        let created = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).filter(|_| seconds < YEAR_10000);
+        let created = created.ok_or_else(|| Error::unfit(tree.path(), "is from after the year 9999"))?;
+        Ok(Draft { run: &self.run, architecture, created: humantime::format_rfc3339_seconds(created).to_string() })
+    }
+}
+
+/// The first second that RFC 3339 has no text for.
+const YEAR_10000: u64 = 253_402_300_800;
+
+/// How a container of an image is started, as the image proposes it. Whoever runs it may say otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Run {
+    /// Arguments of the entrypoint, or, without one, the command.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cmd: Vec<String>,
+    /// The command, argument by argument.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub entrypoint: Vec<String>,
+    /// The environment, as `NAME=VALUE`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<String>,
+    /// Texts by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The user, and after a colon the group, by name or number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The directory that the command starts in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+}
+
+/// An image without its layer.
+pub(crate) struct Draft<'a> {
+    run: &'a Run,
+    architecture: Architecture,
+    created: String,
+}
+
+/// A layer that is complete.
+#[derive(Clone, Copy)]
+pub(crate) struct Layer {
+    pub(crate) compression: Compression,
+    pub(crate) digest: Fingerprint,
+    pub(crate) size: u64,
+    pub(crate) diff_id: Fingerprint,
+}
+
+/// The documents of a whole image, each with its digest.
+pub(crate) struct Documents {
+    pub(crate) config: Document,
+    pub(crate) manifest: Document,
+    /// What an index says of the image's platform.
+    pub(crate) platform: Platform,
+}
+
+/// A document as its bytes.
+pub(crate) struct Document {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) digest: Fingerprint,
+}
+
+/// What an image runs on.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Platform {
+    architecture: &'static str,
+    os: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variant: Option<&'static str>,
+}
+
+pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+
+impl Draft<'_> {
+    /// Completes the image with its only layer.
+    pub(crate) fn documents(&self, layer: Layer) -> Result<Documents> {
+        let platform =
+            Platform { architecture: self.architecture.oci(), os: "linux", variant: self.architecture.variant() };
+        let media_type = layer_type(layer.compression)
+            .ok_or_else(|| Error::unfit("a layer", format!("cannot be compressed with {}", layer.compression)))?;
+        let config = Document::of(&Config {
+            architecture: platform.architecture,
+            config: (*self.run != Run::default()).then_some(self.run),
+            created: &self.created,
+            history: [History { created: &self.created, created_by: "onepass" }],
+            os: platform.os,
+            rootfs: Rootfs { diff_ids: [digest(&layer.diff_id)], kind: "layers" },
+            variant: platform.variant,
+        })?;
+        let manifest = Document::of(&Manifest {
+            config: Descriptor { digest: digest(&config.digest), media_type: CONFIG, size: config.bytes.len() as u64 },
+            layers: [Descriptor { digest: digest(&layer.digest), media_type, size: layer.size }],
+            media_type: MANIFEST,
+            schema_version: 2,
+        })?;
+        Ok(Documents { config, manifest, platform })
+    }
+}
+
+/// What a layer with this compression is called; nothing if the specification has none.
+pub(crate) fn layer_type(compression: Compression) -> Option<&'static str> {
+    match compression {
+        Compression::None => Some("application/vnd.oci.image.layer.v1.tar"),
+        Compression::Gzip(_) | Compression::External(Program::Gzip | Program::Pigz, _) => {
+            Some("application/vnd.oci.image.layer.v1.tar+gzip")
+        }
+        Compression::Zstd(_) | Compression::External(Program::Zstd, _) => {
+            Some("application/vnd.oci.image.layer.v1.tar+zstd")
+        }
+    }
+}
+
+/// A digest as the documents have it.
+pub(crate) fn digest(fingerprint: &Fingerprint) -> String {
+    format!("sha256:{fingerprint}")
+}
+
+impl Document {
+    fn of(value: &impl Serialize) -> Result<Self> {
+        let bytes = serde_json::to_vec(value).map_err(|error| Error::unfit("a document", error.to_string()))?;
+        let mut hasher = Hasher::default();
+        hasher.update(&bytes);
+        Ok(Document { bytes, digest: hasher.finish() })
+    }
+}
+
+#[derive(Serialize)]
+struct Config<'a> {
+    architecture: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config: Option<&'a Run>,
+    created: &'a str,
+    history: [History<'a>; 1],
+    os: &'static str,
+    rootfs: Rootfs,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variant: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct History<'a> {
+    created: &'a str,
+    created_by: &'static str,
+}
+
+#[derive(Serialize)]
+struct Rootfs {
+    diff_ids: [String; 1],
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Manifest {
+    config: Descriptor,
+    layers: [Descriptor; 1],
+    media_type: &'static str,
+    schema_version: u32,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Descriptor {
+    digest: String,
+    media_type: &'static str,
+    size: u64,
+}
+
+/// The name of an image in a layout: the value of `org.opencontainers.image.ref.name`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag(String);
+
+/// A text that is no [`Tag`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a tag: letters and digits, with `-`, `.`, `_`, `:`, `@`, `+`, `--` or `/` between them")]
+pub struct InvalidTag(String);
+
+impl FromStr for Tag {
+    type Err = InvalidTag;
+
+    fn from_str(text: &str) -> std::result::Result<Self, InvalidTag> {
+        let letter = |byte: &u8| byte.is_ascii_alphanumeric();
+        let words = text.as_bytes().split(letter).filter(|separator| !separator.is_empty());
+        let separators = [&b"-"[..], b".", b"_", b":", b"@", b"+", b"--", b"/"];
+        let bytes = text.as_bytes();
+        let whole = bytes.first().is_some_and(letter) && bytes.last().is_some_and(letter);
+        if whole && words.into_iter().all(|separator| separators.contains(&separator)) {
+            Ok(Tag(text.to_owned()))
+        } else {
+            Err(InvalidTag(text.escape_debug().to_string()))
+        }
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_are_canonical() {
+        let run = Run {
+            cmd: vec!["-c".into(), "echo \"hi\"".into()],
+            entrypoint: vec!["/bin/sh".into()],
+            env: vec!["PATH=/bin".into(), "A=".into()],
+            labels: BTreeMap::from([("z".into(), "1".into()), ("a".into(), "2".into())]),
+            user: Some("1000:1000".into()),
+            working_dir: Some("/srv".into()),
+        };
+        let draft = Draft { run: &run, architecture: Architecture::Armv7l, created: "2024-01-01T00:00:00Z".into() };
+        let empty = Hasher::default().finish();
+        let layer = Layer { compression: Compression::GZIP, digest: empty, size: 5, diff_id: empty };
+        let documents = draft.documents(layer).unwrap();
+        let hash = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let config = format!(
+            r#"{{"architecture":"arm","config":{{"Cmd":["-c","echo \"hi\""],"Entrypoint":["/bin/sh"],"Env":["PATH=/bin","A="],"Labels":{{"a":"2","z":"1"}},"User":"1000:1000","WorkingDir":"/srv"}},"created":"2024-01-01T00:00:00Z","history":[{{"created":"2024-01-01T00:00:00Z","created_by":"onepass"}}],"os":"linux","rootfs":{{"diff_ids":["{hash}"],"type":"layers"}},"variant":"v7"}}"#
+        );
+        assert_eq!(String::from_utf8(documents.config.bytes).unwrap(), config);
+        let manifest = format!(
+            r#"{{"config":{{"digest":"sha256:{}","mediaType":"{CONFIG}","size":{}}},"layers":[{{"digest":"{hash}","mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","size":5}}],"mediaType":"{MANIFEST}","schemaVersion":2}}"#,
+            documents.config.digest,
+            config.len()
+        );
+        assert_eq!(String::from_utf8(documents.manifest.bytes).unwrap(), manifest);
+    }
+
+    #[test]
+    fn tags_are_those_of_the_specification() {
+        for text in ["latest", "1", "debian/12", "v1.0-rc.1", "a--b", "docker.io/library/x:1@y+z_9"] {
+            assert_eq!(text.parse().map(|Tag(text)| text).as_deref(), Ok(text));
+        }
+        for text in ["", "-a", "a-", "a---b", "a..b", "a b", "a//b", "/", "é", "a:", "a\nb"] {
+            assert!(text.parse::<Tag>().is_err(), "{text}");
+        }
+    }
+}
