@@ -23,6 +23,9 @@ mod scratch;
 pub mod study;
 mod usage;
 
+// What others make of our images.
+pub mod interop;
+
 // What is kept, and what follows from it.
 pub mod record;
 pub mod statistics;

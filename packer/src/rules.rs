@@ -33,9 +33,16 @@ pub(crate) struct Layout {
     /// Whether what is below `dev` is left out when the archive is unpacked, as LXD and Incus do (`--exclude=dev/*`). Then no
     /// other name may refer to a file there.
     pub(crate) unpacked_without_dev: bool,
+    /// Whether the archive is a layer, in which a file `.wh.NAME` stands for the absence of another.
+    pub(crate) is_layer: bool,
 }
 
 impl Layout {
+    /// Whether a name means something else to whoever unpacks the archive.
+    pub(crate) fn misleads(self, name: &[u8]) -> bool {
+        self.is_layer && name.starts_with(b".wh.")
+    }
+
     /// Whether names of one file are hard links of each other if this is one of them.
     pub(crate) fn links(self, path: &[u8]) -> bool {
         !(self.unpacked_without_dev && path.starts_with(b"dev/"))

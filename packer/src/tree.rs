@@ -188,6 +188,10 @@ impl Walk<'_> {
             self.tree.permit.check()?;
             return Ok(None);
         }
+        if self.tree.rules.layout.misleads(name) {
+            let what = "would stand for the absence of another file in an OCI layer, and has to be excluded";
+            return Err(Error::unfit(OsStr::from_bytes(&path), what));
+        }
         let stat = self.handles.stat(&directory, name)?;
         let is_directory = stat.file_type() == FileType::Directory;
         // What is mounted on it belongs to another tree; the mount point itself is part of this one, if it can be.

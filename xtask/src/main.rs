@@ -3,6 +3,7 @@
 mod bench;
 mod fixtures;
 mod floor;
+mod interop;
 mod report;
 mod rootfs;
 mod study;
@@ -26,6 +27,7 @@ enum Task {
     Fixtures(fixtures::Arguments),
     #[command(hide = true)]
     Floor(floor::Arguments),
+    Interop(interop::Arguments),
     Report(report::Arguments),
     Rootfs(rootfs::Arguments),
 }
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Fixtures(arguments) => fixtures::run(&arguments),
         Task::Floor(arguments) => floor::run(&arguments),
+        Task::Interop(arguments) => interop::run(&arguments),
         Task::Report(arguments) => report::run(&arguments),
         Task::Rootfs(arguments) => rootfs::run(&arguments),
     };

@@ -72,9 +72,10 @@ impl Format {
     /// Where the tree stands in the archive.
     pub(crate) fn layout(&self) -> Layout {
         match self {
-            Format::Tar | Format::Oci(_) => Layout::default(),
-            Format::Unified(_) => Layout { prefix: b"rootfs/", unpacked_without_dev: true },
-            Format::Split(_) => Layout { prefix: b"", unpacked_without_dev: true },
+            Format::Tar => Layout::default(),
+            Format::Oci(_) => Layout { is_layer: true, ..Layout::default() },
+            Format::Unified(_) => Layout { prefix: b"rootfs/", unpacked_without_dev: true, is_layer: false },
+            Format::Split(_) => Layout { prefix: b"", unpacked_without_dev: true, is_layer: false },
         }
     }
 

@@ -1,0 +1,503 @@
+//! The formats: which files there are, what is in them, and that nothing but the tree and the options decides it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use packer::{Architecture, Compression, Format, Image, Lxd, Metadata, Oci, Outcome, Pack, Run, Sparse, Strategy};
+use proptest::prelude::*;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use crate::laws::{decoded, names};
+use crate::listing::{self, Member};
+use crate::trees;
+
+/// Everything in a directory, by path: the bytes of files, nothing of directories.
+pub(crate) type Files = BTreeMap<PathBuf, Option<Vec<u8>>>;
+
+pub(crate) fn files(directory: &Path) -> Files {
+    let mut files = Files::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let (path, entry) = (entry.as_ref().unwrap().path(), entry.as_ref().unwrap().file_name());
+        if path.is_dir() {
+            files.extend(self::files(&path).into_iter().map(|(below, bytes)| (Path::new(&entry).join(below), bytes)));
+            files.insert(entry.into(), None);
+        } else {
+            files.insert(entry.into(), Some(fs::read(&path).unwrap()));
+        }
+    }
+    files
+}
+
+pub(crate) fn sha256(parts: &[&[u8]]) -> String {
+    let mut hasher = Sha256::new();
+    parts.iter().for_each(|part| hasher.update(part));
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn described() -> Lxd {
+    Lxd::new().architecture(Architecture::X86_64)
+}
+
+/// An image in a format, packed in every way; all agree.
+fn agreed(root: &Path, format: &Format, compression: Compression) -> (Image, Files) {
+    let mut first: Option<(Image, Files)> = None;
+    for strategy in Strategy::ALL {
+        for threads in [1, 2, 7] {
+            let output = TempDir::new().unwrap();
+            let pack = Pack::new(root).format(format.clone()).compression(compression).strategy(strategy);
+            let image = pack.threads(NonZeroUsize::new(threads).unwrap()).publish(output.path(), &()).unwrap();
+            let files = files(output.path());
+            let case = format!("{} {compression} {strategy} {threads}", format.name());
+            let sizes =
+                files.iter().filter(|(path, _)| !["oci-layout", "index.json"].map(Path::new).contains(&&***path));
+            let size: usize = sizes.map(|(_, bytes)| bytes.as_ref().map_or(0, Vec::len)).sum();
+            assert_eq!(image.size, size as u64, "{case}");
+            match &first {
+                None => first = Some((image, files)),
+                Some((same, expected)) => {
+                    assert_eq!(same.fingerprint, image.fingerprint, "{case}");
+                    assert!(*expected == files, "{case}: other bytes");
+                }
+            }
+        }
+    }
+    first.unwrap()
+}
+
+fn only<'a>(files: &'a Files, name: &str) -> &'a [u8] {
+    files.get(Path::new(name)).unwrap_or_else(|| panic!("no {name} among {:?}", files.keys())).as_ref().unwrap()
+}
+
+/// The members that the tree has in an LXD image.
+fn expected(root: &Path, prefix: &[u8]) -> Vec<Member> {
+    let mut members = listing::of_tree(root);
+    for member in &mut members {
+        let below = |path: &[u8]| [prefix, path].concat();
+        member.path = if member.path == b"." && !prefix.is_empty() {
+            prefix[..prefix.len() - 1].into()
+        } else {
+            below(&member.path)
+        };
+        if member.kind == '1' {
+            member.link = below(&member.link);
+        }
+    }
+    members
+}
+
+#[track_caller]
+fn same(found: &[Member], expected: &[Member]) {
+    assert_eq!(found.len(), expected.len());
+    found.iter().zip(expected).for_each(|(found, expected)| assert_eq!(found, expected));
+}
+
+proptest! {
+    #![proptest_config(crate::cases::usually(6))]
+
+    #[test]
+    fn every_format_holds_the_tree_whichever_way_it_is_packed(plan in trees::plan()) {
+        let root = TempDir::new().unwrap();
+        plan.create(root.path(), false);
+        for compression in [Compression::None, Compression::GZIP, Compression::ZSTD] {
+            unified(root.path(), compression);
+            split(root.path(), compression);
+            oci(root.path(), compression);
+        }
+    }
+}
+
+fn unified(root: &Path, compression: Compression) {
+    let (image, files) = agreed(root, &Format::Unified(described()), compression);
+    let bytes = only(&files, &format!("{}{}", image.fingerprint, compression.extension()));
+    assert_eq!((sha256(&[bytes]), files.len()), (image.fingerprint.to_string(), 1));
+    let members = listing::of_tar(&decoded(compression, bytes));
+    assert_eq!(
+        (&members[0].path[..], members[0].kind, members.len() as u64),
+        (&b"metadata.yaml"[..], '0', image.entries)
+    );
+    let metadata = Metadata::parse(&members[0].content).unwrap();
+    assert_eq!(i128::from(metadata.created()) * 1_000_000_000, members[0].mtime);
+    same(&members[1..], &expected(root, b"rootfs/"));
+}
+
+fn split(root: &Path, compression: Compression) {
+    let (image, files) = agreed(root, &Format::Split(described()), compression);
+    let file = |what: &str| only(&files, &format!("{}.split/{what}{}", image.fingerprint, compression.extension()));
+    let (metadata, rootfs) = (file("metadata"), file("rootfs"));
+    assert_eq!((sha256(&[metadata, rootfs]), files.len()), (image.fingerprint.to_string(), 3));
+    let members = listing::of_tar(&decoded(compression, metadata));
+    assert_eq!((&members[0].path[..], members.len()), (&b"metadata.yaml"[..], 1));
+    Metadata::parse(&members[0].content).unwrap();
+    let members = listing::of_tar(&decoded(compression, rootfs));
+    assert_eq!(members.len() as u64 + 1, image.entries);
+    same(&members, &expected(root, b""));
+}
+
+fn oci(root: &Path, compression: Compression) {
+    let (image, files) = agreed(root, &Format::Oci(Oci::new().architecture(Architecture::X86_64)), compression);
+    let plain = TempDir::new().unwrap();
+    let layer = Pack::new(root).compression(compression).diff_id(true).publish(plain.path(), &()).unwrap();
+    let json = |name: &str| -> Value { serde_json::from_slice(only(&files, name)).unwrap() };
+    assert_eq!(json("oci-layout")["imageLayoutVersion"], "1.0.0");
+    let blob = |descriptor: &Value| {
+        let digest = descriptor["digest"].as_str().unwrap().strip_prefix("sha256:").unwrap().to_owned();
+        let bytes = only(&files, &format!("blobs/sha256/{digest}"));
+        assert_eq!((sha256(&[bytes]), bytes.len() as u64), (digest, descriptor["size"].as_u64().unwrap()));
+        bytes
+    };
+    let index = json("index.json");
+    let manifest: Value = serde_json::from_slice(blob(&index["manifests"][0])).unwrap();
+    assert_eq!(index["manifests"][0]["digest"], format!("sha256:{}", image.fingerprint));
+    let config: Value = serde_json::from_slice(blob(&manifest["config"])).unwrap();
+    assert_eq!(config["rootfs"]["diff_ids"][0], format!("sha256:{}", layer.diff_id.unwrap()));
+    assert_eq!((config["os"].as_str(), config["architecture"].as_str()), (Some("linux"), Some("amd64")));
+    // The layer is the image that the same tree makes in the format `tar`.
+    assert_eq!(blob(&manifest["layers"][0]), fs::read(layer.path.unwrap()).unwrap());
+    assert_eq!((image.layer, files.len()), (Some(layer.fingerprint), 7));
+}
+
+/// A tree whose shell and os-release tell what it is.
+fn system() -> TempDir {
+    let root = TempDir::new().unwrap();
+    let at = |name: &str| root.path().join(name);
+    fs::create_dir_all(at("usr/bin")).unwrap();
+    fs::create_dir_all(at("usr/lib")).unwrap();
+    fs::create_dir_all(at("etc")).unwrap();
+    fs::copy("/proc/self/exe", at("usr/bin/dash")).unwrap();
+    symlink("dash", at("usr/bin/sh")).unwrap();
+    symlink("/usr/bin", at("bin")).unwrap();
+    let release =
+        "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\nID=debian\n";
+    fs::write(at("usr/lib/os-release"), release).unwrap();
+    symlink("../usr/lib/os-release", at("etc/os-release")).unwrap();
+    let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(1_700_000_000_500);
+    fs::File::open(root.path()).unwrap().set_modified(time).unwrap();
+    root
+}
+
+/// The metadata.yaml of a unified image, and the names of all members.
+fn published(root: &Path, lxd: Lxd) -> (String, Vec<String>) {
+    let output = TempDir::new().unwrap();
+    let pack = Pack::new(root).format(Format::Unified(lxd)).compression(Compression::None);
+    let image = pack.publish(output.path(), &()).unwrap();
+    let members = listing::of_tar(&fs::read(image.path.unwrap()).unwrap());
+    let names = members.iter().map(|member| String::from_utf8(member.path.clone()).unwrap()).collect();
+    (String::from_utf8(members[0].content.clone()).unwrap(), names)
+}
+
+#[test]
+fn the_tree_says_what_it_is() {
+    let root = system();
+    let (metadata, _) = published(root.path(), Lxd::new());
+    insta::assert_snapshot!(metadata.replace(std::env::consts::ARCH, "ARCH"), @r"
+    architecture: ARCH
+    creation_date: 1700000000
+    properties:
+      architecture: ARCH
+      description: Debian GNU/Linux 12 (bookworm)
+      os: debian
+      release: bookworm
+    ");
+    let lxd =
+        Lxd::new().architecture(Architecture::S390x).created(5).property("os", "Other").property("serial", "0815");
+    insta::assert_snapshot!(published(root.path(), lxd).0, @r"
+    architecture: s390x
+    creation_date: 5
+    properties:
+      architecture: s390x
+      description: Debian GNU/Linux 12 (bookworm)
+      os: Other
+      release: bookworm
+      serial: '0815'
+    ");
+}
+
+#[test]
+fn a_tree_that_says_nothing_needs_an_architecture() {
+    let (root, output) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    for format in [Format::Unified(Lxd::new()), Format::Split(Lxd::new()), Format::Oci(Oci::new())] {
+        let error = Pack::new(root.path()).format(format).publish(output.path(), &()).unwrap_err();
+        assert!(
+            error.to_string().ends_with("has no shell that would tell its architecture, which has to be given then")
+        );
+        assert_eq!(names(output.path()).len(), 0);
+    }
+}
+
+#[test]
+fn templates_stand_behind_the_rootfs_and_depend_on_names_and_content_alone() {
+    let (root, templates) = (system(), TempDir::new().unwrap());
+    fs::create_dir(templates.path().join("more")).unwrap();
+    fs::write(templates.path().join("hostname.tpl"), "{{ container.name }}\n").unwrap();
+    fs::write(templates.path().join("more/hosts.tpl"), "127.0.0.1 localhost\n").unwrap();
+    let lxd = || Lxd::new().templates(templates.path());
+    let (_, members) = published(root.path(), lxd());
+    assert_eq!(
+        members[members.len() - 4..],
+        ["templates", "templates/hostname.tpl", "templates/more", "templates/more/hosts.tpl"]
+    );
+    let fingerprint = |lxd: Lxd| {
+        let output = TempDir::new().unwrap();
+        Pack::new(root.path()).format(Format::Split(lxd)).publish(output.path(), &()).unwrap().fingerprint
+    };
+    let before = fingerprint(lxd());
+    let file = fs::File::options().write(true).open(templates.path().join("hostname.tpl")).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    fs::set_permissions(templates.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    assert_eq!(fingerprint(lxd()), before);
+    fs::write(templates.path().join("hostname.tpl"), "other\n").unwrap();
+    assert_ne!(fingerprint(lxd()), before);
+}
+
+#[test]
+fn templates_that_are_named_must_be_there() {
+    let (root, templates, output) = (system(), TempDir::new().unwrap(), TempDir::new().unwrap());
+    let text = "architecture: x86_64\ncreation_date: 1\nproperties: {}\ntemplates: {/etc/hostname: {template: hostname.tpl}}\n";
+    let lxd = || Lxd::new().metadata(Metadata::parse(text.as_bytes()).unwrap());
+    let pack = |lxd: Lxd| Pack::new(root.path()).format(Format::Unified(lxd)).publish(output.path(), &());
+    let told = |lxd: Lxd| pack(lxd).unwrap_err().to_string();
+    assert_eq!(told(lxd()), "`metadata.yaml` names the template `hostname.tpl`, and no templates are given");
+    assert!(
+        told(lxd().templates(templates.path())).ends_with("hostname.tpl` is named as a template, and is not there")
+    );
+    fs::write(templates.path().join("hostname.tpl"), "x").unwrap();
+    pack(lxd().templates(templates.path())).unwrap();
+    symlink("hostname.tpl", templates.path().join("link")).unwrap();
+    let told = told(lxd().templates(templates.path()));
+    assert!(told.ends_with("link` is neither a file nor a directory, and templates are"), "{told}");
+    fs::remove_file(templates.path().join("link")).unwrap();
+    fs::File::create(templates.path().join("large")).unwrap().set_len(17 << 20).unwrap();
+    assert!(
+        pack(lxd().templates(templates.path())).unwrap_err().to_string().contains("more templates than the 16 MiB")
+    );
+    assert_eq!(names(output.path()).len(), 1);
+}
+
+/// LXD leaves out what is below `dev`: a file that has a name there, too, must not be a link to it.
+#[test]
+fn no_name_refers_to_one_below_dev_in_an_image_for_lxd() {
+    let root = TempDir::new().unwrap();
+    let at = |name: &str| root.path().join(name);
+    for directory in ["bin", "dev", "etc"] {
+        fs::create_dir(at(directory)).unwrap();
+    }
+    fs::write(at("dev/first"), "content").unwrap();
+    fs::hard_link(at("dev/first"), at("dev/second")).unwrap();
+    fs::hard_link(at("dev/first"), at("etc/third")).unwrap();
+    fs::hard_link(at("dev/first"), at("etc/fourth")).unwrap();
+    fs::write(at("bin/sh"), "other").unwrap();
+    fs::hard_link(at("bin/sh"), at("dev/sh")).unwrap();
+    let told = |format: Format| {
+        let output = TempDir::new().unwrap();
+        let image =
+            Pack::new(root.path()).format(format).compression(Compression::None).publish(output.path(), &()).unwrap();
+        let path = image.path.unwrap();
+        let tar = if path.is_dir() { path.join("rootfs.tar") } else { path };
+        let members = listing::of_tar(&fs::read(tar).unwrap());
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let files = members.iter().filter(|member| member.kind != '5' && member.path != b"metadata.yaml");
+        let told =
+            files.map(|member| format!("{}={}{}", text(&member.path), text(&member.content), text(&member.link)));
+        told.collect::<Vec<_>>().join(" ")
+    };
+    let content =
+        "bin/sh=other dev/first=content dev/second=content dev/sh=other etc/fourth=content etc/third=etc/fourth";
+    assert_eq!(told(Format::Split(described())), content);
+    insta::assert_snapshot!(told(Format::Unified(described())), @"rootfs/bin/sh=other rootfs/dev/first=content rootfs/dev/second=content rootfs/dev/sh=other rootfs/etc/fourth=content rootfs/etc/third=rootfs/etc/fourth");
+    insta::assert_snapshot!(told(Format::Tar), @"bin/sh=other dev/first=content dev/second=dev/first dev/sh=bin/sh etc/fourth=dev/first etc/third=dev/first");
+}
+
+#[test]
+fn holes_are_left_out_of_images_for_lxd_only() {
+    let root = TempDir::new().unwrap();
+    fs::File::create(root.path().join("holes")).unwrap().set_len(64 << 20).unwrap();
+    let size = |format: &Format, sparse: Option<Sparse>| {
+        let output = TempDir::new().unwrap();
+        let pack = Pack::new(root.path()).format(format.clone()).compression(Compression::ZSTD);
+        let pack = sparse.map_or(pack.clone(), |sparse| pack.sparse(sparse));
+        pack.publish(output.path(), &()).unwrap().tar_size
+    };
+    for (format, expected) in [
+        (Format::Tar, false),
+        (Format::Oci(Oci::new().architecture(Architecture::X86_64)), false),
+        (Format::Unified(described()), true),
+        (Format::Split(described()), true),
+    ] {
+        assert_eq!(size(&format, None) < 1 << 20, expected, "{}", format.name());
+        assert!(size(&format, Some(Sparse::Auto)) < 1 << 20 && size(&format, Some(Sparse::Never)) > 64 << 20);
+    }
+}
+
+#[test]
+fn a_split_image_is_replaced_if_it_is_broken_and_stays_if_it_is_whole() {
+    let (root, output) = (system(), TempDir::new().unwrap());
+    let pack = Pack::new(root.path()).format(Format::Split(Lxd::new()));
+    let image = pack.publish(output.path(), &()).unwrap();
+    let (path, whole) = (image.path.unwrap(), files(output.path()));
+    assert_eq!(pack.publish(output.path(), &()).unwrap().outcome, Outcome::AlreadyThere);
+    for (name, bytes) in [("rootfs.tar.gz", &b""[..]), ("metadata.tar.gz", b"short")] {
+        fs::write(path.join(name), bytes).unwrap();
+        assert_eq!(pack.publish(output.path(), &()).unwrap().outcome, Outcome::Published);
+        assert!(files(output.path()) == whole, "broken {name}");
+    }
+    fs::remove_file(path.join("rootfs.tar.gz")).unwrap();
+    assert_eq!(pack.publish(output.path(), &()).unwrap().outcome, Outcome::Published);
+    assert!(files(output.path()) == whole);
+    fs::remove_file(path.join("rootfs.tar.gz")).unwrap();
+    fs::write(path.join("letter"), "of somebody").unwrap();
+    let error = pack.publish(output.path(), &()).unwrap_err().to_string();
+    assert!(error.ends_with("stands where the image should, and holds something else"), "{error}");
+    assert_eq!(names(output.path()).len(), 1, "something is left");
+    fs::remove_dir_all(&path).unwrap();
+    fs::write(&path, "a file").unwrap();
+    let error = pack.publish(output.path(), &()).unwrap_err().to_string();
+    assert!(error.ends_with("stands where the image should, and is not a directory"), "{error}");
+}
+
+fn tagged(tag: &str) -> Format {
+    Format::Oci(Oci::new().architecture(Architecture::X86_64).tag(tag.parse().unwrap()))
+}
+
+/// The tags of a layout, each with its digest.
+fn tags(layout: &Path) -> Vec<(String, String)> {
+    let index: Value = serde_json::from_slice(&fs::read(layout.join("index.json")).unwrap()).unwrap();
+    let tag = |entry: &Value| {
+        let tag = entry["annotations"]["org.opencontainers.image.ref.name"].as_str().unwrap_or("-");
+        (tag.to_owned(), entry["digest"].as_str().unwrap()[7..].to_owned())
+    };
+    index["manifests"].as_array().unwrap().iter().map(tag).collect()
+}
+
+#[test]
+fn a_layout_takes_more_images_and_a_name_belongs_to_the_last() {
+    let (root, layout) = (system(), TempDir::new().unwrap());
+    let pack = |format: Format| Pack::new(root.path()).format(format).publish(layout.path(), &()).unwrap();
+    let tag = |name: &str, image: &Image| (name.to_owned(), image.fingerprint.to_string());
+    let first = pack(tagged("one"));
+    assert_eq!((tags(layout.path()), pack(tagged("one")).outcome), (vec![tag("one", &first)], Outcome::AlreadyThere));
+    assert_eq!(pack(tagged("two")).outcome, Outcome::Published);
+    assert_eq!(tags(layout.path()), [tag("one", &first), tag("two", &first)]);
+    // Somebody else's entries and fields stay as they are.
+    let path = layout.path().join("index.json");
+    let mut index: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    index["annotations"] = serde_json::json!({ "org.example": "kept" });
+    index["manifests"]
+        .as_array_mut()
+        .unwrap()
+        .push(serde_json::json!({ "digest": "sha256:0", "mediaType": "x", "size": 1 }));
+    fs::write(&path, serde_json::to_vec_pretty(&index).unwrap()).unwrap();
+    fs::write(root.path().join("new"), "new").unwrap();
+    let second = pack(tagged("one"));
+    assert_ne!(second.fingerprint, first.fingerprint);
+    assert_eq!(tags(layout.path()), [tag("two", &first), ("-".to_owned(), "0".to_owned()), tag("one", &second)]);
+    let index: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(index["annotations"]["org.example"], "kept");
+    // A name more or less does not make the image another one.
+    let untagged = Format::Oci(Oci::new().architecture(Architecture::X86_64));
+    assert_eq!(pack(untagged).outcome, Outcome::AlreadyThere);
+    // A blob that is broken is replaced.
+    let blob = layout.path().join(format!("blobs/sha256/{}", second.layer.unwrap()));
+    fs::write(&blob, "short").unwrap();
+    assert_eq!(pack(tagged("one")).outcome, Outcome::Published);
+    assert_eq!(sha256(&[&fs::read(&blob).unwrap()]), second.layer.unwrap().to_string());
+}
+
+#[test]
+fn what_is_no_layout_stays_as_it_is() {
+    let root = system();
+    let check = |files_there: &[(&str, &str)], words: &str| {
+        let layout = TempDir::new().unwrap();
+        files_there.iter().for_each(|(name, text)| fs::write(layout.path().join(name), text).unwrap());
+        let before = files(layout.path());
+        let error = Pack::new(root.path()).format(tagged("x")).publish(layout.path(), &()).unwrap_err().to_string();
+        assert!(error.contains(words), "{files_there:?}: {error}");
+        assert!(files(layout.path()) == before, "{files_there:?}");
+    };
+    let mark = ("oci-layout", r#"{"imageLayoutVersion": "1.0.0"}"#);
+    check(&[("letter", "")], "is neither an OCI image layout nor empty");
+    check(&[("oci-layout", "{}")], "is of version ``, and 1 is what is known");
+    check(&[("oci-layout", r#"{"imageLayoutVersion":"2.0.0"}"#)], "is of version `2.0.0`");
+    check(&[("oci-layout", "[")], "is not a JSON object");
+    check(&[mark, ("index.json", "[]")], "is not a JSON object");
+    check(&[mark, ("index.json", "{}")], "is not an OCI image index");
+    check(&[mark, ("index.json", r#"{"schemaVersion":2,"manifests":{}}"#)], "is not an OCI image index");
+    check(&[mark, ("index.json", &format!("{{{}", " ".repeat(17 << 20)))], "is larger than 16 MiB");
+    check(&[mark, ("blobs", "")], "blobs`: not a directory");
+}
+
+/// All that was said of how it is run is in the config, and makes another image.
+#[test]
+fn an_image_says_how_it_is_run() {
+    let (root, layout) = (system(), TempDir::new().unwrap());
+    let run = Run { cmd: vec!["-c".into(), "id".into()], user: Some("1:2".into()), ..Run::default() };
+    let pack = |oci: Oci| Pack::new(root.path()).format(Format::Oci(oci)).publish(layout.path(), &()).unwrap();
+    let (with, without) = (pack(Oci::new().run(run)), pack(Oci::new()));
+    assert_eq!((with.layer, with.fingerprint == without.fingerprint), (without.layer, false));
+    let configs = files(&layout.path().join("blobs/sha256"));
+    let configs: Vec<Value> =
+        configs.values().flatten().filter_map(|bytes| serde_json::from_slice(bytes).ok()).collect();
+    let config = |found: &&Value| found["config"]["Cmd"].is_array();
+    let config = configs.iter().find(config).unwrap();
+    assert_eq!(config["config"].to_string(), r#"{"Cmd":["-c","id"],"User":"1:2"}"#);
+    assert_eq!(config["created"], "2023-11-14T22:13:20Z");
+}
+
+#[test]
+fn packs_that_add_to_one_layout_at_the_same_time_lose_nothing() {
+    let roots: Vec<TempDir> = (0..3).map(|_| system()).collect();
+    for (number, root) in roots.iter().enumerate() {
+        fs::write(root.path().join("number"), number.to_string()).unwrap();
+    }
+    for count in 2..=8 {
+        let layout = TempDir::new().unwrap();
+        let mut expected: Vec<(String, String)> = std::thread::scope(|scope| {
+            let pack = |number: usize| {
+                let (root, tag, layout) = (roots[number % 3].path(), format!("t{number}"), layout.path());
+                scope.spawn(move || {
+                    let image = Pack::new(root).format(tagged(&tag)).publish(layout, &()).unwrap();
+                    (tag, image.fingerprint.to_string())
+                })
+            };
+            let packs: Vec<_> = (0..count).map(pack).collect();
+            packs.into_iter().map(|pack| pack.join().unwrap()).collect()
+        });
+        let mut found = tags(layout.path());
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected);
+        for (name, bytes) in files(&layout.path().join("blobs/sha256")) {
+            assert_eq!(sha256(&[&bytes.unwrap()]), name.to_str().unwrap());
+        }
+    }
+}
+
+#[test]
+fn what_a_layer_would_take_for_a_whiteout_is_refused() {
+    let (root, layout) = (system(), TempDir::new().unwrap());
+    fs::write(root.path().join("etc/.wh.hosts"), "").unwrap();
+    let pack = Pack::new(root.path()).format(tagged("x"));
+    let error = pack.publish(layout.path(), &()).unwrap_err();
+    assert!(error.to_string().contains("etc/.wh.hosts` would stand for the absence of another file"), "{error}");
+    assert_eq!(names(layout.path()).len(), 0);
+    pack.exclude(["**/.wh.*".parse().unwrap()]).publish(layout.path(), &()).unwrap();
+    // Anywhere else it is a file as any other.
+    Pack::new(root.path()).publish(TempDir::new().unwrap().path(), &()).unwrap();
+}
+
+#[test]
+fn a_layout_with_something_else_for_an_index_stays_as_it_was() {
+    let (root, layout) = (system(), TempDir::new().unwrap());
+    Pack::new(root.path()).format(tagged("one")).publish(layout.path(), &()).unwrap();
+    fs::write(root.path().join("more"), "more").unwrap();
+    fs::rename(layout.path().join("index.json"), layout.path().join("aside")).unwrap();
+    fs::create_dir(layout.path().join("index.json")).unwrap();
+    let before = files(layout.path());
+    let error = Pack::new(root.path()).format(tagged("two")).publish(layout.path(), &()).unwrap_err().to_string();
+    assert!(error.ends_with("index.json` is not a regular file"), "{error}");
+    assert!(files(layout.path()) == before);
+}
