@@ -118,7 +118,7 @@ impl Assembled<'_> {
                 let name = format!("{fingerprint}{}", compression.extension());
                 let outcome = image.staged()?.publish(shelf, &fingerprint, &name, permit)?;
                 shelf.sync()?;
-                Ok((outcome, shelf.path().join(name)))
+                Ok((outcome.into(), shelf.path().join(name)))
             }
             Assembled::Split { metadata, rootfs, compression } => {
                 let page = |what: &str, written: Written| {

@@ -31,11 +31,12 @@ pub(crate) fn publish(
     let path = shelf.path().join(name);
     let failed = |error: Errno| Error::io("publish", &path, error);
     let names: Vec<_> = pages.iter().map(|page| page.name.clone()).collect();
-    let temporary = TemporaryDirectory::create(shelf.handle())
+    let mut temporary = TemporaryDirectory::create(shelf.handle())
         .map_err(|error| Error::io("create a directory in", shelf.path(), error))?;
     let inside = Shelf::of(Arc::clone(&temporary.handle), path.clone());
     for Page { name, staged } in pages {
         staged.publish(&inside, fingerprint, &name, permit)?;
+        temporary.holds(name);
     }
     inside.sync()?;
     permit.check()?;
@@ -101,13 +102,14 @@ fn holds(standing: &Shelf, names: &[String], fingerprint: &Fingerprint, permit: 
 fn replace(shelf: &Shelf, temporary: TemporaryDirectory, name: &str, standing: &Shelf, names: &[String]) -> Result<()> {
     let failed = |error: Errno| Error::io("publish", standing.path(), error);
     let ours = |found: &CStr| names.iter().any(|name| name.as_bytes() == found.to_bytes());
-    if !leftovers::names(standing.handle()).map_err(failed)?.iter().all(|found| ours(found)) {
+    let found = leftovers::names(standing.handle()).map_err(failed)?;
+    if !found.iter().all(|found| ours(found)) {
         return Err(Error::unfit(standing.path(), "stands where the image should, and holds something else"));
     }
     let handle = shelf.handle();
     rustix::fs::renameat_with(handle, &temporary.name, handle, name, RenameFlags::EXCHANGE).map_err(failed)?;
     // What stays is a leftover, which the next pack removes.
-    let _ = leftovers::remove(handle, standing.handle(), &temporary.name);
+    let _ = leftovers::remove(handle, standing.handle(), &*temporary.name, &found);
     temporary.keep();
     Ok(())
 }

@@ -18,7 +18,7 @@ use crate::fingerprint::Fingerprint;
 use crate::format::oci::{Documents, MANIFEST, Tag, digest};
 use crate::leftovers::{self, DIRECTORY};
 use crate::observer::Permit;
-use crate::publish::{Outcome, Shelf, Staged};
+use crate::publish::{Named, Outcome, Shelf, Staged};
 
 /// The file that makes a directory a layout.
 const MARK: &str = "oci-layout";
@@ -77,7 +77,7 @@ impl Layout {
         permit: Permit<'_>,
     ) -> Result<Outcome> {
         let _lock = self.lock(permit)?;
-        let mut added = Added { names: Vec::new() };
+        let mut added = Added::default();
         let blobs = added.directory(&self.top, "blobs")?;
         let blobs = added.directory(&blobs, "sha256")?;
         added.blob(&blobs, layer.staged, &layer.digest, permit)?;
@@ -91,7 +91,7 @@ impl Layout {
         }
         let before = self.index()?;
         let after = with(before.clone(), documents, tag);
-        let known = before == after && !added.names.iter().any(|(_, _, kind)| *kind == Kind::File);
+        let known = before == after && !added.replaced && added.names.is_empty();
         if !known {
             permit.check()?;
             let text = serde_json::to_vec(&Value::Object(after))
@@ -186,7 +186,10 @@ fn with(mut index: Map<String, Value>, documents: &Documents, tag: Option<&Tag>)
 }
 
 /// What was added to a layout, which goes away again with this value.
+#[derive(Default)]
 struct Added {
+    /// A blob took the place of the remains of a crash.
+    replaced: bool,
     names: Vec<(Arc<Shelf>, String, Kind)>,
 }
 
@@ -215,8 +218,11 @@ impl Added {
 
     fn blob(&mut self, blobs: &Arc<Shelf>, staged: Staged, digest: &Fingerprint, permit: Permit<'_>) -> Result<()> {
         let name = digest.to_string();
-        if staged.publish(blobs, digest, &name, permit)? == Outcome::Published {
-            self.names.push((Arc::clone(blobs), name, Kind::File));
+        match staged.publish(blobs, digest, &name, permit)? {
+            Named::New => self.names.push((Arc::clone(blobs), name, Kind::File)),
+            // Somebody may refer to it.
+            Named::Replaced => self.replaced = true,
+            Named::Found => {}
         }
         Ok(())
     }

@@ -52,7 +52,8 @@ pub(crate) struct TemporaryDirectory {
     parent: Arc<OwnedFd>,
     pub(crate) handle: Arc<OwnedFd>,
     pub(crate) name: String,
-    kept: bool,
+    /// The files in it.
+    files: Vec<String>,
 }
 
 impl TemporaryDirectory {
@@ -70,7 +71,7 @@ impl TemporaryDirectory {
                     lock(&handle);
                     let (parent, handle) = (Arc::clone(parent), Arc::new(handle));
                     if is_at(&handle, &parent, name) {
-                        return Ok(TemporaryDirectory { parent, handle, name: name.clone(), kept: false });
+                        return Ok(TemporaryDirectory { parent, handle, name: name.clone(), files: Vec::new() });
                     }
                 }
                 // Whoever removes leftovers may have come between.
@@ -83,16 +84,21 @@ impl TemporaryDirectory {
         }
     }
 
+    /// There is a file of this name in it now.
+    pub(crate) fn holds(&mut self, file: String) {
+        self.files.push(file);
+    }
+
     /// It has its final name, and stays.
     pub(crate) fn keep(mut self) {
-        self.kept = true;
+        self.name.clear();
     }
 }
 
 impl Drop for TemporaryDirectory {
     fn drop(&mut self) {
-        if !self.kept {
-            let _ = remove(&self.parent, &self.handle, &self.name);
+        if !self.name.is_empty() {
+            let _ = remove(&self.parent, &self.handle, &*self.name, self.files.iter().map(|file| &**file));
         }
     }
 }
@@ -101,10 +107,15 @@ impl Drop for TemporaryDirectory {
 pub(crate) const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Removes a directory that holds nothing but files: `handle`, which `name` in `parent` stands for.
-pub(crate) fn remove(parent: &OwnedFd, handle: &OwnedFd, name: impl rustix::path::Arg) -> rustix::io::Result<()> {
-    for file in names(handle)? {
-        rustix::fs::unlinkat(handle, &file, AtFlags::empty())?;
+/// Removes a directory that holds nothing but these files: `handle`, which `name` in `parent` stands for.
+pub(crate) fn remove<Name: rustix::path::Arg>(
+    parent: &OwnedFd,
+    handle: &OwnedFd,
+    name: impl rustix::path::Arg,
+    files: impl IntoIterator<Item = Name>,
+) -> rustix::io::Result<()> {
+    for file in files {
+        rustix::fs::unlinkat(handle, file, AtFlags::empty())?;
     }
     rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)
 }
@@ -165,7 +176,7 @@ fn remove_if_dead(directory: &OwnedFd, name: &CStr) -> rustix::io::Result<()> {
     match (is_at(&file, directory, name), is_directory) {
         (false, _) => Ok(()),
         (true, false) => rustix::fs::unlinkat(directory, name, AtFlags::empty()),
-        (true, true) => remove(directory, &file, name),
+        (true, true) => remove(directory, &file, name, names(&file)?),
     }
 }
 
@@ -214,8 +225,9 @@ mod tests {
     #[test]
     fn directories_go_with_their_files_unless_they_are_in_use() {
         let (place, handle) = directory();
-        let left = TemporaryDirectory::create(&handle).unwrap();
+        let mut left = TemporaryDirectory::create(&handle).unwrap();
         std::fs::write(place.path().join(&left.name).join("file"), "").unwrap();
+        left.holds("file".to_owned());
         sweep(&handle);
         assert_eq!(names(&place), 1, "the directory of a live process was removed");
         let other = place.path().join(".onepass-0123456789abcdef.tmp");

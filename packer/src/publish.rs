@@ -134,12 +134,12 @@ impl Staged {
         fingerprint: &Fingerprint,
         name: &str,
         permit: Permit<'_>,
-    ) -> Result<Outcome> {
+    ) -> Result<Named> {
         let failed = |error: Errno| Error::io("publish", to.path.join(name), error);
         match self.name_it(to, name) {
-            Ok(()) => Ok(Outcome::Published),
-            Err(Errno::EXIST) if to.holds(name, fingerprint, permit)? => Ok(Outcome::AlreadyThere),
-            Err(Errno::EXIST) => self.replace(to, name).map(|()| Outcome::Published),
+            Ok(()) => Ok(Named::New),
+            Err(Errno::EXIST) if to.holds(name, fingerprint, permit)? => Ok(Named::Found),
+            Err(Errno::EXIST) => self.replace(to, name).map(|()| Named::Replaced),
             Err(error) => Err(failed(error)),
         }
     }
@@ -187,6 +187,26 @@ impl Staged {
             }
         };
         rustix::fs::renameat_with(from, &temporary.name, &to.handle, name, RenameFlags::empty())
+    }
+}
+
+/// How a file came by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// Nothing had it.
+    New,
+    /// The same file has it already, and stays.
+    Found,
+    /// The remains of a crash had it.
+    Replaced,
+}
+
+impl From<Named> for Outcome {
+    fn from(named: Named) -> Self {
+        match named {
+            Named::New | Named::Replaced => Outcome::Published,
+            Named::Found => Outcome::AlreadyThere,
+        }
     }
 }
 

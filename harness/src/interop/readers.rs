@@ -23,7 +23,7 @@ struct Reader {
 
 /// A client that keeps everything.
 pub(super) const NOTHING: Limits =
-    Limits { dev: false, attributes: false, fractions: false, other_times: false, early_fractions: false };
+    Limits { dev: false, attributes: false, fractions: false, other_times: false, early_times: false };
 const OLD: Limits = Limits { attributes: true, fractions: true, other_times: true, ..NOTHING };
 
 const READERS: [Reader; 5] = [
@@ -39,7 +39,7 @@ const READERS: [Reader; 5] = [
         client: "bsdtar",
         tools: &["bsdtar"],
         script: "bsdtar --numeric-owner -xpf \"$1\" -C \"$2\"",
-        limits: Limits { early_fractions: true, ..NOTHING },
+        limits: Limits { early_times: true, ..NOTHING },
         plain: false,
         undecoded: &[],
     },

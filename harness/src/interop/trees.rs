@@ -20,8 +20,8 @@ pub(super) struct Limits {
     pub(super) fractions: bool,
     /// The times of symlinks and directories.
     pub(super) other_times: bool,
-    /// Times before 1970 that are no whole seconds.
-    pub(super) early_fractions: bool,
+    /// Times before 1970.
+    pub(super) early_times: bool,
 }
 
 /// All that is compared of one entry.
@@ -170,7 +170,7 @@ impl Entry {
         if limits.fractions {
             entry.modified.1 = 0;
         }
-        let early = limits.early_fractions && entry.modified.0 < 1 && entry.modified.1 != 0;
+        let early = limits.early_times && entry.modified.0 < 1;
         let other = limits.other_times && matches!(entry.kind, 'l' | 'd');
         // The top is made by whoever unpacks.
         if early || other || entry.first.as_os_str().is_empty() {

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::cases::Noise;
 use crate::corners::{PLACE, skip};
+use crate::holdings::{self, Holdings};
 use crate::laws::names;
 use crate::same_bytes::{succeeds, unmount};
 use crate::trees;
@@ -118,6 +119,46 @@ fn kills(output: &Path, count: usize) {
     let mut left = names(output);
     left.retain(|name| !name.starts_with(".fuse_hidden"));
     assert_eq!(left, [last], "what was left is still there");
+}
+
+/// Images of more than one file are there with all of them, or not at all.
+#[test]
+fn kills_of_images_of_more_than_one_file() {
+    let (place, output) = (trees(1), TempDir::new().unwrap());
+    let (tree, mut noise) = (place.path().join("0"), Noise(2));
+    for way in [&["-f", "split", "--arch", "amd64"][..], &["-f", "oci", "--arch", "amd64", "--tag", "x"]] {
+        let (mut killed, mut published) = (0, 0);
+        let mut longest = Duration::from_millis(40);
+        for number in 0..300 {
+            let mut child = start(&tree, output.path(), way);
+            std::thread::sleep(longest.mul_f64(noise.number() as f64 / f64::from(1 << 24)));
+            child.kill().unwrap();
+            let done = child.wait().unwrap().success();
+            longest = longest.mul_f64(if done { 0.97 } else { 1.02 });
+            killed += usize::from(!done);
+            let found = holdings::of(output.path());
+            assert_eq!(found.broken, Vec::<String>::new(), "kill {number}, {way:?}");
+            assert!(found.temporary.len() <= 1 && found.images >= usize::from(done), "kill {number}: {found:?}");
+            published += found.images;
+            // Now and then the next one finds what this one made.
+            if number % 3 != 0 {
+                clear(output.path());
+            }
+        }
+        assert!(killed > 30 && published > 30, "{killed} killed, {published} published");
+        made(&tree, output.path(), way);
+        assert_eq!(holdings::of(output.path()), Holdings { images: 1, ..Holdings::default() }, "something is left");
+        clear(output.path());
+    }
+}
+
+/// Removes what is published in a directory, and leaves what is temporary.
+fn clear(output: &Path) {
+    for name in names(output).into_iter().filter(|name| !name.ends_with(".tmp")) {
+        let path = output.join(name);
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.unwrap();
+    }
 }
 
 #[test]

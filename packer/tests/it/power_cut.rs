@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::cases::Noise;
 use crate::corners::{PLACE, skip};
+use crate::holdings;
 use crate::same_bytes::{succeeds, unmount};
 
 /// A filesystem, what makes it, how it is mounted first, and how a clone of it is.
@@ -62,7 +63,7 @@ fn make(file: &Path, size: u64, make: &[&str]) -> Result<(), String> {
 
 /// Publishes images of ever new content until it is over, and keeps the last twenty.
 fn publish(place: &Path, number: usize, strace: &[&str], over: &AtomicBool) {
-    let (tree, images) = (place.join(format!("tree-{number}")), place.join("images"));
+    let tree = place.join(format!("tree-{number}"));
     fs::create_dir(&tree).unwrap();
     let mut noise = Noise(number as u64);
     let mut names = Vec::new();
@@ -75,18 +76,27 @@ fn publish(place: &Path, number: usize, strace: &[&str], over: &AtomicBool) {
             command.args(&strace[1..]).arg(env!("CARGO_BIN_EXE_onepass"));
         }
         let strategy = ["single-stream", "two-pass"][names.len() / 4 % 2];
+        let format = ["tar", "split", "oci"][names.len() % 3];
+        // A layout for every few images.
+        let images = match format {
+            "oci" => place.join(format!("layouts/{number}-{}", names.len() / 9)),
+            _ => place.join("images"),
+        };
+        fs::create_dir_all(&images).unwrap();
+        let described: &[&str] = if format == "tar" { &[] } else { &["--arch", "amd64"] };
         let run = command
-            .args(["pack", "-c", codec, "--strategy", strategy, "-o"])
+            .args(["pack", "-c", codec, "--strategy", strategy, "-f", format, "-o"])
             .arg(&images)
             .arg(&tree)
+            .args(described)
             .stderr(Stdio::inherit())
             .output();
         let run = run.unwrap();
         assert!(run.status.success());
         let line = String::from_utf8(run.stdout).unwrap();
         names.push(line.trim_end().split_once("  ").unwrap().1.to_owned());
-        if names.len() > 20 {
-            fs::remove_file(&names[names.len() - 21]).unwrap();
+        if let Some(old) = names.len().checked_sub(21).map(|old| Path::new(&names[old])) {
+            let _ = if old.is_dir() { fs::remove_dir_all(old) } else { fs::remove_file(old) };
         }
     }
 }
@@ -103,7 +113,9 @@ fn cut(filesystem: &Filesystem, moments: usize, strace: &[&str]) -> Result<(usiz
     let clone = |number: usize| host.0.join(format!("clone-{number}"));
     {
         let inner = Mount::new(&disk, &place.path().join("inner"), filesystem.options)?;
-        fs::create_dir(inner.0.join("images")).unwrap();
+        for directory in ["images", "layouts"] {
+            fs::create_dir(inner.0.join(directory)).unwrap();
+        }
         // What was there before the first moment is not what is tried.
         rustix::fs::syncfs(File::open(&inner.0).unwrap()).unwrap();
         let over = AtomicBool::new(false);
@@ -124,16 +136,11 @@ fn cut(filesystem: &Filesystem, moments: usize, strace: &[&str]) -> Result<(usiz
     let (mut whole, mut broken) = (0, Vec::new());
     for number in 0..moments {
         let mounted = Mount::new(&clone(number), &place.path().join("again"), filesystem.again)?;
-        for entry in fs::read_dir(mounted.0.join("images")).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            if name.starts_with(".onepass-") {
-                continue;
-            }
-            match packer::verify(&path) {
-                Ok(_) => whole += 1,
-                Err(error) => broken.push(format!("{} {number}: {error}", filesystem.name)),
-            }
+        let layouts = fs::read_dir(mounted.0.join("layouts")).unwrap().map(|entry| entry.unwrap().path());
+        for directory in layouts.chain([mounted.0.join("images")]) {
+            let found = holdings::of(&directory);
+            whole += found.images;
+            broken.extend(found.broken.into_iter().map(|what| format!("{} {number}: {what}", filesystem.name)));
         }
         drop(mounted);
         fs::remove_file(clone(number)).unwrap();

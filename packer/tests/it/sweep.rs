@@ -8,10 +8,10 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 use crate::corners::skip;
-use crate::laws::names;
+use crate::formats::{Files, files};
 
 /// Calls, and how they may fail. `EINTR` comes from signals, and from network and user-space filesystems.
-const CALLS: [(&str, &[&str]); 14] = [
+const CALLS: [(&str, &[&str]); 16] = [
     ("openat", &["EIO", "EMFILE", "ENOMEM", "EINTR", "EOPNOTSUPP"]),
     ("read", &["EIO", "EINTR"]),
     ("pread64", &["EIO", "EINTR"]),
@@ -23,7 +23,9 @@ const CALLS: [(&str, &[&str]); 14] = [
     ("fsync", &["ENOSPC", "EIO", "EDQUOT", "EINTR"]),
     ("linkat", &["ENOSPC", "EIO", "EDQUOT", "EOPNOTSUPP"]),
     ("renameat2", &["ENOSPC", "EIO", "EDQUOT"]),
+    ("mkdirat", &["ENOSPC", "EIO", "EDQUOT"]),
     ("unlinkat", &["EIO"]),
+    ("flock", &["EINTR"]),
     ("close", &["EIO", "EINTR"]),
     ("fcntl", &["EINVAL"]),
 ];
@@ -55,9 +57,9 @@ enum Standing {
 struct Place {
     root: TempDir,
     way: &'static [&'static str],
-    /// The image that the pack makes.
-    image: Vec<u8>,
-    name: String,
+    /// What the pack makes of an empty output directory.
+    whole: Files,
+    fingerprint: String,
 }
 
 impl Place {
@@ -68,12 +70,12 @@ impl Place {
         fs::write(tree.join("directory/file"), "text ".repeat(30_000)).unwrap();
         fs::write(tree.join("directory/below/other"), "other").unwrap();
         std::os::unix::fs::symlink("directory/file", tree.join("link")).unwrap();
-        let mut place = Place { root, way, image: Vec::new(), name: String::new() };
+        let mut place = Place { root, way, whole: Files::new(), fingerprint: String::new() };
         let output = place.output(Standing::Nothing);
         let run = place.command(&output, None).output().unwrap();
         assert!(run.status.success());
-        place.name = names(&output).pop().unwrap();
-        place.image = fs::read(output.join(&place.name)).unwrap();
+        place.fingerprint = String::from_utf8(run.stdout).unwrap()[..64].to_owned();
+        place.whole = files(&output);
         place
     }
 
@@ -82,15 +84,30 @@ impl Place {
         let output = self.root.path().join("out");
         let _ = fs::remove_dir_all(&output);
         fs::create_dir(&output).unwrap();
-        match standing {
-            Standing::Nothing => {}
-            Standing::Image => fs::write(output.join(&self.name), &self.image).unwrap(),
-            Standing::Remains => {
-                fs::write(output.join(&self.name), &self.image[..self.image.len() / 2]).unwrap();
-                fs::write(output.join(".onepass-00000000000000aa.tmp"), "left").unwrap();
+        for (path, bytes) in self.before(standing) {
+            let path = output.join(path);
+            match bytes {
+                None => fs::create_dir_all(path).unwrap(),
+                Some(bytes) => {
+                    fs::create_dir_all(path.parent().unwrap()).unwrap();
+                    fs::write(path, bytes).unwrap();
+                }
             }
         }
+        if standing == Standing::Remains {
+            fs::write(output.join(".onepass-00000000000000aa.tmp"), "left").unwrap();
+        }
         output
+    }
+
+    /// What stands there, but for temporary files.
+    fn before(&self, standing: Standing) -> Files {
+        let mut before = if standing == Standing::Nothing { Files::new() } else { self.whole.clone() };
+        // What has a fingerprint for a name is half of what it was.
+        for bytes in before.iter_mut().filter(|(path, _)| !is_document(path)).filter_map(|(_, bytes)| bytes.as_mut()) {
+            bytes.truncate(if standing == Standing::Remains { bytes.len() / 2 } else { usize::MAX });
+        }
+        before
     }
 
     fn command(&self, output: &Path, injection: Option<(&str, String)>) -> Command {
@@ -119,13 +136,13 @@ impl Place {
 
     fn law(&self, run: &Output, output: &Path, (call, error): (&str, &str), standing: Standing, at: &str) {
         let told = String::from_utf8_lossy(&run.stderr);
-        let mut left = names(output);
-        left.retain(|name| standing != Standing::Remains || !name.ends_with("aa.tmp"));
-        let image = fs::read(output.join(&self.name)).ok();
+        let mut left = files(output);
+        left.retain(|path, _| standing != Standing::Remains || !path.ends_with(".onepass-00000000000000aa.tmp"));
+        // What cannot be removed stays, and the next pack removes it.
+        left.retain(|path, _| call != "unlinkat" || !path.to_str().unwrap().starts_with(".onepass-"));
         if run.status.success() {
-            assert!(String::from_utf8_lossy(&run.stdout).starts_with(&self.name[..64]), "{at}");
-            assert_eq!(left, [&*self.name], "{at}");
-            assert!(image.unwrap() == self.image, "{at}: another image");
+            assert!(String::from_utf8_lossy(&run.stdout).starts_with(&self.fingerprint), "{at}");
+            assert!(left == self.whole, "{at}: {:?}", left.keys());
             return;
         }
         // Calls are counted by thread: when the first `write` fails, that of the message may fail as well.
@@ -140,19 +157,19 @@ impl Place {
             let elsewhere = told.contains("error while loading shared libraries") || told.contains("`gzip` ");
             assert!(caused || elsewhere, "{at}: {told}");
         }
-        match standing {
-            // The failure may be that of the last fsync: the image has its name, and is whole.
-            Standing::Nothing => {
-                assert!(left.is_empty() || left == [&*self.name] && image.unwrap() == self.image, "{at}: {left:?}");
-            }
-            Standing::Image => assert!(left == [&*self.name] && image.unwrap() == self.image, "{at}: {left:?}"),
-            Standing::Remains => {
-                let image = image.unwrap();
-                let as_before = image == self.image[..self.image.len() / 2];
-                assert!(left == [&*self.name] && (as_before || image == self.image), "{at}: {left:?}");
-            }
-        }
+        // The failure may be that of the last fsync: the image has its name, and is whole.
+        let before = self.before(standing);
+        let kept = |(path, bytes): (&PathBuf, &Option<Vec<u8>>)| {
+            [&before, &self.whole].iter().any(|files| files.get(path).is_some_and(|expected| expected == bytes))
+        };
+        let complete = left.len() == before.len() || left == self.whole;
+        assert!(complete && left.iter().all(kept), "{at}: {:?}", left.keys());
     }
+}
+
+/// Whether a file of a layout is named by what it is for.
+fn is_document(path: &Path) -> bool {
+    ["oci-layout", "index.json"].map(Path::new).contains(&path)
 }
 
 fn sweep(way: &'static [&'static str]) {
@@ -190,4 +207,14 @@ fn of_two_passes() {
 #[test]
 fn of_a_compressor() {
     sweep(&["-c", "external:gzip"]);
+}
+
+#[test]
+fn of_two_files() {
+    sweep(&["-f", "split", "--arch", "amd64"]);
+}
+
+#[test]
+fn of_a_layout() {
+    sweep(&["-f", "oci", "--arch", "amd64", "--tag", "x"]);
 }
