@@ -4,6 +4,8 @@
 mod arguments;
 #[path = "command/bytes.rs"]
 mod bytes;
+#[path = "command/documents.rs"]
+mod documents;
 #[path = "command/format.rs"]
 mod format;
 #[path = "command/pack.rs"]
@@ -45,6 +47,8 @@ fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Pack(arguments) => pack::run(&arguments),
         Command::Verify(arguments) => verify(&arguments),
+        Command::Completions(arguments) => documents::completions(&arguments),
+        Command::Man(arguments) => documents::man(&arguments),
     }
 }
 

@@ -40,8 +40,14 @@ pub(crate) struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    /// Opens the top directory. A symlink is refused: its target could change between two looks at it.
+    /// Opens a root filesystem.
     pub(crate) fn open(path: &Path, rules: Rules, permit: Permit<'a>) -> Result<Self> {
+        Tree::open_as("open the root filesystem", path, rules, permit)
+    }
+
+    /// Opens the top directory of a tree; a failure to do so is called by `operation`. A symlink is refused: its target could
+    /// change between two looks at it.
+    pub(crate) fn open_as(operation: &'static str, path: &Path, rules: Rules, permit: Permit<'a>) -> Result<Self> {
         let top =
             rustix::fs::open(path, OPEN | OFlags::DIRECTORY, Mode::empty()).map_err(
                 |error| match rustix::fs::statx(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW, Stat::WANTED)
@@ -51,7 +57,7 @@ impl<'a> Tree<'a> {
                         Error::unfit(path, "is a symbolic link, not a directory")
                     }
                     Ok(found) if found.file_type() != FileType::Directory => Error::unfit(path, "is not a directory"),
-                    _ => Error::io("open the root filesystem", path, error),
+                    _ => Error::io(operation, path, error),
                 },
             )?;
         let way = Way::open(top.as_fd()).ok_or_else(|| {

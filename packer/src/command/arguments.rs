@@ -7,10 +7,11 @@ use clap::{Args, Parser, Subcommand};
 use packer::{Compression, Exclusion, Fingerprint, IdRange, Owner, Owners, Sparse, Strategy};
 
 use crate::bytes::Bytes;
+use crate::documents::{CompletionsArguments, ManArguments, PACK_EXAMPLES};
 use crate::format::FormatArguments;
 use crate::watcher::Show;
 
-/// Packs a root filesystem into a compressed tar named by the sha256 of its bytes.
+/// Packs a root filesystem into an image that LXD, Incus and OCI clients take, named by the sha256 of its bytes
 #[derive(Debug, Parser)]
 #[command(name = "onepass", version, max_term_width = 100)]
 pub(crate) struct Arguments {
@@ -25,9 +26,14 @@ pub(crate) enum Command {
     /// Prints `<fingerprint>  <path>`, which, where the image is one file, `sha256sum -c` accepts. The tree must not change
     /// meanwhile: a file that does fails the pack. When a fingerprint has been printed, the image is on the disk; when it has not,
     /// nothing is left.
+    #[command(after_long_help = PACK_EXAMPLES)]
     Pack(Box<PackArguments>),
     /// Check that an image is whole: hash, compression, and every header of the tar
     Verify(VerifyArguments),
+    /// Print what makes a shell complete this command
+    Completions(CompletionsArguments),
+    /// Print the manual page, for `man`
+    Man(ManArguments),
 }
 
 #[derive(Args, Debug)]

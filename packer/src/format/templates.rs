@@ -35,7 +35,8 @@ pub(super) struct Templates {
 /// Reads the templates in `directory`; as members they are as old as `modified` says, in seconds since 1970.
 pub(super) fn read(directory: &Path, modified: i64, permit: Permit<'_>) -> Result<Templates> {
     let located = |error: Error| error.below(directory);
-    let (tree, changes) = (Tree::open(directory, Rules::default(), permit)?, Changes::Fatal);
+    let tree = Tree::open_as("open the templates", directory, Rules::default(), permit)?;
+    let changes = Changes::Fatal;
     let mut framer = Framer::new(tree.handles().map_err(located)?, &changes);
     let (mut out, mut content) = (Buffer::default(), Buffer::default());
     let (mut names, mut members) = (BTreeSet::new(), 0);

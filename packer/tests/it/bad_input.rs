@@ -78,6 +78,88 @@ fn usage_errors_say_what_would_be_right() {
     }
 }
 
+const WHOLE: &str = "architecture: x86_64\ncreation_date: 1\n";
+
+#[test]
+fn a_metadata_file_that_lxd_would_not_take_is_refused_before_anything_is_packed() {
+    let place = Place::new();
+    for (name, text, words) in [
+        ("empty", &b""[..], "`empty` is not a YAML mapping"),
+        ("binary", b"\xff\x00\x80", "`binary` is no text"),
+        ("words", b"[", "`words` is not YAML"),
+        ("undated", b"architecture: x86_64", "`undated` has no `creation_date`"),
+        ("anywhere", b"creation_date: 1", "`anywhere` has no `architecture`"),
+    ] {
+        fs::write(place.directory.path().join(name), text).unwrap();
+        // The tree is not even looked at.
+        place.refuses(&["pack", "missing", "-o", "out", "-f", "unified", "--metadata", name], 1, words);
+    }
+    for (file, words) in [
+        ("missing", "cannot read `missing`: No such file"),
+        ("tree", "cannot read `tree`: Is a directory"),
+        ("/dev/zero", "`/dev/zero` is larger than the 1 MiB that LXD and Incus read"),
+    ] {
+        place.refuses(&["pack", "tree", "-o", "out", "-f", "split", "--metadata", file], 1, words);
+    }
+    fs::write(place.directory.path().join("good"), WHOLE).unwrap();
+    let long = format!("k={}", "v".repeat(120_000));
+    let mut arguments = vec!["pack", "tree", "-o", "out", "-f", "unified", "--metadata", "good"];
+    arguments.extend((0..10).flat_map(|_| ["--property", long.as_str()]));
+    // One and the same property ten times is not too much; ten are.
+    assert!(place.run(&arguments).status.success());
+    fs::remove_dir_all(place.directory.path().join("out")).unwrap();
+    fs::create_dir(place.directory.path().join("out")).unwrap();
+    let many: Vec<String> = (0..10).map(|number| format!("{number}{long}")).collect();
+    let mut arguments = vec!["pack", "tree", "-o", "out", "-f", "unified", "--metadata", "good"];
+    arguments.extend(many.iter().flat_map(|property| ["--property", property.as_str()]));
+    place.refuses(&arguments, 1, "`metadata.yaml` is larger than the 1 MiB that LXD and Incus read");
+}
+
+#[test]
+fn what_does_not_fit_a_format_is_refused_at_once() {
+    let place = Place::new();
+    let at = |name: &str| place.directory.path().join(name);
+    symlink("tree", at("templates")).unwrap();
+    for (options, words) in [
+        (
+            &["-f", "unified", "--arch", "amd64", "--templates", "missing"][..],
+            "cannot open the root filesystem `missing`",
+        ),
+        (&["-f", "unified", "--arch", "amd64", "--templates", "file"], "`file` is not a directory"),
+        (&["-f", "unified", "--arch", "amd64", "--templates", "templates"], "`templates` is a symbolic link"),
+        (&["-f", "unified"], "has no shell that would tell its architecture"),
+        (&["-f", "oci", "--arch", "amd64", "--workdir", "srv"], "`srv` is no directory to start in"),
+        (&["-f", "tar", "--arch", "amd64"], "`--arch` says nothing of an image in the format tar"),
+        (
+            &["--property", "a=b"],
+            "`--property` says nothing of an image in the format tar: it belongs to unified and split",
+        ),
+        (&["-f", "unified", "--tag", "x"], "`--tag` says nothing of an image in the format unified: it belongs to oci"),
+        (&["-f", "oci", "--metadata", "file"], "`--metadata` says nothing of an image in the format oci"),
+    ] {
+        place.refuses(&[&["pack", "tree", "-o", "out"], options].concat(), 1, words);
+    }
+    for (options, words) in [
+        (&["-f", "zip"][..], "possible values: tar, unified, split, oci"),
+        (&["-f", "oci", "--tag", "a b"], "`a b` is not a tag"),
+        (&["-f", "oci", "--tag", ""], "`` is not a tag"),
+        (&["-f", "oci", "--env", "PATH"], "a name, `=` and a value are expected"),
+        (&["-f", "oci", "--label", "=x"], "a name, `=` and a value are expected"),
+        (&["-f", "split", "--property", ""], "a name, `=` and a value are expected"),
+        (&["-f", "split", "--arch", "vax"], "`vax` is not an architecture that is known"),
+    ] {
+        place.refuses(&[&["pack", "tree", "-o", "out"], options].concat(), 2, words);
+    }
+    let run = Command::new(env!("CARGO_BIN_EXE_onepass"))
+        .args(["pack", "tree", "-o", "out", "-f", "unified", "--arch", "amd64"])
+        .env("SOURCE_DATE_EPOCH", "yesterday")
+        .current_dir(place.directory.path())
+        .output()
+        .unwrap();
+    refused(&run, "SOURCE_DATE_EPOCH is no number of seconds: yesterday");
+    assert_eq!(fs::read_dir(at("out")).unwrap().count(), 0);
+}
+
 #[test]
 fn what_cannot_be_read_or_written_fails_for_who_may_not() {
     let place = Place::new();

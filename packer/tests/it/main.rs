@@ -10,6 +10,7 @@ mod corners_tree;
 mod faults;
 mod formats;
 mod framing;
+mod help;
 mod holdings;
 mod images;
 mod kills;
