@@ -121,10 +121,7 @@ fn what_does_not_fit_a_format_is_refused_at_once() {
     let at = |name: &str| place.directory.path().join(name);
     symlink("tree", at("templates")).unwrap();
     for (options, words) in [
-        (
-            &["-f", "unified", "--arch", "amd64", "--templates", "missing"][..],
-            "cannot open the root filesystem `missing`",
-        ),
+        (&["-f", "unified", "--arch", "amd64", "--templates", "missing"][..], "cannot open the templates `missing`"),
         (&["-f", "unified", "--arch", "amd64", "--templates", "file"], "`file` is not a directory"),
         (&["-f", "unified", "--arch", "amd64", "--templates", "templates"], "`templates` is a symbolic link"),
         (&["-f", "unified"], "has no shell that would tell its architecture"),
