@@ -71,7 +71,7 @@ fn read(tar: impl Read) -> io::Result<(u64, Fingerprint, u64)> {
     }
     let mut hashed = archive.into_inner();
     // The reader stops at the end of the archive; the hash is of all that there is.
-    io::copy(&mut hashed, &mut io::sink())?;
+    io::copy(&mut hashed, &mut Zeros)?;
     if hashed.length < TAIL as u64 || hashed.tail != [0; TAIL] || hashed.length % 512 != 0 {
         return Err(io::Error::other("the archive does not end with two blocks of zeros"));
     }
@@ -80,6 +80,23 @@ fn read(tar: impl Read) -> io::Result<(u64, Fingerprint, u64)> {
 
 /// The two blocks of zeros that end an archive, in bytes.
 const TAIL: usize = 1024;
+
+/// What may stand behind the end of an archive: anything else would be hidden from whoever unpacks it.
+struct Zeros;
+
+impl io::Write for Zeros {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.iter().all(|byte| *byte == 0) {
+            Ok(bytes.len())
+        } else {
+            Err(io::Error::other("something stands behind the end of the archive"))
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Hashes and counts what is read, and remembers its end.
 struct Hashed<Inner> {

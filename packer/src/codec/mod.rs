@@ -10,6 +10,7 @@ mod external;
 mod gzip;
 mod inheritance;
 mod spec;
+mod xz;
 mod zstandard;
 
 pub use external::Program;
@@ -22,9 +23,9 @@ use crate::observer::Permit;
 /// The name and version of something that compresses. Another version may make other bytes of the same tar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncoderVersion {
-    /// What it is: `libdeflate`, `libzstd`, or the name of a program.
+    /// What it is: `libdeflate`, `libzstd`, `liblzma`, or the name of a program.
     pub name: &'static str,
-    /// Its version; for libdeflate that of the crate which carries it.
+    /// Its version; for libdeflate and liblzma that of the crate which carries it.
     pub version: String,
 }
 
@@ -35,6 +36,7 @@ impl Compression {
             Compression::None => return Ok(Vec::new()),
             Compression::Gzip(_) => ("libdeflate", gzip::VERSION.to_owned()),
             Compression::Zstd(_) => ("libzstd", zstandard::version().to_owned()),
+            Compression::Xz(_) => ("liblzma", xz::VERSION.to_owned()),
             Compression::External(program, _) => (program.name(), compressor::version(program)?),
         };
         Ok(vec![EncoderVersion { name, version }])
@@ -49,8 +51,16 @@ pub(crate) struct Encoded {
     pub(crate) length: u64,
     /// The framed bytes, where somebody wants to see them too. With `none` they are `bytes` itself.
     pub(crate) framed: Option<Buffer>,
-    /// CRC-32 of the framed bytes, if the container keeps one.
+    note: Note,
+}
+
+/// What a container has to know of a segment beside its length. A codec leaves at zero what its container does not ask for.
+#[derive(Debug, Default)]
+struct Note {
+    /// CRC-32 of the framed bytes.
     crc: u32,
+    /// The length of the encoded bytes without the padding behind them.
+    unpadded: u64,
 }
 
 /// One worker's half of a codec.
@@ -60,6 +70,7 @@ pub(crate) enum Encoder {
     Plain,
     Gzip(gzip::Encoder),
     Zstandard(zstandard::Encoder),
+    Xz(xz::Encoder),
 }
 
 impl Encoder {
@@ -68,6 +79,7 @@ impl Encoder {
             Compression::None | Compression::External(..) => Ok(Encoder::Plain),
             Compression::Gzip(level) => gzip::Encoder::new(level).map(Encoder::Gzip),
             Compression::Zstd(level) => zstandard::Encoder::new(level).map(Encoder::Zstandard),
+            Compression::Xz(level) => Ok(Encoder::Xz(xz::Encoder::new(level))),
         }
     }
 
@@ -82,15 +94,17 @@ impl Encoder {
         permit.check()?;
         let length = framed.len() as u64;
         let mut bytes = match self {
-            Encoder::Plain => return Ok(Encoded { bytes: framed, length, framed: None, crc: 0 }),
-            Encoder::Gzip(_) | Encoder::Zstandard(_) => buffers.take(),
+            Encoder::Plain => return Ok(Encoded { bytes: framed, length, framed: None, note: Note::default() }),
+            Encoder::Gzip(_) | Encoder::Zstandard(_) | Encoder::Xz(_) => buffers.take(),
         };
-        let crc = match self {
-            Encoder::Plain => 0,
-            Encoder::Gzip(encoder) => encoder.encode(&framed, &mut bytes, permit)?,
-            Encoder::Zstandard(encoder) => encoder.encode(&framed, &mut bytes, permit).map(|()| 0)?,
-        };
-        Ok(Encoded { bytes, length, framed: keep.then_some(framed), crc })
+        let mut note = Note::default();
+        match self {
+            Encoder::Plain => {}
+            Encoder::Gzip(encoder) => note.crc = encoder.encode(&framed, &mut bytes, permit)?,
+            Encoder::Zstandard(encoder) => encoder.encode(&framed, &mut bytes, permit)?,
+            Encoder::Xz(encoder) => note.unpadded = encoder.encode(&framed, &mut bytes, permit)?,
+        }
+        Ok(Encoded { bytes, length, framed: keep.then_some(framed), note })
     }
 
     /// What the library alone takes to compress a segment, without what is done for the container.
@@ -100,6 +114,7 @@ impl Encoder {
             Encoder::Plain => Ok(()),
             Encoder::Gzip(encoder) => encoder.kernel(framed, out),
             Encoder::Zstandard(encoder) => encoder.encode(framed, out, Permit::ALWAYS),
+            Encoder::Xz(encoder) => encoder.encode(framed, out, Permit::ALWAYS).map(|_| ()),
         }
     }
 }
@@ -110,6 +125,7 @@ pub(crate) enum Container {
     /// Nothing around the segments: a bare tar, and zstd, whose frames simply follow each other (RFC 8878, section 3).
     Concatenation,
     Gzip(gzip::Member),
+    Xz(xz::Index),
 }
 
 impl Container {
@@ -117,6 +133,7 @@ impl Container {
         match compression {
             Compression::None | Compression::Zstd(_) | Compression::External(..) => Container::Concatenation,
             Compression::Gzip(_) => Container::Gzip(gzip::Member::default()),
+            Compression::Xz(_) => Container::Xz(xz::Index::default()),
         }
     }
 
@@ -125,6 +142,7 @@ impl Container {
         match self {
             Container::Concatenation => b"",
             Container::Gzip(_) => gzip::HEADER,
+            Container::Xz(_) => xz::HEADER,
         }
     }
 
@@ -132,7 +150,8 @@ impl Container {
     pub(crate) fn append(&mut self, segment: &Encoded) {
         match self {
             Container::Concatenation => {}
-            Container::Gzip(member) => member.append(segment.crc, segment.length),
+            Container::Gzip(member) => member.append(segment.note.crc, segment.length),
+            Container::Xz(index) => index.append(segment.note.unpadded, segment.length),
         }
     }
 
@@ -141,6 +160,7 @@ impl Container {
         match self {
             Container::Concatenation => Vec::new(),
             Container::Gzip(member) => member.trailer(),
+            Container::Xz(index) => index.trailer(),
         }
     }
 }

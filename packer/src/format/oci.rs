@@ -178,6 +178,7 @@ pub(crate) fn layer_type(compression: Compression) -> Option<&'static str> {
         Compression::Zstd(_) | Compression::External(Program::Zstd, _) => {
             Some("application/vnd.oci.image.layer.v1.tar+zstd")
         }
+        Compression::Xz(_) => None,
     }
 }
 

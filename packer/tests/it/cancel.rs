@@ -36,7 +36,7 @@ fn at_whatever_moment_it_comes_nothing_is_left() {
     let root = TempDir::new().unwrap();
     let tree = root.path().join("tree");
     trees::some().create(&tree, false);
-    for compression in ["none", "gzip", "zstd:10", "external:gzip"] {
+    for compression in ["none", "gzip", "zstd:10", "xz:1", "external:gzip"] {
         for strategy in Strategy::ALL {
             let output = TempDir::new().unwrap();
             let pack = Pack::new(&tree).compression(compression.parse().unwrap()).strategy(strategy);
@@ -88,7 +88,7 @@ impl Observer for Late {
 #[test]
 fn a_call_ends_at_once() {
     let root = large();
-    for compression in ["gzip", "gzip:12", "zstd:9", "zstd:19", "external:gzip:9"] {
+    for compression in ["gzip", "gzip:12", "zstd:9", "zstd:19", "xz:0", "xz", "xz:9", "external:gzip:9"] {
         for strategy in Strategy::ALL {
             let output = TempDir::new().unwrap();
             let pack = Pack::new(root.path()).compression(compression.parse().unwrap());
@@ -119,7 +119,12 @@ fn send(child: &Child, signal: Signal) {
 #[test]
 fn a_signal_ends_the_command_at_once() {
     let root = large();
-    for options in [&["-c", "gzip:12"][..], &["-c", "zstd:19"], &["-c", "external:gzip:9", "--strategy", "two-pass"]] {
+    for options in [
+        &["-c", "gzip:12"][..],
+        &["-c", "zstd:19"],
+        &["-c", "xz:9"],
+        &["-c", "external:gzip:9", "--strategy", "two-pass"],
+    ] {
         for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
             let output = TempDir::new().unwrap();
             let child = start(root.path(), output.path(), options);

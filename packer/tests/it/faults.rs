@@ -41,7 +41,7 @@ fn fails(place: &TempDir, script: &str, words: &str) {
 #[test]
 fn a_full_disk_is_told_as_what_it_is() {
     let place = place();
-    for compression in ["none", "gzip", "zstd", "external:gzip"] {
+    for compression in ["none", "gzip", "zstd", "xz:1", "external:gzip"] {
         for strategy in ["single-stream", "two-pass"] {
             for threads in [1, 2, 7] {
                 let script = format!(

@@ -15,10 +15,11 @@ use crate::laws::names;
 use crate::same_bytes::{succeeds, unmount};
 use crate::trees;
 
-const WAYS: [&[&str]; 6] = [
+const WAYS: [&[&str]; 7] = [
     &["-c", "none"],
     &["-c", "gzip", "-t", "2"],
     &["-c", "zstd", "-t", "2"],
+    &["-c", "xz:1", "-t", "2"],
     &["-c", "external:gzip"],
     &["-c", "gzip:1", "--strategy", "two-pass"],
     &["-c", "external:gzip:1", "--strategy", "two-pass"],

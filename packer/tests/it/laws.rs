@@ -6,11 +6,14 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::Command;
 
+use liblzma::bufread::XzDecoder;
+use liblzma::stream::Stream;
 use packer::{Compression, Image, Pack, Program, Strategy};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use crate::images::installed;
 use crate::listing;
 use crate::trees;
 
@@ -36,15 +39,20 @@ fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Decodes an image with a reader that is not the packer's.
+/// Decodes an image with a reader that is not the packer's, and that stops at the end of the first member, stream or frame.
 pub(crate) fn decoded(compression: Compression, bytes: &[u8]) -> Vec<u8> {
+    let mut decoder: Box<dyn Read> = match compression.extension() {
+        ".tar.gz" => Box::new(flate2::bufread::GzDecoder::new(bytes)),
+        // Frames are to be taken all.
+        ".tar.zst" => Box::new(zstd::stream::read::Decoder::new(bytes).unwrap()),
+        ".tar.xz" => Box::new(XzDecoder::new(bytes)),
+        ".tar.lzma" => Box::new(XzDecoder::new_stream(bytes, Stream::new_lzma_decoder(u64::MAX).unwrap())),
+        ".tar.bz2" => Box::new(bzip2::bufread::BzDecoder::new(bytes)),
+        ".tar.lz4" => Box::new(lz4_flex::frame::FrameDecoder::new(bytes)),
+        _ => Box::new(bytes),
+    };
     let mut tar = Vec::new();
-    match compression.extension() {
-        // One member only: `GzDecoder`, not `MultiGzDecoder`.
-        ".tar.gz" => drop(flate2::bufread::GzDecoder::new(bytes).read_to_end(&mut tar).unwrap()),
-        ".tar.zst" => tar = zstd::stream::decode_all(bytes).unwrap(),
-        _ => tar = bytes.to_vec(),
-    }
+    decoder.read_to_end(&mut tar).unwrap();
     tar
 }
 
@@ -104,6 +112,13 @@ proptest! {
     #![proptest_config(crate::cases::usually(3))]
 
     #[test]
+    fn slow_codecs_agree_with_themselves(plan in trees::plan()) {
+        let root = TempDir::new().unwrap();
+        plan.create(root.path(), false);
+        agreed(root.path(), &["none", "xz:0", "xz:3"].map(spec));
+    }
+
+    #[test]
     fn external_compressors_agree_with_themselves(plan in trees::plan()) {
         let root = TempDir::new().unwrap();
         plan.create(root.path(), false);
@@ -113,17 +128,12 @@ proptest! {
     }
 }
 
-/// A program that is missing has its own test in `bad_input.rs`; the machines that gate changes have all of them.
-fn installed(program: Program) -> bool {
-    ["/usr/bin", "/bin", "/usr/local/bin"].iter().any(|directory| Path::new(directory).join(program.name()).exists())
-}
-
 /// Every corner of the format, read back; as root with devices and owners.
 #[test]
 fn the_corners_of_the_format_survive_every_way_of_packing() {
     let root = TempDir::new().unwrap();
     fixtures::Fixture::new(fixtures::Profile::TarCorners).create(root.path()).unwrap();
-    let tar = agreed(root.path(), &["none", "gzip", "zstd"].map(spec));
+    let tar = agreed(root.path(), &["none", "gzip", "zstd", "xz"].map(spec));
     let (expected, found) = (listing::of_tree(root.path()), listing::of_tar(&tar));
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(&expected) {

@@ -49,7 +49,7 @@ fn place() -> TempDir {
     place
 }
 
-const WAYS: &str = "'-c none' '-c gzip' '-c zstd' '-c external:gzip' '-c gzip --strategy two-pass' \
+const WAYS: &str = "'-c none' '-c gzip' '-c zstd' '-c xz:1' '-c external:gzip' '-c gzip --strategy two-pass' \
     '-c zstd --strategy two-pass' '-f split --arch amd64' '-f oci --arch amd64 --strategy two-pass'";
 
 #[test]
