@@ -14,10 +14,18 @@ use crate::error::Error;
 /// A compressor that may be run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Program {
+    /// bzip2.
+    Bzip2,
     /// GNU gzip.
     Gzip,
+    /// The lz4 command.
+    Lz4,
+    /// The command lzma: of XZ Utils, or of the older LZMA Utils.
+    Lzma,
     /// pigz, a parallel gzip.
     Pigz,
+    /// The command of XZ Utils.
+    Xz,
     /// The zstd command.
     Zstd,
 }
@@ -27,21 +35,30 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 impl Program {
     /// All programs that may be run.
-    pub const ALL: [Program; 3] = [Program::Gzip, Program::Pigz, Program::Zstd];
+    pub const ALL: [Program; 7] =
+        [Program::Bzip2, Program::Gzip, Program::Lz4, Program::Lzma, Program::Pigz, Program::Xz, Program::Zstd];
 
     /// Its name, which is also the command.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Program::Bzip2 => "bzip2",
             Program::Gzip => "gzip",
+            Program::Lz4 => "lz4",
+            Program::Lzma => "lzma",
             Program::Pigz => "pigz",
+            Program::Xz => "xz",
             Program::Zstd => "zstd",
         }
     }
 
     pub(super) fn extension(self) -> &'static str {
         match self {
+            Program::Bzip2 => ".tar.bz2",
             Program::Gzip | Program::Pigz => ".tar.gz",
+            Program::Lz4 => ".tar.lz4",
+            Program::Lzma => ".tar.lzma",
+            Program::Xz => ".tar.xz",
             Program::Zstd => ".tar.zst",
         }
     }
@@ -51,7 +68,7 @@ impl Program {
         match self {
             // Neither name nor time of the input in the header.
             Program::Gzip | Program::Pigz => arguments.push("-n".to_owned()),
-            Program::Zstd => {}
+            Program::Bzip2 | Program::Lz4 | Program::Lzma | Program::Xz | Program::Zstd => {}
         }
         arguments.extend(level.map(|level| format!("-{}", level.get())));
         arguments

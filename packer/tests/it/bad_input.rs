@@ -69,7 +69,11 @@ fn usage_errors_say_what_would_be_right() {
         (&["pack", "tree", "-o", "out", "--compression", "lzo"], "`lzo` is not a compression: codecs are none"),
         (&["pack", "tree", "-o", "out", "--compression", "gzip:13"], "a number from 1 to 12"),
         (&["pack", "tree", "-o", "out", "--compression", "zstd:0"], "a number from 1 to 19"),
-        (&["pack", "tree", "-o", "out", "--compression", "external:rm"], "is not one of gzip, pigz, zstd"),
+        (&["pack", "tree", "-o", "out", "--compression", "xz:10"], "a number from 0 to 9"),
+        (
+            &["pack", "tree", "-o", "out", "--compression", "external:rm"],
+            "is not one of bzip2, gzip, lz4, lzma, pigz, xz, zstd",
+        ),
         (&["pack", "tree", "-o", "out", "--strategy", "three-pass"], "single-stream or two-pass"),
         (&["pack", "tree", "-o", "out", "--threads", "0"], "--threads"),
         (&["unpack"], "unpack"),
