@@ -86,7 +86,8 @@ const TESTERS: [(&str, &[&str]); 7] = [
 ];
 
 /// What is tried: every codec, at a level that does not take long.
-pub(super) const CODECS: [&str; 4] = ["none", "gzip", "zstd", "external:pigz"];
+const CODECS: [&str; 8] =
+    ["none", "gzip", "zstd", "xz:1", "external:pigz", "external:bzip2:1", "external:lz4", "external:lzma:1"];
 
 pub(super) fn run(setting: &Setting<'_>, checks: &mut Checks<'_>) -> Result<()> {
     let expected = Listing::of(setting.tree).map_err(|error| Error::run("reading the tree", error))?;
