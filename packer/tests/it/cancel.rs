@@ -156,3 +156,30 @@ fn what_was_ignored_at_the_start_stays_ignored() {
     assert!(child.wait_with_output().unwrap().status.success());
     assert_eq!(names(output.path()).len(), 1);
 }
+
+/// Nobody reads what is said of the progress, and the pipe is full: nothing that the command could do ends that.
+#[test]
+fn a_second_signal_ends_what_cannot_end_itself() {
+    let (root, output) = (large(), TempDir::new().unwrap());
+    let (reader, writer) = std::io::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&writer, true).unwrap();
+    while rustix::io::write(&writer, &[b' '; 4096]).is_ok() {}
+    rustix::io::ioctl_fionbio(&writer, false).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_onepass"));
+    command.arg("pack").arg(root.path()).arg("-o").arg(output.path()).args(["-c", "gzip:12", "--progress", "json"]);
+    let mut child = command.stderr(Stdio::from(writer)).spawn().unwrap();
+    let tasks = format!("/proc/{}/task", child.id());
+    let waits = |task: &Path| fs::read_to_string(task.join("wchan")).is_ok_and(|place| place.contains("pipe_write"));
+    while !fs::read_dir(&tasks).unwrap().any(|task| waits(&task.unwrap().path())) {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended although nobody reads what it says");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    send(&child, Signal::TERM);
+    // The signal is taken, and the write goes on.
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(child.try_wait().unwrap(), None);
+    send(&child, Signal::TERM);
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap()), Some(15));
+    drop(reader);
+    assert!(names(output.path()).is_empty());
+}
