@@ -47,6 +47,9 @@ impl Metadata {
         let Ok(text) = std::str::from_utf8(bytes) else { return invalid("is no text") };
         let document: Value = yaml_serde::from_str(text)
             .map_err(|error| InvalidMetadata(format!("is not YAML: {}", error.to_string().escape_debug())))?;
+        if !has_plain_keys(&document) {
+            return invalid("has a key that is no text");
+        }
         let Value::Mapping(document) = document else { return invalid("is not a YAML mapping") };
         if document.get("architecture").and_then(Value::as_str).unwrap_or_default().is_empty() {
             return invalid("has no `architecture`");
@@ -59,7 +62,6 @@ impl Metadata {
         if document.get("expiry_date").is_some_and(|value| !value.is_null() && value.as_i64().is_none()) {
             return invalid("has an `expiry_date` that is no number of seconds");
         }
-        let is_text = |value: &Value| value.is_string() || value.is_number() || value.is_bool();
         match document.get("properties") {
             None | Some(Value::Null) => {}
             Some(Value::Mapping(properties))
@@ -147,6 +149,20 @@ impl Metadata {
     }
 }
 
+fn is_text(value: &Value) -> bool {
+    value.is_string() || value.is_number() || value.is_bool()
+}
+
+/// Whether all keys are texts, at any depth: YAML has others, which nobody reads and not everybody can write.
+fn has_plain_keys(value: &Value) -> bool {
+    match value {
+        Value::Sequence(values) => values.iter().all(has_plain_keys),
+        Value::Mapping(values) => values.iter().all(|(key, value)| is_text(key) && has_plain_keys(value)),
+        Value::Tagged(tagged) => has_plain_keys(&tagged.value),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -194,6 +210,7 @@ mod tests {
             (&format!("{whole}properties: {{a: [b]}}"), "`properties`"),
             (&format!("{whole}templates: {{/etc/hostname: hostname.tpl}}"), "`templates`"),
             (&format!("{whole}#{}", "x".repeat(Metadata::LIMIT)), "larger than the 1 MiB"),
+            (&format!("{whole}? {{a: b}}\n: c"), "has a key that is no text"),
             ("\u{1b}[31m: [", "is not YAML"),
         ] {
             let error = Metadata::parse(text.as_bytes()).unwrap_err().to_string();

@@ -42,7 +42,7 @@ pub(crate) fn of(directory: &Path) -> Holdings {
                 let pages: Vec<_> = files(&path).into_iter().collect();
                 match &pages[..] {
                     [(metadata, Some(one)), (rootfs, Some(other))]
-                        if metadata.starts_with("metadata.tar.gz") && rootfs.starts_with("rootfs.tar.gz") =>
+                        if is_called(metadata, "metadata") && is_called(rootfs, "rootfs") =>
                     {
                         sha256(&[one, other])
                     }
@@ -58,6 +58,11 @@ pub(crate) fn of(directory: &Path) -> Holdings {
         }
     }
     holdings
+}
+
+/// Whether a file is an archive of this name, compressed or not.
+fn is_called(file: &Path, name: &str) -> bool {
+    file.to_str().is_some_and(|file| file.strip_prefix(name).is_some_and(|rest| rest.starts_with(".tar")))
 }
 
 /// A layout: every blob hashes to its name, and what the index leads to is there.

@@ -96,7 +96,11 @@ fn publish(place: &Path, number: usize, strace: &[&str], over: &AtomicBool) {
         let line = String::from_utf8(run.stdout).unwrap();
         names.push(line.trim_end().split_once("  ").unwrap().1.to_owned());
         if let Some(old) = names.len().checked_sub(21).map(|old| Path::new(&names[old])) {
-            let _ = if old.is_dir() { fs::remove_dir_all(old) } else { fs::remove_file(old) };
+            // At one moment: what is half removed would look as if it had never been whole.
+            let trash = place.join(format!("trash-{number}"));
+            if fs::rename(old, &trash).is_ok() {
+                let _ = if trash.is_dir() { fs::remove_dir_all(trash) } else { fs::remove_file(trash) };
+            }
         }
     }
 }
