@@ -4,12 +4,9 @@
 //! on standard input, the image on standard output, as LXD and Incus run them.
 
 use std::fmt;
-use std::io;
-use std::process::Command;
 use std::str::FromStr;
 
-use super::{Level, inheritance};
-use crate::error::Error;
+use super::Level;
 
 /// A compressor that may be run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,9 +26,6 @@ pub enum Program {
     /// The zstd command.
     Zstd,
 }
-
-/// Where programs are looked for. The caller's `PATH` is not used: an image must not depend on it.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl Program {
     /// All programs that may be run.
@@ -72,21 +66,6 @@ impl Program {
         }
         arguments.extend(level.map(|level| format!("-{}", level.get())));
         arguments
-    }
-
-    /// The command without arguments, in a clean environment, with no handles but those that it will be given.
-    pub(super) fn command(self) -> Command {
-        let mut command = Command::new(self.name());
-        command.env_clear().env("PATH", PATH).env("LC_ALL", "C").current_dir("/");
-        inheritance::nothing_else(&mut command);
-        command
-    }
-
-    pub(super) fn not_started(self, error: &io::Error) -> Error {
-        match error.kind() {
-            io::ErrorKind::NotFound => Error::compressor(self.name(), format!("is not installed (looked in {PATH})")),
-            _ => Error::compressor(self.name(), format!("cannot be started: {error}")),
-        }
     }
 }
 

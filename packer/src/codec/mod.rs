@@ -9,6 +9,7 @@ mod density;
 mod external;
 mod gzip;
 mod inheritance;
+mod process;
 mod spec;
 mod xz;
 mod zstandard;
@@ -37,7 +38,7 @@ impl Compression {
             Compression::Gzip(_) => ("libdeflate", gzip::VERSION.to_owned()),
             Compression::Zstd(_) => ("libzstd", zstandard::version().to_owned()),
             Compression::Xz(_) => ("liblzma", xz::VERSION.to_owned()),
-            Compression::External(program, _) => (program.name(), compressor::version(program)?),
+            Compression::External(program, _) => (program.name(), process::version(program.name())?),
         };
         Ok(vec![EncoderVersion { name, version }])
     }
