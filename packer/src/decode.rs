@@ -1,7 +1,7 @@
 //! Decoding: the tar in a file, whatever compressed it.
 //!
 //! gzip is read by another library than the one that writes it, zstd and xz by the decoders of the same ones. All of a file
-//! must be compressed data, to its last byte.
+//! must be compressed data, to its last byte. The one exception is a squashfs, whose tar another program makes of it.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -9,6 +9,8 @@ use std::io::{self, BufRead, BufReader, Read};
 use liblzma::bufread::XzDecoder;
 use liblzma::stream::Stream;
 use lz4_flex::frame::FrameDecoder;
+
+use crate::codec::squashfs;
 
 /// The most memory that a stream of xz or lzma may ask of its reader, in bytes. The highest level of `xz` asks for half of
 /// it; a hostile stream may ask for 4 GiB.
@@ -20,6 +22,7 @@ pub(crate) fn decoded(file: File) -> io::Result<Box<dyn Read>> {
     let mut file = Source { file: BufReader::with_capacity(256 << 10, file), dry: false };
     Ok(match Form::of(file.fill_buf()?) {
         Form::Tar => Box::new(file),
+        Form::Squashfs => Box::new(squashfs::Reader::open(file.file.into_inner())?),
         Form::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
         Form::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(file)?),
         Form::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(file)),
@@ -42,6 +45,7 @@ enum Form {
     Xz,
     Lzma,
     Lz4,
+    Squashfs,
 }
 
 impl Form {
@@ -57,6 +61,7 @@ impl Form {
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Form::Xz,
             [0x5d, 0, 0, ..] => Form::Lzma,
             [0x04, 0x22, 0x4d, 0x18, ..] => Form::Lz4,
+            start if start.starts_with(squashfs::MAGIC) => Form::Squashfs,
             _ => Form::Tar,
         }
     }

@@ -56,7 +56,7 @@ impl<'a> Job<'a> {
             self.compression.segment_size(),
         )
         .with(self.extras.clone());
-        Ok(Counted { segments, tree: self.tree, meter: self.meter, entries: 0 })
+        Ok(Counted { segments, tree: self.tree, meter: self.meter, compression: self.compression, entries: 0 })
     }
 
     /// One worker's way from a segment to its framed bytes.
@@ -114,6 +114,7 @@ pub(crate) struct Counted<'a> {
     segments: Segments<Walk<'a>>,
     tree: &'a Tree<'a>,
     meter: &'a Meter<'a>,
+    compression: Compression,
     entries: u64,
 }
 
@@ -134,8 +135,9 @@ impl Iterator for Counted<'_> {
     type Item = Result<Segment>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let segment =
-            self.meter.time(Step::Walk, || self.segments.next())?.map_err(|error| error.below(self.tree.path()));
+        let segment = self.meter.time(Step::Walk, || self.segments.next())?;
+        let segment = segment.and_then(|segment| self.compression.holds(&segment).map(|()| segment));
+        let segment = segment.map_err(|error| error.below(self.tree.path()));
         if let Ok(segment) = &segment {
             self.entries += segment.members();
         }

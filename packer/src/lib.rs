@@ -9,7 +9,7 @@
 //! threads, the order of directories, the filesystem, the locale, the umask, the time zone.
 //!
 //! The library prints nothing, reads neither the environment nor the clock, and starts no process but an external
-//! compressor that was asked for.
+//! compressor that was asked for, and what writes or reads a squashfs.
 
 // What comes in: a tree, walked by handle.
 mod acl;

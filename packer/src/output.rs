@@ -171,6 +171,11 @@ pub(crate) struct Written {
 }
 
 impl Written {
+    /// A file that somebody else wrote, and its hash.
+    pub(crate) fn of(staged: Staged, hasher: Hasher, length: u64) -> Self {
+        Written { staged: Some(staged), hasher, length }
+    }
+
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         self.hasher.clone().finish()
     }

@@ -1,6 +1,7 @@
 //! The in-order end of the pipeline: encoded segments become the bytes of an image.
 
 use crate::codec::compressor::Compressor;
+use crate::codec::squashfs::Builder;
 use crate::codec::{Compression, Container, Encoded};
 use crate::error::Result;
 use crate::fingerprint::{Fingerprint, Hasher};
@@ -15,11 +16,18 @@ pub(crate) enum Sink<'scope> {
     File { container: Container, output: Output<'scope> },
     /// They are a program's input, and its output is the image.
     Program { compressor: Compressor<'scope> },
+    /// They are the input of a program that writes the image itself.
+    Filesystem { builder: Builder<'scope> },
 }
 
 impl<'scope> Sink<'scope> {
     pub(crate) fn open<'a: 'scope>(job: &Job<'a>, shop: Workshop<'scope, '_>) -> Result<Self> {
-        let mut output = Output::start(shop, job.destination, job.hasher.cloned().unwrap_or_default(), job.max_size)?;
+        let hasher = job.hasher.cloned().unwrap_or_default();
+        if job.compression.is_filesystem() {
+            let builder = Builder::start(shop, job.destination.shelf()?.stage()?, hasher, job.max_size)?;
+            return Ok(Sink::Filesystem { builder });
+        }
+        let mut output = Output::start(shop, job.destination, hasher, job.max_size)?;
         if let Compression::External(program, level) = job.compression {
             let compressor = Compressor::start(shop, program, level, output)?;
             return Ok(Sink::Program { compressor });
@@ -36,6 +44,7 @@ impl<'scope> Sink<'scope> {
                 output.write(segment.bytes)
             }
             Sink::Program { compressor } => compressor.feed(&segment.bytes),
+            Sink::Filesystem { builder } => builder.feed(&segment.bytes),
         }
     }
 
@@ -46,6 +55,7 @@ impl<'scope> Sink<'scope> {
                 output.finish()
             }
             Sink::Program { compressor } => compressor.finish(),
+            Sink::Filesystem { builder } => builder.finish(),
         }
     }
 }

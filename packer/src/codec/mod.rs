@@ -11,6 +11,7 @@ mod gzip;
 mod inheritance;
 mod process;
 mod spec;
+pub(crate) mod squashfs;
 mod xz;
 mod zstandard;
 
@@ -20,6 +21,7 @@ pub use spec::{Compression, InvalidCompression, Level};
 use crate::buffer::{Buffer, Buffers};
 use crate::error::Result;
 use crate::observer::Permit;
+use crate::segment::{Part, Segment};
 
 /// The name and version of something that compresses. Another version may make other bytes of the same tar.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +40,24 @@ impl Compression {
             Compression::Gzip(_) => ("libdeflate", gzip::VERSION.to_owned()),
             Compression::Zstd(_) => ("libzstd", zstandard::version().to_owned()),
             Compression::Xz(_) => ("liblzma", xz::VERSION.to_owned()),
+            Compression::Squashfs => (squashfs::PROGRAM, process::version(squashfs::PROGRAM)?),
             Compression::External(program, _) => (program.name(), process::version(program.name())?),
         };
         Ok(vec![EncoderVersion { name, version }])
+    }
+}
+
+impl Compression {
+    /// An error if an entry that begins in the segment would not come back as it is.
+    pub(crate) fn holds(self, segment: &Segment) -> Result<()> {
+        if !self.is_filesystem() {
+            return Ok(());
+        }
+        segment.parts.iter().try_for_each(|part| match part {
+            Part::Member(entry) => squashfs::holds(entry),
+            Part::Range { file, from: 0, .. } => squashfs::holds(file),
+            Part::Range { .. } | Part::Framed(_) | Part::End => Ok(()),
+        })
     }
 }
 
@@ -67,7 +84,7 @@ struct Note {
 /// One worker's half of a codec.
 #[derive(Debug)]
 pub(crate) enum Encoder {
-    /// Framed bytes are passed on: `none`, and what goes to an external program.
+    /// Framed bytes are passed on: `none`, and what goes to a program.
     Plain,
     Gzip(gzip::Encoder),
     Zstandard(zstandard::Encoder),
@@ -77,7 +94,7 @@ pub(crate) enum Encoder {
 impl Encoder {
     pub(crate) fn new(compression: Compression) -> Result<Self> {
         match compression {
-            Compression::None | Compression::External(..) => Ok(Encoder::Plain),
+            Compression::None | Compression::Squashfs | Compression::External(..) => Ok(Encoder::Plain),
             Compression::Gzip(level) => gzip::Encoder::new(level).map(Encoder::Gzip),
             Compression::Zstd(level) => zstandard::Encoder::new(level).map(Encoder::Zstandard),
             Compression::Xz(level) => Ok(Encoder::Xz(xz::Encoder::new(level))),
@@ -132,7 +149,9 @@ pub(crate) enum Container {
 impl Container {
     pub(crate) fn new(compression: Compression) -> Self {
         match compression {
-            Compression::None | Compression::Zstd(_) | Compression::External(..) => Container::Concatenation,
+            Compression::None | Compression::Zstd(_) | Compression::Squashfs | Compression::External(..) => {
+                Container::Concatenation
+            }
             Compression::Gzip(_) => Container::Gzip(gzip::Member::default()),
             Compression::Xz(_) => Container::Xz(xz::Index::default()),
         }

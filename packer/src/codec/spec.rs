@@ -23,7 +23,8 @@ impl<const MIN: u8, const MAX: u8> Level<MIN, MAX> {
     }
 }
 
-/// How an image is compressed: `none`, `gzip[:1-12]`, `zstd[:1-19]`, `xz[:0-9]` or `external:PROGRAM[:1-9]`.
+/// How an image is compressed: `none`, `gzip[:1-12]`, `zstd[:1-19]`, `xz[:0-9]`, `squashfs` or
+/// `external:PROGRAM[:1-9]`.
 ///
 /// The default is `gzip` at its default level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +37,10 @@ pub enum Compression {
     Zstd(Level<1, 19>),
     /// One stream of the .xz format with a CRC-64 for each block, made by liblzma. Levels 0 to 9; default 6.
     Xz(Level<0, 9>),
+    /// Not a compressed tar, but a filesystem: squashfs with xz, made by the installed program `tar2sqfs`. It holds times in whole
+    /// seconds, from 1970 to 2106, and attributes in `user.`, `trusted.` and `security.` only: entries with others, such as ACLs,
+    /// fail the pack.
+    Squashfs,
     /// An installed program, at its own default level unless one is given. The fingerprint then depends on that program.
     External(Program, Option<Level<1, 9>>),
 }
@@ -49,7 +54,7 @@ impl Compression {
     /// `xz` without a level: the program's own default.
     pub const XZ: Self = Compression::Xz(Level(6));
 
-    /// The ending of an image's name: `.tar`, and behind that what tells the compression, as `.gz`, `.zst` or `.xz`.
+    /// The ending of an image's name: `.tar`, and behind that what tells the compression, as `.gz`, `.zst` or `.xz`; or `.squashfs`.
     #[must_use]
     pub fn extension(self) -> &'static str {
         match self {
@@ -57,7 +62,21 @@ impl Compression {
             Compression::Gzip(_) => ".tar.gz",
             Compression::Zstd(_) => ".tar.zst",
             Compression::Xz(_) => ".tar.xz",
+            Compression::Squashfs => ".squashfs",
             Compression::External(program, _) => program.extension(),
+        }
+    }
+
+    /// Whether it makes a filesystem that can be mounted, instead of a compressed tar.
+    #[must_use]
+    pub fn is_filesystem(self) -> bool {
+        match self {
+            Compression::Squashfs => true,
+            Compression::None
+            | Compression::Gzip(_)
+            | Compression::Zstd(_)
+            | Compression::Xz(_)
+            | Compression::External(..) => false,
         }
     }
 
@@ -67,7 +86,7 @@ impl Compression {
     /// and 41.7, of 8 MiB 41.8, 40.6 and 40.3, of 16 MiB 41.2, 39.8 and 39.5 MB.
     pub(crate) fn segment_size(self) -> u64 {
         match self {
-            Compression::None | Compression::Gzip(_) | Compression::External(..) => 1 << 20,
+            Compression::None | Compression::Gzip(_) | Compression::Squashfs | Compression::External(..) => 1 << 20,
             Compression::Zstd(_) => 4 << 20,
             Compression::Xz(_) => 16 << 20,
         }
@@ -87,6 +106,7 @@ impl fmt::Display for Compression {
             Compression::Gzip(level) => write!(f, "gzip:{}", level.0),
             Compression::Zstd(level) => write!(f, "zstd:{}", level.0),
             Compression::Xz(level) => write!(f, "xz:{}", level.0),
+            Compression::Squashfs => f.write_str("squashfs"),
             Compression::External(program, None) => write!(f, "external:{program}"),
             Compression::External(program, Some(level)) => write!(f, "external:{program}:{}", level.0),
         }
@@ -119,7 +139,8 @@ fn parse(spec: &str) -> Result<Compression, String> {
     }
     match (codec, program, number) {
         ("none", _, None) => Ok(Compression::None),
-        ("none", _, Some(_)) => Err("`none` takes no level".into()),
+        ("squashfs", _, None) => Ok(Compression::Squashfs),
+        ("none" | "squashfs", _, Some(_)) => Err(format!("`{codec}` takes no level")),
         ("gzip", _, None) => Ok(Compression::GZIP),
         ("gzip", _, Some(text)) => level(text).map(Compression::Gzip),
         ("zstd", _, None) => Ok(Compression::ZSTD),
@@ -128,7 +149,7 @@ fn parse(spec: &str) -> Result<Compression, String> {
         ("xz", _, Some(text)) => level(text).map(Compression::Xz),
         (_, Some(program), None) => Ok(Compression::External(program, None)),
         (_, Some(program), Some(text)) => level(text).map(|level| Compression::External(program, Some(level))),
-        _ => Err("codecs are none, gzip[:1-12], zstd[:1-19], xz[:0-9] and external:PROGRAM[:1-9]".into()),
+        _ => Err("codecs are none, gzip[:1-12], zstd[:1-19], xz[:0-9], squashfs and external:PROGRAM[:1-9]".into()),
     }
 }
 
@@ -145,9 +166,18 @@ mod tests {
     #[test]
     fn every_spec_reads_back_as_itself() {
         let spec = |text: &str| text.parse::<Compression>().map(|compression| compression.to_string());
-        for text in
-            ["none", "gzip:1", "gzip:12", "zstd:1", "zstd:19", "xz:0", "xz:9", "external:pigz:9", "external:zstd:1"]
-        {
+        for text in [
+            "none",
+            "gzip:1",
+            "gzip:12",
+            "zstd:1",
+            "zstd:19",
+            "xz:0",
+            "xz:9",
+            "squashfs",
+            "external:pigz:9",
+            "external:zstd:1",
+        ] {
             assert_eq!(spec(text).as_deref(), Ok(text));
         }
         for program in Program::ALL {
@@ -165,6 +195,7 @@ mod tests {
             ("", "codecs are"),
             ("lzo", "codecs are"),
             ("none:1", "takes no level"),
+            ("squashfs:6", "takes no level"),
             ("gzip:0", "from 1 to 12"),
             ("gzip:13", "from 1 to 12"),
             ("gzip:+6", "from 1 to 12"),

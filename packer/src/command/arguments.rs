@@ -45,7 +45,7 @@ pub(crate) struct PackArguments {
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) format: FormatArguments,
-    /// none, gzip[:1-12], zstd[:1-19], xz[:0-9], or an installed program: external:NAME[:1-9] with bzip2, gzip, lz4, lzma,
+    /// none, gzip[:1-12], zstd[:1-19], xz[:0-9], squashfs (a filesystem, by tar2sqfs), or an installed program: external:NAME[:1-9] with bzip2, gzip, lz4, lzma,
     /// pigz, xz or zstd
     #[arg(long, short, value_name = "SPEC", default_value_t)]
     pub(crate) compression: Compression,

@@ -178,9 +178,9 @@ pub(crate) fn layer_type(compression: Compression) -> Option<&'static str> {
         Compression::Zstd(_) | Compression::External(Program::Zstd, _) => {
             Some("application/vnd.oci.image.layer.v1.tar+zstd")
         }
-        Compression::Xz(_) | Compression::External(Program::Bzip2 | Program::Lz4 | Program::Lzma | Program::Xz, _) => {
-            None
-        }
+        Compression::Xz(_)
+        | Compression::Squashfs
+        | Compression::External(Program::Bzip2 | Program::Lz4 | Program::Lzma | Program::Xz, _) => None,
     }
 }
 

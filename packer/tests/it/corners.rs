@@ -66,7 +66,7 @@ pub(crate) fn skip(why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
-fn installed(program: &str, version: &str) -> bool {
+pub(crate) fn installed(program: &str, version: &str) -> bool {
     let there = Command::new(program).arg(version).output().is_ok_and(|run| run.status.success());
     if !there {
         skip(&format!("{program} is not installed"));
@@ -75,7 +75,7 @@ fn installed(program: &str, version: &str) -> bool {
 }
 
 #[track_caller]
-fn equal(found: &Snapshot, expected: &Snapshot, limits: &[Limit]) {
+pub(crate) fn equal(found: &Snapshot, expected: &Snapshot, limits: &[Limit]) {
     let lines = differences(found, expected, limits);
     assert!(lines.is_empty(), "{} differences:\n{}", lines.len(), lines.join("\n"));
 }

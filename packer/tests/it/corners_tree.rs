@@ -33,6 +33,16 @@ enum Kind {
     HardLink(Vec<u8>),
 }
 
+impl Node {
+    /// The name that it is a further name of.
+    pub(crate) fn first_name(&self) -> Option<&[u8]> {
+        match &self.kind {
+            Kind::HardLink(first) => Some(first),
+            _ => None,
+        }
+    }
+}
+
 /// The order in which siblings and attributes are created; the archive must not show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use crate::cases::Noise;
 use crate::corners::skip;
 use crate::laws::names;
+use crate::squashfs::can_be_made;
 
 fn tree() -> TempDir {
     let root = TempDir::new().unwrap();
@@ -175,7 +176,9 @@ fn nothing_may_stand_behind_an_image() {
 pub(crate) fn every_codec() -> Vec<Compression> {
     let programs = Program::ALL.into_iter().filter(|program| installed(*program));
     let externals = programs.map(|program| Compression::External(program, None));
-    [Compression::None, Compression::GZIP, Compression::ZSTD, Compression::XZ].into_iter().chain(externals).collect()
+    let squashfs = can_be_made().then_some(Compression::Squashfs);
+    let inside = [Compression::None, Compression::GZIP, Compression::ZSTD, Compression::XZ];
+    inside.into_iter().chain(externals).chain(squashfs).collect()
 }
 
 /// A program that is missing has its own test in `bad_input.rs`; the machines that gate changes have all of them.

@@ -29,6 +29,7 @@ mod same_bytes;
 mod small_disks;
 mod snapshot;
 mod sparse;
+mod squashfs;
 mod streams;
 mod sweep;
 mod trees;

@@ -7,6 +7,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::cases::Noise;
+use crate::squashfs::can_be_made;
 
 /// Runs a script in a mount namespace, and gives what it says. It says nothing if the law holds.
 fn violations(place: &Path, script: &str) -> String {
@@ -20,7 +21,7 @@ fn violations(place: &Path, script: &str) -> String {
                 name=$(ls -A out)
                 [ -d "out/$name" ] && files=$(echo out/$name/metadata* out/$name/rootfs*) || files=out/$name
                 sum=$(cat $files | sha256sum | cut -d' ' -f1)
-                case "$name" in "$sum".tar*|"$sum".split) ;; *) echo "$at: '$name' hashes to $sum" ;; esac
+                case "$name" in "$sum".tar*|"$sum".squashfs|"$sum".split) ;; *) echo "$at: '$name' hashes to $sum" ;; esac
             else
                 [ "$1" = 1 ] || echo "$at: exit code $1"
                 [ -z "$(ls -A out)" ] || echo "$at: left $(ls -A out)"
@@ -52,12 +53,18 @@ fn place() -> TempDir {
 const WAYS: &str = "'-c none' '-c gzip' '-c zstd' '-c xz:1' '-c external:gzip' '-c gzip --strategy two-pass' \
     '-c zstd --strategy two-pass' '-f split --arch amd64' '-f oci --arch amd64 --strategy two-pass'";
 
+/// The ways of packing, as words of a shell.
+fn ways() -> String {
+    let squashfs = if can_be_made() { "'-c squashfs'" } else { "" };
+    format!("{WAYS} {squashfs}")
+}
+
 #[test]
 fn of_every_size() {
-    let place = place();
+    let (place, ways) = (place(), ways());
     let script = format!(
         r#"
-        for way in {WAYS}; do
+        for way in {ways}; do
             size=4; fitted=0
             while [ $size -lt 8192 ]; do
                 at="$way in $size KiB"
@@ -77,10 +84,10 @@ fn of_every_size() {
 
 #[test]
 fn without_inodes_and_read_only() {
-    let place = place();
+    let (place, ways) = (place(), ways());
     let script = format!(
         r#"
-        for way in {WAYS}; do
+        for way in {ways}; do
             at="$way without inodes"
             mount -t tmpfs -o nr_inodes=1 none out
             $ONEPASS pack tree -o out $way >/dev/null 2>words; law $? words 'no space left on device'
@@ -124,11 +131,11 @@ fn with_a_limit_at_every_byte() {
 /// And at a sample of the bytes of a larger one.
 #[test]
 fn with_a_limit_at_some_bytes() {
-    let place = place();
+    let (place, ways) = (place(), ways());
     let limits: Vec<String> = Noise(1).map(|number| (number >> 44).to_string()).take(60).collect();
     let script = format!(
         r#"
-        for way in {WAYS}; do
+        for way in {ways}; do
             for limit in {}; do
                 at="$way with $limit bytes"
                 prlimit --fsize=$limit $ONEPASS pack tree -o out -t 2 $way 2>&1 >/dev/null | cat > words
@@ -144,10 +151,10 @@ fn with_a_limit_at_some_bytes() {
 
 #[test]
 fn an_image_over_the_limit_is_refused() {
-    let place = place();
+    let (place, ways) = (place(), ways());
     let script = format!(
         r#"
-        for way in {WAYS}; do
+        for way in {ways}; do
             for limit in 0 1 64K 1M; do
                 at="$way with $limit at most"
                 $ONEPASS pack tree -o out --max-size $limit $way >/dev/null 2>words; law $? words 'larger than the limit of'
