@@ -60,6 +60,7 @@ pub(crate) fn assemble<'a>(format: &'a Format, strategy: Strategy, job: &Job<'_>
 
 /// The archive beside a split image's rootfs, and how many members it has.
 fn beside(job: &Job<'_>) -> Result<(Written, u64)> {
+    let job = &Job { compression: job.compression.beside(), ..*job };
     let framed: Vec<&Framed> = [&job.extras.before, &job.extras.after].into_iter().flatten().collect();
     let mut tar = job.framed.take();
     framed.iter().for_each(|framed| tar.append(&framed.bytes));
@@ -121,12 +122,13 @@ impl Assembled<'_> {
                 Ok((outcome.into(), shelf.path().join(name)))
             }
             Assembled::Split { metadata, rootfs, compression } => {
-                let page = |what: &str, written: Written| {
+                let page = |what: &str, written: Written, compression: Compression| {
                     let name = format!("{what}{}", compression.extension());
                     written.staged().map(|staged| Page { name, staged })
                 };
                 let name = format!("{fingerprint}.split");
-                let pages = vec![page("metadata", metadata)?, page("rootfs", rootfs)?];
+                let pages =
+                    vec![page("metadata", metadata, compression.beside())?, page("rootfs", rootfs, compression)?];
                 let outcome = folder::publish(shelf, &name, pages, &fingerprint, permit)?;
                 Ok((outcome, shelf.path().join(name)))
             }

@@ -189,6 +189,9 @@ impl Pack {
         if !self.format.is_one_file() {
             return Err(Error::rules(format!("an image in the format {} is more than one file", self.format.name())));
         }
+        if self.compression.is_filesystem() {
+            return Err(Error::rules(format!("{} makes a filesystem, which needs a file", self.compression)));
+        }
         if self.strategy == Strategy::TwoPass {
             return Err(Error::rules("two passes need a directory for the temporary tar".to_owned()));
         }

@@ -14,7 +14,7 @@ use crate::{Error, Result};
 const DEV: Limits = Limits { dev: true, ..NOTHING };
 
 /// The codecs that LXD 5.0 takes; the last of them only for the rootfs of a split image.
-const CODECS: [&str; 6] = ["none", "gzip", "zstd", "xz:1", "external:bzip2:1", "external:lzma:1"];
+const CODECS: [&str; 7] = ["none", "gzip", "zstd", "xz:1", "external:bzip2:1", "external:lzma:1", "squashfs"];
 
 /// A daemon with a directory of its own.
 struct Daemon {

@@ -67,6 +67,11 @@ impl Compression {
         }
     }
 
+    /// What compresses an archive that stands beside what this one makes: the default where that is a filesystem.
+    pub(crate) fn beside(self) -> Self {
+        if self.is_filesystem() { Compression::default() } else { self }
+    }
+
     /// Whether it makes a filesystem that can be mounted, instead of a compressed tar.
     #[must_use]
     pub fn is_filesystem(self) -> bool {

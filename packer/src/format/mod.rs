@@ -26,14 +26,14 @@ use crate::tree::Tree;
 /// What an image looks like from outside.
 #[derive(Clone, Debug, Default)]
 pub enum Format {
-    /// One tar, `<fingerprint>.tar[.gz|…]`, with the tree at its top.
+    /// One tar, `<fingerprint>.tar[.gz|…]`, with the tree at its top; or, with [`Compression::Squashfs`], a filesystem.
     #[default]
     Tar,
     /// One tar for LXD and Incus, `<fingerprint>.tar[.gz|…]`: `metadata.yaml`, then the tree below `rootfs/`, then
     /// `templates/`.
     Unified(Lxd),
     /// A directory `<fingerprint>.split` for LXD and Incus with two files: `metadata.tar[.gz|…]`, which holds `metadata.yaml` and
-    /// `templates/`, and `rootfs.tar[.gz|…]` with the tree at its top.
+    /// `templates/`, and `rootfs.tar[.gz|…]` or `rootfs.squashfs` with the tree at its top.
     Split(Lxd),
     /// An image in an OCI image layout, which may hold others: the output directory itself. The tree is its only layer.
     Oci(Oci),
@@ -56,6 +56,9 @@ impl Format {
         match self {
             Format::Oci(_) if oci::layer_type(compression).is_none() => {
                 Err(Error::rules(format!("a layer of an OCI image cannot be compressed with {compression}")))
+            }
+            Format::Unified(_) if compression.is_filesystem() => {
+                Err(Error::rules(format!("a unified image is an archive, and {compression} makes a filesystem")))
             }
             Format::Tar | Format::Unified(_) | Format::Split(_) | Format::Oci(_) => Ok(()),
         }

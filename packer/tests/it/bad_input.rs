@@ -136,6 +136,9 @@ fn what_does_not_fit_a_format_is_refused_at_once() {
             "`--property` says nothing of an image in the format tar: it belongs to unified and split",
         ),
         (&["-f", "unified", "--tag", "x"], "`--tag` says nothing of an image in the format unified: it belongs to oci"),
+        (&["-f", "unified", "--arch", "amd64", "-c", "squashfs"], "a unified image is an archive"),
+        (&["-f", "oci", "--arch", "amd64", "-c", "xz"], "a layer of an OCI image cannot be compressed with xz:6"),
+        (&["-f", "oci", "--arch", "amd64", "-c", "external:lz4"], "cannot be compressed with external:lz4"),
         (&["-f", "oci", "--metadata", "file"], "`--metadata` says nothing of an image in the format oci"),
     ] {
         place.refuses(&[&["pack", "tree", "-o", "out"], options].concat(), 1, words);

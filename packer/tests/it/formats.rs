@@ -332,3 +332,24 @@ fn holes_are_left_out_of_images_for_lxd_only() {
         assert!(size(&format, Some(Sparse::Auto)) < 1 << 20 && size(&format, Some(Sparse::Never)) > 64 << 20);
     }
 }
+
+#[test]
+fn the_rootfs_of_a_split_image_can_be_a_filesystem() {
+    if !crate::squashfs::can_be_made() {
+        return;
+    }
+    let root = system();
+    let mut fingerprints = Vec::new();
+    for strategy in Strategy::ALL {
+        let output = TempDir::new().unwrap();
+        let pack = Pack::new(root.path()).format(Format::Split(Lxd::new())).compression(Compression::Squashfs);
+        let image = pack.strategy(strategy).publish(output.path(), &()).unwrap();
+        let files = files(output.path());
+        let file = |name: &str| only(&files, &format!("{}.split/{name}", image.fingerprint));
+        let (metadata, rootfs) = (file("metadata.tar.gz"), file("rootfs.squashfs"));
+        assert_eq!((sha256(&[metadata, rootfs]), files.len()), (image.fingerprint.to_string(), 3));
+        assert_eq!((&rootfs[..4], image.size), (&b"hsqs"[..], (metadata.len() + rootfs.len()) as u64));
+        fingerprints.push(image.fingerprint);
+    }
+    assert_eq!(fingerprints[0], fingerprints[1]);
+}

@@ -112,6 +112,7 @@ fn what_cannot_be_streamed_is_refused_at_once() {
         (&["-f", "split", "--arch", "amd64"], "in the format split is more than one file"),
         (&["-f", "oci", "--arch", "amd64"], "in the format oci is more than one file"),
         (&["--strategy", "two-pass"], "two passes need a directory"),
+        (&["-c", "squashfs"], "squashfs makes a filesystem, which needs a file"),
         (&["--json=missing/record"], "cannot create `missing/record` for the record"),
     ] {
         let run = onepass(&place, &["-"]).args(options).output().unwrap();
