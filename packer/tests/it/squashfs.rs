@@ -184,6 +184,28 @@ fn a_program_that_fails_is_named_with_its_own_words() {
     }
 }
 
+/// All of a small tar fits the pipe, so that nobody notices a program that never reads it – but for what is left there.
+#[test]
+fn a_program_that_reads_nothing_of_a_small_tar_is_noticed() {
+    if !can_be_made() {
+        return;
+    }
+    let place = place();
+    let [small, out] = ["small", "out"].map(|name| place.path().join(name));
+    fs::create_dir(&small).unwrap();
+    let image = made(&small, &out).path.unwrap();
+    let whole = place.path().join("whole");
+    fs::rename(image, &whole).unwrap();
+    let script = format!(
+        "mount -t tmpfs none /usr/local/sbin && printf '%s\\n' '#!/bin/sh' '[ \"$1\" != --version ] || exit 0' \
+         'cat {} > /proc/self/fd/1' > /usr/local/sbin/tar2sqfs && chmod +x /usr/local/sbin/tar2sqfs && \
+         exec $ONEPASS pack small -o out -c squashfs",
+        whole.display()
+    );
+    fails(&place, &script, "`tar2sqfs` ended before it had read all of its input");
+    assert!(names(&out).is_empty());
+}
+
 #[test]
 fn a_program_that_is_missing_is_named() {
     let place = place();
