@@ -17,6 +17,9 @@ pub(crate) struct Arguments {
     /// A root filesystem to try beside the tree of corner cases
     #[arg(long, value_name = "DIR")]
     rootfs: Option<PathBuf>,
+    /// Try this codec only, on the given tree; may be repeated. The corner cases are tried with all
+    #[arg(long, value_name = "SPEC")]
+    codec: Vec<String>,
     /// A directory with room for ten times the tree [default: that for temporary files]
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
@@ -34,13 +37,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let scratch = made.with_context(|| format!("cannot use `{}`", scratch.display()))?;
     let corners = scratch.path().join("corners");
     Fixture::new(Profile::TarCorners).create(&corners).context("cannot make the tree of corner cases")?;
-    let trees = [("corner cases", Some(corners)), ("the given tree", arguments.rootfs.clone())];
+    let trees =
+        [("corner cases", Some(corners), &[][..]), ("the given tree", arguments.rootfs.clone(), &arguments.codec[..])];
     let (mut passed, mut missing, mut failed) = (0, 0, 0);
-    for (number, (name, tree)) in trees.into_iter().enumerate() {
+    for (number, (name, tree, codecs)) in trees.into_iter().enumerate() {
         let Some(tree) = tree else { continue };
         let place = scratch.path().join(number.to_string());
         std::fs::create_dir(&place).with_context(|| format!("cannot create `{}`", place.display()))?;
-        let setting = Setting { onepass: &onepass, tree: &tree, name, scratch: &place };
+        let setting = Setting { onepass: &onepass, tree: &tree, name, scratch: &place, codecs };
         let mut told = Ok(());
         let checks = interop::run(&setting, &mut |check| told = say(check))?;
         told?;

@@ -82,7 +82,8 @@ pub(super) fn run(setting: &Setting<'_>, checks: &mut Checks<'_>) -> Result<()> 
         }
     };
     for format in ["unified", "split"] {
-        for codec in CODECS.into_iter().filter(|codec| format == "split" || *codec != "squashfs") {
+        let tried = |codec: &&str| setting.tries(codec) && (format == "split" || *codec != "squashfs");
+        for codec in CODECS.into_iter().filter(tried) {
             let place = setting.scratch.join("images");
             let image = setting.pack(&place, &["--format", format, "-c", codec])?;
             checks.outcome("LXD", format!("import {format} {codec}"), imported(&daemon, &image));

@@ -27,6 +27,8 @@ pub struct Setting<'a> {
     pub name: &'a str,
     /// An empty directory with room for several times the tree.
     pub scratch: &'a Path,
+    /// Which codecs are tried; all if there are none.
+    pub codecs: &'a [String],
 }
 
 /// How a check ended.
@@ -116,6 +118,11 @@ struct Packed {
 }
 
 impl Setting<'_> {
+    /// Whether a codec is tried.
+    fn tries(&self, codec: &str) -> bool {
+        self.codecs.is_empty() || self.codecs.iter().any(|tried| tried == codec)
+    }
+
     /// Packs the tree with these options into a new directory.
     fn pack(&self, place: &Path, options: &[&str]) -> Result<Packed> {
         std::fs::create_dir_all(place).map_err(|error| crate::Error::io("create", place, error))?;

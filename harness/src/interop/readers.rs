@@ -91,7 +91,7 @@ const CODECS: [&str; 8] =
 
 pub(super) fn run(setting: &Setting<'_>, checks: &mut Checks<'_>) -> Result<()> {
     let expected = Listing::of(setting.tree).map_err(|error| Error::run("reading the tree", error))?;
-    for codec in CODECS {
+    for codec in CODECS.into_iter().filter(|codec| setting.tries(codec)) {
         if let Some(program) = codec.strip_prefix("external:") {
             let program = program.split(':').next().unwrap_or_default();
             if !checks.has("onepass", format!("pack -c {codec}"), &[program]) {
