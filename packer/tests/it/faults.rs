@@ -85,7 +85,7 @@ fn a_compressor_that_fails_is_named_with_its_own_words() {
             );
             let started = Instant::now();
             fails(&place, &script, words);
-            assert!(started.elapsed() < Duration::from_secs(12), "{gzip}: {:?}", started.elapsed());
+            assert!(started.elapsed() < Duration::from_secs(25), "{gzip}: {:?}", started.elapsed());
             assert_eq!(fs::read_dir(place.path().join("out")).unwrap().count(), 0, "{gzip}: left behind");
         }
     }
