@@ -31,9 +31,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let onepass = crate::bench::build()?;
     let scratch = arguments.scratch.clone().unwrap_or_else(std::env::temp_dir);
-    // podman makes an image's name of its path, and wants it in lower case.
-    let name = format!("onepass-interop-{}", std::process::id());
-    let made = tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir_in(&scratch);
+    let made = tempfile::Builder::new().prefix("onepass-interop-").tempdir_in(&scratch);
     let scratch = made.with_context(|| format!("cannot use `{}`", scratch.display()))?;
     let corners = scratch.path().join("corners");
     Fixture::new(Profile::TarCorners).create(&corners).context("cannot make the tree of corner cases")?;

@@ -159,7 +159,10 @@ fn containers(
         let root = ["--storage-driver", "vfs", "--root"];
         Tool::new(program).args(root).arg(storage.join("root")).arg("--runroot").arg(running.path())
     };
-    let pulled = tool("podman").args(["pull", "--quiet", &format!("oci:{}", reference(image, codec))]).output();
+    // It makes a name of the path, and allows no capitals in one.
+    let (above, name) = (image.path.parent().unwrap_or(&image.path), image.path.file_name().unwrap_or_default());
+    let from = format!("oci:{}:{codec}", name.display());
+    let pulled = tool("podman").current_dir(above).args(["pull", "--quiet", &from]).output();
     let id = pulled.as_deref().unwrap_or_default().trim().to_owned();
     let outcome = pulled.and_then(|_| {
         let cmd = tool("podman").args(["image", "inspect", "--format", "{{index .Config.Cmd 0}}", &id]).output()?;

@@ -1,6 +1,7 @@
 //! A program that is run to its end: what it says, or why it failed.
 
 use std::ffi::OsStr;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A program and its arguments. It gets no input.
@@ -26,6 +27,11 @@ impl Tool {
 
     pub(super) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.0.env(name, value);
+        self
+    }
+
+    pub(super) fn current_dir(mut self, directory: &Path) -> Self {
+        self.0.current_dir(directory);
         self
     }
 
