@@ -147,6 +147,12 @@ impl Error {
         matches!(&*self.0, Failure::Cancelled)
     }
 
+    /// Whether an image was read, and is no sound one.
+    #[must_use]
+    pub fn is_unsound(&self) -> bool {
+        matches!(&*self.0, Failure::Image { .. })
+    }
+
     /// The entry that changed, and how.
     pub(crate) fn change(&self) -> Option<(&Path, &'static str)> {
         match &*self.0 {
@@ -174,8 +180,9 @@ fn escaped(character: char) -> impl Iterator<Item = char> {
     plain.into_iter().chain(control.into_iter().flat_map(char::escape_default))
 }
 
-/// A name fit for a terminal: control characters and bytes that are not UTF-8 are escaped.
-pub(crate) fn shown(path: &Path) -> String {
+/// A name fit for a terminal: control characters, backquotes and bytes that are not UTF-8 are escaped.
+#[must_use]
+pub fn shown(path: &Path) -> String {
     let mut text = String::new();
     for chunk in path.as_os_str().as_bytes().utf8_chunks() {
         for character in chunk.valid().chars() {

@@ -55,8 +55,7 @@ mod pool;
 mod strategy;
 
 // How an image is read again.
-mod decode;
-mod verify;
+mod read;
 
 #[cfg(feature = "stages")]
 #[doc(hidden)]
@@ -64,7 +63,7 @@ pub mod stages;
 
 pub use changes::Change;
 pub use codec::{Compression, EncoderVersion, InvalidCompression, Level, Program};
-pub use error::{Error, Result};
+pub use error::{Error, Result, shown};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use format::{
     Architecture, Format, InvalidArchitecture, InvalidMetadata, InvalidTag, Lxd, Metadata, Oci, Run, Tag,
@@ -74,10 +73,13 @@ pub use observer::{Observer, Pass, Progress};
 pub use owners::{IdMap, IdRange, InvalidOwners, Owner, Owners};
 pub use pack::Pack;
 pub use publish::Outcome;
+pub use read::{
+    Archive, Aspect, Difference, Encoding, Format as FoundFormat, Presence, Property, Section, Source, Summary,
+    Verified, diff, verify,
+};
 pub use rules::{Exclusion, InvalidExclusion};
 pub use sparse::Sparse;
 pub use strategy::Strategy;
-pub use verify::{Verified, verify};
 
 /// How properties are tried, as in the end-to-end tests.
 #[cfg(test)]
@@ -90,3 +92,9 @@ mod cases;
 #[allow(dead_code, reason = "it also lists trees")]
 #[path = "../tests/it/listing.rs"]
 mod listing;
+
+/// Archives made header by header, as the end-to-end tests have them.
+#[cfg(test)]
+#[allow(dead_code, reason = "those use more of it")]
+#[path = "../tests/it/handmade.rs"]
+mod handmade;

@@ -265,6 +265,10 @@ impl Pack {
     pub fn rootfs(&self) -> &Path {
         &self.rootfs
     }
+
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
 }
 
 /// Runs `work` while the size of the tar is found out beside it, if somebody wants to know it.

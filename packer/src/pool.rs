@@ -116,8 +116,10 @@ fn labour<Job, Done, Error: From<Panicked>, Work: FnMut(Job) -> Result<Done, Err
     }
 }
 
-/// Runs `action`; a panic becomes an error.
-fn guarded<Value, Error: From<Panicked>>(action: impl FnOnce() -> Result<Value, Error>) -> Result<Value, Error> {
+/// Runs `action`; a panic in it is an error.
+pub(crate) fn guarded<Value, Error: From<Panicked>>(
+    action: impl FnOnce() -> Result<Value, Error>,
+) -> Result<Value, Error> {
     catch_unwind(AssertUnwindSafe(action)).unwrap_or_else(|payload| Err(Panicked(message(&*payload)).into()))
 }
 

@@ -9,6 +9,7 @@ use packer::{Compression, Exclusion, Fingerprint, IdRange, Owner, Owners, Sparse
 use crate::bytes::Bytes;
 use crate::documents::{CompletionsArguments, ManArguments, PACK_EXAMPLES};
 use crate::format::FormatArguments;
+use crate::reading::{DiffArguments, InspectArguments, VerifyArguments};
 use crate::watcher::Show;
 
 /// Packs a root filesystem into an image that LXD, Incus and OCI clients take, named by the sha256 of its bytes
@@ -28,8 +29,18 @@ pub(crate) enum Command {
     /// nothing is left.
     #[command(after_long_help = PACK_EXAMPLES)]
     Pack(Box<PackArguments>),
-    /// Check that an image is whole: hash, compression, and every header of the tar
+    /// Check that an image is whole: hash, compression, every header of the tar, and what its format promises
+    ///
+    /// With --against, also compare it with a root filesystem: what differs is printed, a line for each thing. Exits with 0 if the
+    /// image is sound and the same, with 1 if not, with 2 if that could not be found out.
     Verify(VerifyArguments),
+    /// Tell what is in an image: format, sizes, entries, the largest files, metadata
+    Inspect(InspectArguments),
+    /// Tell what differs between two images, of whatever format and compression
+    ///
+    /// Trees are compared entry by entry, and what is beside them – metadata.yaml and templates, or an OCI configuration – if both
+    /// images have it. Exits with 0 if there is no difference, with 1 if there is, with 2 if that could not be found out.
+    Diff(DiffArguments),
     /// Print what makes a shell complete this command
     Completions(CompletionsArguments),
     /// Print the manual page, for `man`
@@ -116,10 +127,4 @@ impl PackArguments {
             None => Owners::Mapped(self.idmap.iter().copied().collect()),
         }
     }
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct VerifyArguments {
-    /// An image whose name begins with its fingerprint
-    pub(crate) image: PathBuf,
 }

@@ -65,7 +65,7 @@ impl Metadata {
         match document.get("properties") {
             None | Some(Value::Null) => {}
             Some(Value::Mapping(properties))
-                if properties.iter().all(|(key, value)| is_text(key) && is_text(value)) => {}
+                if properties.iter().all(|(key, value)| is_text(key) && (is_text(value) || value.is_null())) => {}
             Some(_) => return invalid("has `properties` that are not texts by name"),
         }
         let is_template = |value: &Value| value.get("template").is_some_and(Value::is_string);

@@ -66,7 +66,30 @@ fn agreed(root: &Path, format: &Format, compression: Compression) -> (Image, Fil
             }
         }
     }
-    first.unwrap()
+    let (image, files) = first.unwrap();
+    read_back(root, format, &image, &files);
+    (image, files)
+}
+
+/// The reading side, which shares nothing with the writing one, sees the same image and the same tree.
+fn read_back(root: &Path, format: &Format, image: &Image, files: &Files) {
+    let output = TempDir::new().unwrap();
+    for (path, bytes) in files {
+        let path = output.path().join(path);
+        match bytes {
+            Some(bytes) => fs::write(path, bytes).unwrap(),
+            None => fs::create_dir_all(path).unwrap(),
+        }
+    }
+    let name = image.path.as_ref().unwrap().file_name().unwrap();
+    let found = match format {
+        Format::Oci(_) => output.path().to_owned(),
+        _ => output.path().join(name),
+    };
+    let verified = packer::verify(&found).unwrap();
+    let form = verified.format.name();
+    assert_eq!((form, verified.fingerprint, verified.entries), (format.name(), image.fingerprint, image.entries));
+    assert_eq!(Pack::new(root).compare(&packer::Source::new(found)).unwrap(), [], "{form}");
 }
 
 pub(crate) fn only<'a>(files: &'a Files, name: &str) -> &'a [u8] {
@@ -345,6 +368,7 @@ fn the_rootfs_of_a_split_image_can_be_a_filesystem() {
         let pack = Pack::new(root.path()).format(Format::Split(Lxd::new())).compression(Compression::Squashfs);
         let image = pack.strategy(strategy).publish(output.path(), &()).unwrap();
         let files = files(output.path());
+        read_back(root.path(), &Format::Split(Lxd::new()), &image, &files);
         let file = |name: &str| only(&files, &format!("{}.split/{name}", image.fingerprint));
         let (metadata, rootfs) = (file("metadata.tar.gz"), file("rootfs.squashfs"));
         assert_eq!((sha256(&[metadata, rootfs]), files.len()), (image.fingerprint.to_string(), 3));

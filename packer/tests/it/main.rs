@@ -1,5 +1,6 @@
 //! The laws that images keep, tried on random trees, on fixtures, and through the command.
 
+mod against;
 mod bad_input;
 mod cancel;
 mod cases;
@@ -7,18 +8,25 @@ mod changes;
 mod corners;
 mod corners_golden;
 mod corners_tree;
+mod diff;
 mod faults;
+mod foreign;
 mod formats;
 mod framing;
+mod handmade;
 mod help;
 mod holdings;
+mod hostile;
 mod images;
+mod inspect;
 mod kills;
 mod laws;
 mod layouts;
 mod limits;
 mod listing;
 mod mutations;
+mod oci;
+mod one_change;
 mod options;
 mod power_cut;
 mod progress;
@@ -33,3 +41,4 @@ mod squashfs;
 mod streams;
 mod sweep;
 mod trees;
+mod workshop;

@@ -1,16 +1,18 @@
 //! Images that were changed in any way: never a panic, and never sound under the name that they had.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use packer::{Compression, Pack};
+use packer::{Compression, Format, Pack, Source};
 use proptest::prelude::*;
 use proptest::sample::Index;
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use crate::formats::described;
 use crate::images::every_codec;
 use crate::trees;
+use crate::workshop::{Workshop, sha256};
 
 /// A change of some bytes.
 #[derive(Clone, Debug)]
@@ -60,40 +62,86 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// An image for each codec: its name and its bytes.
-static IMAGES: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
-    let (root, output) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let tree = root.path().join("tree");
+/// An image: its name, and its files by their paths in it. Of an archive that is one, with no path.
+struct Original {
+    name: String,
+    files: Vec<(PathBuf, Vec<u8>)>,
+}
+
+impl Original {
+    fn of(image: &Path) -> Self {
+        let mut files = Vec::new();
+        let mut pending = vec![image.to_owned()];
+        while let Some(path) = pending.pop() {
+            if path.is_dir() {
+                pending.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            } else {
+                files.push((path.strip_prefix(image).unwrap().to_owned(), fs::read(&path).unwrap()));
+            }
+        }
+        files.sort();
+        Original { name: image.file_name().unwrap().to_str().unwrap().to_owned(), files }
+    }
+
+    /// Writes it with other bytes in one of its files.
+    fn write(&self, place: &Path, which: usize, bytes: &[u8]) {
+        for (number, (path, original)) in self.files.iter().enumerate() {
+            let path = if path == Path::new("") { place.to_owned() } else { place.join(path) };
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, if number == which { bytes } else { original }).unwrap();
+        }
+    }
+
+    /// Whether the image's name, or a name in it, is a digest of this file.
+    fn is_hashed(&self, which: usize) -> bool {
+        let path = &self.files[which].0;
+        self.name != "layout" || path.starts_with("blobs")
+    }
+}
+
+/// An image of each format, and of `tar` one for each codec.
+static IMAGES: LazyLock<Vec<Original>> = LazyLock::new(|| {
+    let shop = Workshop::new();
     let mut plan = trees::some();
     plan.nodes.retain(|name, _| name.as_str() < "file-2");
-    plan.create(&tree, false);
+    plan.create(&shop.tree(), false);
     let image = |compression: Compression| {
-        let image = Pack::new(&tree).compression(compression).publish(output.path(), &()).unwrap();
-        let path = image.path.unwrap();
-        (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap())
+        Pack::new(shop.tree()).compression(compression).publish(shop.images(), &()).unwrap().path.unwrap()
     };
-    every_codec().into_iter().map(image).collect()
+    let ours = [Format::Unified(described()), Format::Split(described())]
+        .map(|format| Pack::new(shop.tree()).format(format).publish(shop.images(), &()).unwrap().path.unwrap());
+    let others = [shop.unified(), shop.split(), shop.oci()];
+    every_codec().into_iter().map(image).chain(ours).chain(others).map(|image| Original::of(&image)).collect()
 });
 
 proptest! {
     #[test]
     fn verify_tells_a_changed_image_and_survives_any(
-        which in 0..IMAGES.len(),
+        image in 0..IMAGES.len(),
+        which: Index,
         changes in proptest::collection::vec(change(), 1..4),
     ) {
-        let (name, image) = &IMAGES[which];
-        let mut bytes = image.clone();
+        let original = &IMAGES[image];
+        let which = which.index(original.files.len());
+        let mut bytes = original.files[which].1.clone();
         changes.iter().for_each(|change| change.make(&mut bytes));
+        let is_same = bytes == original.files[which].1;
         let place = TempDir::new().unwrap();
-        let under_its_name = place.path().join(name);
-        fs::write(&under_its_name, &bytes).unwrap();
-        prop_assert_eq!(packer::verify(&under_its_name).is_ok(), bytes == *image);
+        let under_its_name = place.path().join(&original.name);
+        original.write(&under_its_name, which, &bytes);
+        let verified = packer::verify(&under_its_name);
+        prop_assert!(verified.is_ok() || !is_same);
+        if original.is_hashed(which) {
+            prop_assert_eq!(verified.is_ok(), is_same);
+        }
         // Under the name that it should have now, all readers see it.
-        let digest = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let renamed = place.path().join(digest);
+        let mut all: Vec<&[u8]> = original.files.iter().map(|(_, bytes)| &bytes[..]).collect();
+        all[which] = &bytes;
+        let renamed = place.path().join(sha256(&all.concat()));
         fs::rename(&under_its_name, &renamed).unwrap();
+        let read = Source::new(&renamed).inspect();
         match packer::verify(&renamed) {
-            Ok(found) => prop_assert!(found.tar_size % 512 == 0 && found.size == bytes.len() as u64),
+            Ok(found) => prop_assert!(found.tar_size % 512 == 0 && read.is_ok()),
             Err(error) => prop_assert_eq!(error.to_string().lines().count(), 1),
         }
     }

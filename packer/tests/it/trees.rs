@@ -137,6 +137,21 @@ pub(crate) fn some() -> Plan {
 }
 
 impl Plan {
+    /// The entries of this one that are kept, and those of another that fit in between.
+    pub(crate) fn mixed(&self, other: &Plan, kept: &[bool]) -> Plan {
+        let mut nodes: BTreeMap<String, Node> = BTreeMap::new();
+        let ours = self.nodes.iter().zip(kept.iter().cycle()).filter(|(_, kept)| **kept).map(|(ours, _)| ours);
+        for (path, node) in ours.chain(&other.nodes) {
+            let above = path
+                .rsplit_once('/')
+                .is_none_or(|(above, _)| nodes.get(above).is_some_and(|node| matches!(node.kind, Kind::Directory)));
+            if above && !nodes.contains_key(path) {
+                nodes.insert(path.clone(), node.clone());
+            }
+        }
+        Plan { nodes }
+    }
+
     /// Creates the tree in `root`, an empty directory or none yet; `turned` creates siblings in the opposite order.
     pub(crate) fn create(&self, root: &Path, turned: bool) {
         fs::create_dir_all(root).unwrap();

@@ -10,61 +10,30 @@ use liblzma::bufread::XzDecoder;
 use liblzma::stream::Stream;
 use lz4_flex::frame::FrameDecoder;
 
+use super::encoding::Encoding;
 use crate::codec::squashfs;
 
 /// The most memory that a stream of xz or lzma may ask of its reader, in bytes. The highest level of `xz` asks for half of
 /// it; a hostile stream may ask for 4 GiB.
 const MEMORY: u64 = 128 << 20;
 
-/// What the compression of `file` hides. Which one that is, its first bytes tell; with none that is known it is the file
-/// itself.
-pub(crate) fn decoded(file: File) -> io::Result<Box<dyn Read>> {
-    let mut file = Source { file: BufReader::with_capacity(256 << 10, file), dry: false };
-    Ok(match Form::of(file.fill_buf()?) {
-        Form::Tar => Box::new(file),
-        Form::Squashfs => Box::new(squashfs::Reader::open(file.file.into_inner())?),
-        Form::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
-        Form::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(file)?),
-        Form::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(file)),
-        Form::Xz => Box::new(Streams::new(file, |file| {
+/// What the compression of `file` hides, from where it stands.
+pub(crate) fn decoded(file: File, encoding: Encoding) -> io::Result<Box<dyn Read>> {
+    let file = Source { file: BufReader::with_capacity(256 << 10, file), dry: false };
+    Ok(match encoding {
+        Encoding::None => Box::new(file),
+        Encoding::Squashfs => Box::new(squashfs::Reader::open(file.file.into_inner())?),
+        Encoding::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
+        Encoding::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(file)?),
+        Encoding::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(file)),
+        Encoding::Xz => Box::new(Streams::new(file, |file| {
             Ok(XzDecoder::new_stream(file, Stream::new_stream_decoder(MEMORY, 0)?))
         })?),
-        Form::Lzma => {
+        Encoding::Lzma => {
             Box::new(Streams::new(file, |file| Ok(XzDecoder::new_stream(file, Stream::new_lzma_decoder(MEMORY)?)))?)
         }
-        Form::Lz4 => Box::new(Streams::new(file, |file| Ok(FrameDecoder::new(file)))?),
+        Encoding::Lz4 => Box::new(Streams::new(file, |file| Ok(FrameDecoder::new(file)))?),
     })
-}
-
-/// What a file is.
-enum Form {
-    Tar,
-    Gzip,
-    Zstd,
-    Bzip2,
-    Xz,
-    Lzma,
-    Lz4,
-    Squashfs,
-}
-
-impl Form {
-    fn of(start: &[u8]) -> Self {
-        // First, since the first letters of a name may look like anything.
-        if start.get(257..262) == Some(b"ustar") {
-            return Form::Tar;
-        }
-        match start {
-            [0x1f, 0x8b, ..] => Form::Gzip,
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Form::Zstd,
-            [b'B', b'Z', b'h', ..] => Form::Bzip2,
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Form::Xz,
-            [0x5d, 0, 0, ..] => Form::Lzma,
-            [0x04, 0x22, 0x4d, 0x18, ..] => Form::Lz4,
-            start if start.starts_with(squashfs::MAGIC) => Form::Squashfs,
-            _ => Form::Tar,
-        }
-    }
 }
 
 /// A file that knows whether more was wanted of it than there is.
@@ -168,7 +137,8 @@ mod tests {
         file.write_all(bytes).unwrap();
         file.rewind().unwrap();
         let mut read = Vec::new();
-        let mut decoder = decoded(file)?;
+        let encoding = Encoding::of(&bytes[..bytes.len().min(Encoding::MAGIC)]);
+        let mut decoder = decoded(file, encoding)?;
         decoder.read_to_end(&mut read)?;
         assert_eq!(decoder.read(&mut [0]).unwrap(), 0, "the end stays the end");
         Ok(read)
@@ -253,16 +223,6 @@ mod tests {
         lzma[3..5].copy_from_slice(&[0, 0xc0]);
         for bytes in [xz, lzma] {
             assert_eq!(read(&bytes).unwrap_err().to_string(), "memory limit reached");
-        }
-    }
-
-    #[test]
-    fn the_name_of_a_first_member_is_not_taken_for_compression() {
-        for magic in [&b"BZh9"[..], b"]\0\0", b"\x1f\x8b", b"\x04\x22\x4d\x18", b"(\xb5/\xfd", b"\xfd7zXZ"] {
-            let mut tar = vec![0; 512];
-            tar[..magic.len()].copy_from_slice(magic);
-            tar[257..262].copy_from_slice(b"ustar");
-            assert!(read(&tar).unwrap() == tar, "{magic:02x?}");
         }
     }
 }
