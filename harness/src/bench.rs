@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use packer::Strategy;
-
-use crate::cases::{ARMS, Case};
+use crate::cases::{self, ARMS, Case};
 use crate::error::{Error, Result};
+use crate::laws::{self, Seen};
 use crate::peers::Peer;
 use crate::record::{Check, Journal, Record, Role, Run, Sample};
-use crate::runner::{Inspection, Outcome, Runner, Work};
+use crate::runner::{Outcome, Runner, Work};
 use crate::schedule::{Step, schedule};
 use crate::summary;
 
@@ -88,7 +87,7 @@ impl Bench<'_> {
 
     fn work<'b>(&'b self, cases: &'b [Case], step: &Step) -> Work<'b> {
         match step {
-            Step::Arm { case, strategy, .. } => Work::Pack(&cases[*case], *strategy),
+            Step::Arm { case, side, .. } => Work::Pack(&cases[*case], cases::strategy(*side)),
             Step::Other { other, .. } => match self.peers.get(*other) {
                 Some(peer) => peer.work(),
                 None => Work::Floor(&self.floors[*other - self.peers.len()]),
@@ -107,7 +106,7 @@ impl Bench<'_> {
         audience: &mut dyn Audience,
     ) -> Result<Verified> {
         let mut lengths = BTreeMap::new();
-        let mut seen: Vec<(Case, Strategy, Outcome, Inspection)> = Vec::new();
+        let mut seen: Vec<Seen> = Vec::new();
         for case in cases {
             for strategy in ARMS {
                 let work = Work::Pack(case, strategy);
@@ -115,7 +114,7 @@ impl Bench<'_> {
                 let (outcome, inspection) = runner.inspect(work)?;
                 lengths.insert(work.name(), length(&outcome));
                 keep(journal, samples, Role::Verify, work, 0, outcome.clone())?;
-                seen.push((case.clone(), strategy, outcome, inspection));
+                seen.push(Seen { case: case.clone(), strategy, outcome, inspection });
             }
         }
         for work in self.peers.iter().map(|peer| peer.work()).chain(self.floors.iter().map(Work::Floor)) {
@@ -125,10 +124,13 @@ impl Bench<'_> {
             keep(journal, samples, Role::Verify, work, 0, outcome)?;
         }
         let first = seen.first().ok_or_else(|| Error::run("the bench", "it has no cases"))?;
-        self.run.subject.tar_size = first.3.tar_size;
-        self.run.subject.diff_id.clone_from(&first.3.diff_id);
-        self.run.subject.entries = first.2.pack.as_ref().map_or(0, |pack| pack.entries);
-        Ok(Verified { checks: checks(&seen), lengths })
+        if let Ok(tar) = &first.inspection.tar {
+            self.run.subject.tar_size = tar.size;
+            self.run.subject.diff_id.clone_from(&tar.diff_id);
+        }
+        self.run.subject.entries = first.outcome.pack.as_ref().map_or(0, |pack| pack.entries);
+        let checks = [laws::identity(&seen), laws::disk(&seen)].concat();
+        Ok(Verified { checks, lengths })
     }
 }
 
@@ -153,53 +155,4 @@ fn keep(
     journal.add(&sample)?;
     samples.push(sample);
     Ok(())
-}
-
-/// The laws that hold whatever the speed.
-fn checks(seen: &[(Case, Strategy, Outcome, Inspection)]) -> Vec<Check> {
-    let mut checks = Vec::new();
-    let mut check = |law: &str, holds: bool, detail: String| checks.push(Check { law: law.into(), holds, detail });
-    let pack = |outcome: &Outcome| outcome.pack.clone().unwrap_or_default();
-    let compressions: Vec<&str> = {
-        let mut names: Vec<&str> = seen.iter().map(|(case, ..)| case.compression.as_str()).collect();
-        names.dedup();
-        names
-    };
-    for compression in compressions {
-        let of: Vec<_> = seen.iter().filter(|(case, ..)| case.compression == compression).collect();
-        let fingerprint = pack(&of[0].2).fingerprint;
-        let equal = of.iter().all(|(_, _, outcome, _)| pack(outcome).fingerprint == fingerprint);
-        check(
-            "one fingerprint for both strategies and any number of threads",
-            equal && !fingerprint.is_empty(),
-            format!("{compression}: {} runs, {fingerprint}", of.len()),
-        );
-    }
-    let named = seen.iter().filter(|(_, _, outcome, found)| pack(outcome).fingerprint == found.sha256).count();
-    check(
-        "the fingerprint is the sha256 of the file",
-        named == seen.len(),
-        format!("{named} of {} images", seen.len()),
-    );
-    let tar = &seen[0].3;
-    let same =
-        seen.iter().filter(|(.., found)| (&found.diff_id, found.tar_size) == (&tar.diff_id, tar.tar_size)).count();
-    let detail = format!("{same} of {} images decode to sha256 {}, {} bytes", seen.len(), tar.diff_id, tar.tar_size);
-    check("every image holds the same tar", same == seen.len(), detail);
-    for strategy in ARMS {
-        let expected = |case: &Case, outcome: &Outcome| match strategy {
-            // With `none` the two passes are the same one.
-            Strategy::TwoPass if case.compression != "none" => outcome.image_size + pack(outcome).tar_size,
-            Strategy::TwoPass | Strategy::SingleStream => outcome.image_size,
-        };
-        let of: Vec<_> = seen.iter().filter(|(_, other, ..)| *other == strategy).collect();
-        let right =
-            of.iter().filter(|(case, _, outcome, _)| pack(outcome).scratch_peak == expected(case, outcome)).count();
-        let law = match strategy {
-            Strategy::SingleStream => "single-stream needs no more disk than the image",
-            Strategy::TwoPass => "two-pass needs the tar and the image",
-        };
-        check(law, right == of.len(), format!("{right} of {} runs", of.len()));
-    }
-    checks
 }

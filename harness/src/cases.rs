@@ -3,6 +3,8 @@
 use packer::{Compression, Program, Strategy};
 use serde::{Deserialize, Serialize};
 
+use crate::schedule::Side;
+
 /// One comparison: a compression at a number of threads, by two strategies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
@@ -127,3 +129,12 @@ impl std::fmt::Display for Suite {
 
 /// The arms of every case, by the names that records have for them.
 pub const ARMS: [Strategy; 2] = [Strategy::TwoPass, Strategy::SingleStream];
+
+/// The arm that stands on this side of a pair.
+#[must_use]
+pub fn strategy(side: Side) -> Strategy {
+    match side {
+        Side::Subject => Strategy::SingleStream,
+        Side::Reference => Strategy::TwoPass,
+    }
+}

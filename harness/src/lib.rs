@@ -15,9 +15,13 @@ pub mod schedule;
 
 // Running it.
 pub mod bench;
+pub mod confined;
 mod decode;
 pub mod environment;
+pub mod gate;
+mod laws;
 pub mod lease;
+mod listing;
 pub mod runner;
 mod scratch;
 pub mod study;

@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::cases::{Case, Suite};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
+use crate::runner::{Outcome, Work};
 pub use crate::scratch::Curve;
 use crate::summary::Comparison;
-pub use crate::usage::Usage;
+pub use crate::usage::{Io, Usage};
 
 /// The version of the schema of both files.
 pub const SCHEMA: u32 = 1;
@@ -256,6 +257,43 @@ impl Journal {
             file.persist(&path).map_err(std::io::Error::from)
         };
         write().map(drop).map_err(|error| Error::io("write", &path, error))
+    }
+}
+
+/// Notes runs in a journal, one after the other.
+#[derive(Debug)]
+pub struct Diary<'a> {
+    journal: &'a mut Journal,
+    next: usize,
+}
+
+impl<'a> Diary<'a> {
+    /// For a journal that has no samples yet.
+    #[must_use]
+    pub fn of(journal: &'a mut Journal) -> Self {
+        Diary { journal, next: 0 }
+    }
+
+    /// Adds a run of `work` on a tree of this name.
+    pub(crate) fn note(
+        &mut self,
+        role: Role,
+        tree: &str,
+        work: Work<'_>,
+        pair: usize,
+        outcome: &Outcome,
+    ) -> Result<()> {
+        let case = match work {
+            Work::Pack(case, _) | Work::Floor(case) => format!("{tree}, {}", case.name()),
+            Work::Peer { name, .. } => format!("{tree}, {name}"),
+        };
+        self.add(outcome.clone().sample(self.next, role, work, case, pair))
+    }
+
+    /// Adds a sample.
+    pub(crate) fn add(&mut self, sample: Sample) -> Result<()> {
+        self.next += 1;
+        self.journal.add(&sample)
     }
 }
 

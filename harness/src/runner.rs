@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::cases::Case;
 use crate::decode;
+pub use crate::decode::{Inside, Inspection};
 use crate::error::{Error, Result};
 use crate::peers::PATH;
 use crate::record::{Curve, Floor, PackRecord, Role, SCHEMA, Sample, Usage};
@@ -75,17 +76,6 @@ impl Outcome {
     }
 }
 
-/// What an image turned out to be, found without the packer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inspection {
-    /// The sha256 of the file.
-    pub sha256: String,
-    /// The sha256 of the tar in it.
-    pub diff_id: String,
-    /// The size of that tar.
-    pub tar_size: u64,
-}
-
 /// Runs things.
 pub trait Runner {
     /// Runs it once and removes what it has written.
@@ -99,7 +89,7 @@ pub trait Runner {
     ///
     /// # Errors
     ///
-    /// If it fails, or its image cannot be read.
+    /// If it fails, or its image is not there. One that cannot be decoded is no error: the inspection says so.
     fn inspect(&mut self, work: Work<'_>) -> Result<(Outcome, Inspection)>;
 }
 
@@ -114,6 +104,8 @@ pub struct Processes {
     pub scratch: PathBuf,
     /// What prints a [`Floor`], called as `floor ROOTFS --compression SPEC --threads N`.
     pub floor: PathBuf,
+    /// Further options of each pack.
+    pub options: &'static [&'static str],
 }
 
 /// What the packer prints, with the path that records leave out.
@@ -125,13 +117,13 @@ struct Printed {
 }
 
 impl Processes {
-    fn command(&self, work: Work<'_>, out: &Path) -> Command {
+    pub(crate) fn command(&self, work: Work<'_>, out: &Path) -> Command {
         let mut command = match work {
             Work::Pack(case, strategy) => {
                 let mut command = Command::new(&self.onepass);
                 command.arg("pack").arg(&self.rootfs).arg("--output").arg(out);
                 command.args(["--compression", &case.compression, "--strategy", strategy.name()]);
-                command.args(["--threads", &case.threads.to_string(), "--json"]);
+                command.args(["--threads", &case.threads.to_string(), "--json"]).args(self.options);
                 command
             }
             Work::Peer { script, .. } => {
@@ -146,9 +138,14 @@ impl Processes {
                 command
             }
         };
+        self.surround(&mut command, out);
+        command
+    }
+
+    /// What every process sees of the world.
+    pub(crate) fn surround(&self, command: &mut Command, out: &Path) {
         command.env_clear().env("PATH", PATH).env("LC_ALL", "C").env("ROOTFS", &self.rootfs).env("OUT", out);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
     }
 
     /// Runs it in a new directory; gives that directory and the image in it.
@@ -202,14 +199,13 @@ impl Runner for Processes {
 
     fn inspect(&mut self, work: Work<'_>) -> Result<(Outcome, Inspection)> {
         let (outcome, _out, image) = self.once(work)?;
-        let ((sha256, _), (diff_id, tar_size)) = decode::inspect(&image)
-            .map_err(|error| Error::run(format!("decoding the image of {}", work.name()), error))?;
-        Ok((outcome, Inspection { sha256, diff_id, tar_size }))
+        let inspection = decode::inspect(&image).map_err(|error| Error::io("read", &image, error))?;
+        Ok((outcome, inspection))
     }
 }
 
 /// Reads all that a child prints, and waits for it.
-fn collect(mut child: Child) -> std::io::Result<(String, String, i32, Usage)> {
+pub(crate) fn collect(mut child: Child) -> std::io::Result<(String, String, i32, Usage)> {
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let read = |from: Option<Box<dyn Read + Send>>| {
         let mut text = String::new();

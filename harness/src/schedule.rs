@@ -4,7 +4,25 @@
 //! as many pairs that begin with the one arm as with the other, in random order, and each round has one pair of every case,
 //! again in random order.
 
-use packer::Strategy;
+/// One of the two that a pair compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// What is asked about: one stream, or the new build.
+    Subject,
+    /// What it stands beside: two passes, or the old build.
+    Reference,
+}
+
+impl Side {
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Side::Subject => Side::Reference,
+            Side::Reference => Side::Subject,
+        }
+    }
+}
 
 /// One run of the schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +32,7 @@ pub enum Step {
         /// Which case.
         case: usize,
         /// Which arm.
-        strategy: Strategy,
+        side: Side,
         /// Which pair of the case.
         pair: usize,
     },
@@ -31,16 +49,14 @@ pub enum Step {
 #[must_use]
 pub fn schedule(cases: usize, pairs: usize, others: usize, other_rounds: usize, seed: u64) -> Vec<Step> {
     let mut random = Random(seed);
-    let first: Vec<Vec<Strategy>> = (0..cases).map(|_| balanced(pairs, &mut random)).collect();
+    let first: Vec<Vec<Side>> = (0..cases).map(|_| balanced(pairs, &mut random)).collect();
     let mut steps = Vec::new();
     let rounds = pairs.max(other_rounds);
     for round in 0..rounds {
         let mut turns: Vec<Vec<Step>> = Vec::new();
         if round < pairs {
             turns.extend(first.iter().enumerate().map(|(case, first)| {
-                let one = first[round];
-                let other = if one == Strategy::SingleStream { Strategy::TwoPass } else { Strategy::SingleStream };
-                [one, other].map(|strategy| Step::Arm { case, strategy, pair: round }).to_vec()
+                [first[round], first[round].other()].map(|side| Step::Arm { case, side, pair: round }).to_vec()
             }));
         }
         // The others' rounds are spread over all of the run.
@@ -55,17 +71,16 @@ pub fn schedule(cases: usize, pairs: usize, others: usize, other_rounds: usize, 
 }
 
 /// Which arm comes first in each pair: each of the two in half of them.
-fn balanced(pairs: usize, random: &mut Random) -> Vec<Strategy> {
+fn balanced(pairs: usize, random: &mut Random) -> Vec<Side> {
     let odd = random.below(2);
-    let mut first: Vec<Strategy> = (0..pairs)
-        .map(|pair| if (pair + odd).is_multiple_of(2) { Strategy::SingleStream } else { Strategy::TwoPass })
-        .collect();
+    let mut first: Vec<Side> =
+        (0..pairs).map(|pair| if (pair + odd).is_multiple_of(2) { Side::Subject } else { Side::Reference }).collect();
     random.shuffle(&mut first);
     first
 }
 
 /// SplitMix64.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn below(&mut self, bound: usize) -> usize {
@@ -76,7 +91,7 @@ impl Random {
         ((u128::from(value ^ (value >> 31)) * bound as u128) >> 64) as usize
     }
 
-    fn shuffle<T>(&mut self, slice: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, slice: &mut [T]) {
         for last in (1..slice.len()).rev() {
             slice.swap(last, self.below(last + 1));
         }
@@ -100,13 +115,13 @@ mod tests {
             let mut firsts = vec![0_i64; cases];
             let mut at = 0;
             while at < steps.len() {
-                let Step::Arm { case, strategy, pair } = steps[at] else { at += 1; continue };
-                let Step::Arm { case: case_2, strategy: strategy_2, pair: pair_2 } = steps[at + 1] else {
+                let Step::Arm { case, side, pair } = steps[at] else { at += 1; continue };
+                let Step::Arm { case: case_2, side: side_2, pair: pair_2 } = steps[at + 1] else {
                     return Err(TestCaseError::fail("a pair was torn apart"));
                 };
                 prop_assert_eq!((case, pair), (case_2, pair_2));
-                prop_assert_ne!(strategy, strategy_2);
-                firsts[case] += if strategy == Strategy::SingleStream { 1 } else { -1 };
+                prop_assert_ne!(side, side_2);
+                firsts[case] += if side == Side::Subject { 1 } else { -1 };
                 at += 2;
             }
             prop_assert!(firsts.iter().all(|balance| balance.unsigned_abs() <= (pairs % 2) as u64), "{:?}", firsts);

@@ -1,9 +1,12 @@
 //! What a child used, from `wait4`: the one place that needs `unsafe`, because no safe wrapper tells it for one child.
+//!
+//! What it read and wrote is in `/proc/PID/io`, and is final between the child's end and `wait4`.
 #![allow(unsafe_code)]
 
-use std::io;
 use std::process::Child;
+use std::{fs, io};
 
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use serde::{Deserialize, Serialize};
 
 /// Processor time and the like of one child and its own children.
@@ -21,11 +24,37 @@ pub struct Usage {
     pub major_faults: u64,
     /// Page faults that did not.
     pub minor_faults: u64,
+    /// What the kernel counted of its reading and writing; nothing where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub io: Option<Io>,
+}
+
+/// Bytes read and written, as the kernel counts them. Of what goes through a pipe, both ends count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Io {
+    /// What calls of `read` and the like returned.
+    pub read: u64,
+    /// What calls of `write` and the like took.
+    pub written: u64,
+    /// What had to be fetched from a disk: nothing, if the page cache was warm.
+    pub fetched: u64,
+}
+
+impl Io {
+    /// What the kernel says of a process that has not been waited for.
+    fn of(pid: u32) -> Option<Self> {
+        let text = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+        let field = |name| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        Some(Io { read: field("rchar:")?, written: field("wchar:")?, fetched: field("read_bytes:")? })
+    }
 }
 
 /// Waits for `child`; gives its exit code (128 + the signal's number if it was killed) and what it used.
 pub(crate) fn wait(child: Child) -> io::Result<(i32, Usage)> {
     let pid = libc::pid_t::try_from(child.id()).map_err(io::Error::other)?;
+    let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    rustix::io::retry_on_intr(|| waitid(WaitId::Pid(Pid::from_child(&child)), ended))?;
+    let io = Io::of(child.id());
     let mut status = 0;
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
     loop {
@@ -51,6 +80,7 @@ pub(crate) fn wait(child: Child) -> io::Result<(i32, Usage)> {
         involuntary_switches: usage.ru_nivcsw.unsigned_abs(),
         major_faults: usage.ru_majflt.unsigned_abs(),
         minor_faults: usage.ru_minflt.unsigned_abs(),
+        io,
     };
     Ok((code, used))
 }

@@ -36,7 +36,13 @@ pub(crate) fn run(arguments: &Arguments, kind: Kind) -> Result<ExitCode> {
     let scratch = Lease::take(&arguments.scratch.clone().unwrap_or_else(std::env::temp_dir))?;
     let processes = |rootfs: &Path| -> Result<Processes> {
         let floor = std::env::current_exe().context("cannot find this program")?;
-        Ok(Processes { onepass: onepass.clone(), rootfs: rootfs.to_owned(), scratch: scratch.path().to_owned(), floor })
+        Ok(Processes {
+            onepass: onepass.clone(),
+            rootfs: rootfs.to_owned(),
+            scratch: scratch.path().to_owned(),
+            floor,
+            options: &[],
+        })
     };
     let environment = Environment::look(scratch.path(), repository());
     let subject = |name: &str| Subject { name: name.into(), entries: 0, tar_size: 0, diff_id: String::new() };

@@ -15,7 +15,7 @@ use harness::record::{
     BytesWritten, Curve, Floor, Journal, PackRecord, PeerRecord, Record, Role, Run, SCHEMA, Subject,
 };
 use harness::report::Report;
-use harness::runner::{Inspection, Outcome, Runner, Work};
+use harness::runner::{Inside, Inspection, Outcome, Runner, Work};
 use packer::Strategy;
 use tempfile::TempDir;
 
@@ -34,6 +34,8 @@ enum Fault {
     OtherHash,
     /// One image decodes to another tar.
     OtherTar,
+    /// One image cannot be decoded.
+    NoTar,
     /// Single-stream holds a hidden file.
     HiddenScratch,
     /// The tenth run fails.
@@ -91,7 +93,9 @@ impl Runner for Fake {
         let odd = self.runs == 3;
         let sha256 = if odd && self.fault == Fault::OtherHash { "other".into() } else { fingerprint };
         let diff_id = if odd && self.fault == Fault::OtherTar { "other" } else { "tar" };
-        Ok((outcome, Inspection { sha256, diff_id: diff_id.into(), tar_size: TAR }))
+        let tar = Inside { diff_id: diff_id.into(), size: TAR, listing: Err("a fake".into()) };
+        let tar = if odd && self.fault == Fault::NoTar { Err("invalid gzip data".into()) } else { Ok(tar) };
+        Ok((outcome, Inspection { sha256, tar }))
     }
 }
 
@@ -189,6 +193,7 @@ fn each_broken_law_is_told_and_nothing_is_measured() {
         (Fault::OtherImage, "one fingerprint"),
         (Fault::OtherHash, "the fingerprint is the sha256 of the file"),
         (Fault::OtherTar, "every image holds the same tar"),
+        (Fault::NoTar, "every image holds the same tar"),
         (Fault::HiddenScratch, "single-stream needs no more disk than the image"),
     ] {
         let results = TempDir::new().unwrap();

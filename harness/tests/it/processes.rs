@@ -1,9 +1,12 @@
-//! The real runner: a child that fails is an error with the cause in it, and nothing is left on the disk.
+//! The real runner: a child that fails is an error with the cause in it, nothing is left on the disk, and a disk that was
+//! made small is small.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 
 use harness::cases::Case;
+use harness::confined::{Confine, Confined};
 use harness::peers::{Like, Peer};
 use harness::runner::{Processes, Runner, Work};
 use packer::Strategy;
@@ -17,7 +20,7 @@ fn processes(directory: &TempDir, script: &str) -> Processes {
     for name in ["rootfs", "scratch"] {
         fs::create_dir(at(name)).unwrap();
     }
-    Processes { onepass: at("onepass"), rootfs: at("rootfs"), scratch: at("scratch"), floor: at("floor") }
+    Processes { onepass: at("onepass"), rootfs: at("rootfs"), scratch: at("scratch"), floor: at("floor"), options: &[] }
 }
 
 fn peer(script: &'static str) -> Peer {
@@ -68,7 +71,31 @@ fn a_run_has_a_fixed_environment_and_its_figures() {
     let outcome = runner.run(peer(script).work()).unwrap();
     assert!(outcome.wall_ns > 0 && outcome.usage.user_ns + outcome.usage.system_ns > 0);
     assert!(outcome.usage.minor_faults > 0 && outcome.image_size > 0);
+    // What children of the shell did is counted with it.
+    let io = outcome.usage.io.unwrap();
+    assert!((64 << 20..72 << 20).contains(&io.read) && (64 << 20..72 << 20).contains(&io.written), "{io:?}");
     let script =
         "test -z \"$(env | grep -vE '^(PATH|LC_ALL|ROOTFS|OUT|PWD|SHLVL|OLDPWD|_)=')\" && echo x > \"$OUT/image\"";
     runner.run(peer(script).work()).unwrap();
+}
+
+/// A packer that writes one MiB fits a disk of one MiB, and not one of a page less; with what is written elsewhere nobody is
+/// concerned.
+#[test]
+fn a_pack_in_limited_space_fits_or_does_not() {
+    let directory = TempDir::new().unwrap();
+    let script = "dd if=/dev/zero of=\"$OUT/image\" bs=4096 count=256";
+    let mut runner = processes(&directory, script);
+    let case = Case { compression: "none".into(), threads: 1 };
+    let mut confined = |room| runner.confine(Work::Pack(&case, Strategy::SingleStream), room).unwrap();
+    match confined(1 << 20) {
+        Confined::Forbidden(why) if std::env::var_os("CI").is_none() => {
+            let _ = writeln!(std::io::stderr(), "skipped: {why}");
+            return;
+        }
+        outcome => assert_eq!(outcome, Confined::Succeeded),
+    }
+    let Confined::Failed(words) = confined((1 << 20) - 4096) else { panic!("it fitted") };
+    assert!(words.to_lowercase().contains("no space left on device"), "{words}");
+    assert_eq!(fs::read_dir(directory.path().join("scratch")).unwrap().count(), 0);
 }

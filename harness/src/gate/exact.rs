@@ -1,0 +1,169 @@
+//! The exact gates, in order. What one of them cannot run is told by that gate; the others go on.
+
+use std::path::PathBuf;
+
+use packer::Strategy;
+
+use super::expected::Expected;
+use super::finding::{Finding, Gate};
+use super::memory::{self, Budget, Peaks};
+use super::sizes::{self, Size};
+use super::{sameness, space, traffic};
+use crate::bench::Audience;
+use crate::cases::Case;
+use crate::confined::Confine;
+use crate::error::Result;
+use crate::laws::Seen;
+use crate::listing;
+use crate::record::{Diary, Role};
+use crate::runner::{Outcome, Work};
+
+/// A tree, and what packs it.
+pub struct Tree<'a> {
+    /// What it is, as `debian-base x0.4 seed 1`.
+    pub name: String,
+    /// Where it is.
+    pub rootfs: PathBuf,
+    /// What packs it.
+    pub runner: &'a mut dyn Confine,
+}
+
+/// What the exact gates run. All images get one owner, so that it does not matter who made the trees.
+pub struct Exact<'a> {
+    /// The tree for all gates but the last.
+    pub tree: Tree<'a>,
+    /// How it is packed.
+    pub cases: Vec<Case>,
+    /// A further tree whose images' sizes are compared.
+    pub further: Tree<'a>,
+    /// How that is compressed.
+    pub compressions: Vec<String>,
+    /// A small input and a large one, for memory.
+    pub inputs: [Tree<'a>; 2],
+    /// How much memory each compression may take.
+    pub budgets: Vec<Budget>,
+    /// What was accepted.
+    pub expected: &'a Expected,
+}
+
+/// What the exact gates found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Examined {
+    /// One finding for each gate.
+    pub findings: Vec<Finding>,
+    /// The sizes of images that can be accepted.
+    pub sizes: Vec<Size>,
+}
+
+/// How each case is packed: the two strategies, and the one again.
+const RUNS: [Strategy; 3] = [Strategy::TwoPass, Strategy::SingleStream, Strategy::SingleStream];
+
+impl Exact<'_> {
+    /// Runs and judges all of them. What fails is told by its gate.
+    #[must_use]
+    pub fn run(mut self, diary: &mut Diary<'_>, audience: &mut dyn Audience) -> Examined {
+        let mut sizes = Vec::new();
+        let mut findings = match self.observe(diary, audience) {
+            Err(error) => [Gate::Sameness, Gate::Space, Gate::Written, Gate::Read]
+                .map(|gate| Finding::missing(gate, &error))
+                .to_vec(),
+            Ok(seen) => {
+                sizes.extend(seen.iter().filter_map(|one| self.size(one)));
+                sizes.dedup();
+                audience.progress(0, 1, "disk space", None);
+                let space = space::prove(&seen, self.tree.runner);
+                let tree = listing::of_tree(&self.tree.rootfs);
+                vec![
+                    tree.map_or_else(
+                        |error| Finding::missing(Gate::Sameness, format!("the tree cannot be listed: {error}")),
+                        |tree| sameness::judge(&seen, &tree),
+                    ),
+                    space.unwrap_or_else(|error| Finding::missing(Gate::Space, error)),
+                    traffic::written(&seen),
+                    traffic::read(&seen),
+                ]
+            }
+        };
+        let further = self.compress(diary, audience);
+        findings.push(match further {
+            Err(error) => Finding::missing(Gate::Sizes, error),
+            Ok(further) => {
+                sizes.extend(further);
+                sizes::judge(&sizes, self.expected)
+            }
+        });
+        findings.push(match self.fill(diary, audience) {
+            Err(error) => Finding::missing(Gate::Memory, error),
+            Ok(peaks) => memory::judge(&peaks),
+        });
+        Examined { findings, sizes }
+    }
+
+    /// Packs the tree in all cases, and looks at the images.
+    fn observe(&mut self, diary: &mut Diary<'_>, audience: &mut dyn Audience) -> Result<Vec<Seen>> {
+        let mut seen = Vec::new();
+        let all = self.cases.len() * RUNS.len();
+        for case in &self.cases {
+            for (run, strategy) in RUNS.into_iter().enumerate() {
+                let work = Work::Pack(case, strategy);
+                audience.progress(seen.len(), all, &work.name(), None);
+                let (outcome, inspection) = self.tree.runner.inspect(work)?;
+                diary.note(Role::Verify, &self.tree.name, work, run, &outcome)?;
+                seen.push(Seen { case: case.clone(), strategy, outcome, inspection });
+            }
+        }
+        Ok(seen)
+    }
+
+    fn size(&self, one: &Seen) -> Option<Size> {
+        (one.strategy == Strategy::SingleStream).then(|| size(&self.tree.name, &one.case, &one.outcome))
+    }
+
+    /// Packs the further tree.
+    fn compress(&mut self, diary: &mut Diary<'_>, audience: &mut dyn Audience) -> Result<Vec<Size>> {
+        let all = self.compressions.len();
+        let Tree { name, runner, .. } = &mut self.further;
+        let compress = |(number, compression): (usize, &String)| {
+            let case = Case { compression: compression.clone(), threads: memory::THREADS };
+            let work = Work::Pack(&case, Strategy::SingleStream);
+            audience.progress(number, all, &format!("{name}, {}", work.name()), None);
+            let outcome = runner.run(work)?;
+            diary.note(Role::Verify, name, work, 0, &outcome)?;
+            Ok(size(name, &case, &outcome))
+        };
+        self.compressions.iter().enumerate().map(compress).collect()
+    }
+
+    /// Packs the small input and the large one.
+    fn fill(&mut self, diary: &mut Diary<'_>, audience: &mut dyn Audience) -> Result<Vec<(Budget, Peaks)>> {
+        let mut found = Vec::new();
+        let all = self.budgets.len();
+        for budget in &self.budgets {
+            let case = Case { compression: budget.compression.clone(), threads: memory::THREADS };
+            let work = Work::Pack(&case, Strategy::SingleStream);
+            let mut peaks = [Vec::new(), Vec::new()];
+            for (tree, peaks) in self.inputs.iter_mut().zip(&mut peaks) {
+                audience.progress(found.len(), all, &format!("{}, {}", tree.name, work.name()), None);
+                for run in 0..memory::RUNS {
+                    let outcome = tree.runner.run(work)?;
+                    diary.note(Role::Verify, &tree.name, work, run, &outcome)?;
+                    peaks.push(outcome.pack.and_then(|pack| pack.vm_hwm));
+                }
+            }
+            let [small, large] = peaks;
+            found.push((budget.clone(), Peaks { small, large }));
+        }
+        Ok(found)
+    }
+}
+
+fn size(fixture: &str, case: &Case, outcome: &Outcome) -> Size {
+    let encoders = outcome.pack.iter().flat_map(|pack| &pack.encoders);
+    let encoders: Vec<String> = encoders.map(|encoder| format!("{} {}", encoder.name, encoder.version)).collect();
+    Size {
+        fixture: fixture.to_owned(),
+        compression: case.compression.clone(),
+        bytes: outcome.image_size,
+        encoder: encoders.join(", "),
+    }
+}

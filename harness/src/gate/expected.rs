@@ -1,0 +1,115 @@
+//! What was accepted: the size of each image, and the ratio of the strategies' times on each class of machine.
+//!
+//! A table of text with one row a line, so that a change shows as what it is. `cargo xtask accept` writes it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+/// The table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Expected {
+    /// By fixture and compression.
+    sizes: BTreeMap<(String, String), u64>,
+    /// By fixture, case and class of machine.
+    ratios: BTreeMap<(String, String, String), f64>,
+}
+
+/// What the table begins with.
+const HEAD: &str = "\
+# What the gates compare with. Changed by `cargo xtask accept RESULTS` alone.
+# size  | fixture | compression | bytes of the image
+# ratio | fixture | case | class of machine | time of single-stream ÷ time of two-pass
+";
+
+impl Expected {
+    /// The size of an image in bytes.
+    #[must_use]
+    pub fn size(&self, fixture: &str, compression: &str) -> Option<u64> {
+        self.sizes.get(&(fixture.to_owned(), compression.to_owned())).copied()
+    }
+
+    /// The ratio of a case on a class of machine.
+    #[must_use]
+    pub fn ratio(&self, fixture: &str, case: &str, machine: &str) -> Option<f64> {
+        self.ratios.get(&(fixture.to_owned(), case.to_owned(), machine.to_owned())).copied()
+    }
+}
+
+impl FromStr for Expected {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut expected = Expected::default();
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.starts_with('#') && !line.is_empty()) {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let unclear = || format!("line {} is no row: `{line}`", number + 1);
+            let double = match cells[..] {
+                ["size", fixture, compression, bytes] => {
+                    let key = (fixture.to_owned(), compression.to_owned());
+                    expected.sizes.insert(key, bytes.parse().map_err(|_| unclear())?).is_some()
+                }
+                ["ratio", fixture, case, machine, ratio] => {
+                    let ratio: f64 = ratio.parse().map_err(|_| unclear())?;
+                    if !(ratio.is_finite() && ratio > 0.0) {
+                        return Err(unclear());
+                    }
+                    let key = (fixture.to_owned(), case.to_owned(), machine.to_owned());
+                    expected.ratios.insert(key, ratio).is_some()
+                }
+                _ => return Err(unclear()),
+            };
+            if double {
+                return Err(format!("line {} is there twice: `{line}`", number + 1));
+            }
+        }
+        Ok(expected)
+    }
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(HEAD)?;
+        for ((fixture, compression), bytes) in &self.sizes {
+            writeln!(f, "size | {fixture} | {compression} | {bytes}")?;
+        }
+        for ((fixture, case, machine), ratio) in &self.ratios {
+            writeln!(f, "ratio | {fixture} | {case} | {machine} | {ratio:.4}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_read_as_it_is_written_and_its_rows_are_sorted() {
+        let text = "ratio | b | gzip:5 2 threads | a processor, 2 cores | 0.81\n\nsize | b | none | 2\n# a word\nsize | a | none | 1\n";
+        let expected: Expected = text.parse().unwrap();
+        assert_eq!((expected.size("a", "none"), expected.size("a", "gzip:5")), (Some(1), None));
+        assert_eq!(expected.ratio("b", "gzip:5 2 threads", "a processor, 2 cores"), Some(0.81));
+        let written = expected.to_string();
+        let rows: Vec<&str> = written.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(rows[..2], ["size | a | none | 1", "size | b | none | 2"]);
+        assert_eq!(written.parse::<Expected>().unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_no_row_is_named() {
+        for line in
+            ["size | a | none", "size | a | none | many", "ratio | a | b | c | 0", "ratio | a | b | c | NaN", "x"]
+        {
+            assert_eq!(line.parse::<Expected>().unwrap_err(), format!("line 1 is no row: `{line}`"));
+        }
+        let twice = "size | a | none | 1\nsize | a | none | 2";
+        assert!(twice.parse::<Expected>().unwrap_err().contains("twice"));
+    }
+
+    #[test]
+    fn the_committed_table_is_what_accept_would_write() {
+        let committed = include_str!("../../expected.txt");
+        assert_eq!(committed.parse::<Expected>().unwrap().to_string(), committed);
+    }
+}

@@ -1,0 +1,171 @@
+//! What a gate found: a verdict, and the figures that it follows from.
+
+use serde::{Deserialize, Serialize};
+
+/// Something that must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gate {
+    /// G0: one image, whatever makes it, and the tree's entries in it.
+    Sameness,
+    /// G1: how much disk a pack holds at most.
+    Space,
+    /// G2: how much one stream writes.
+    Written,
+    /// G3: how much one stream reads.
+    Read,
+    /// G4: how large images are.
+    Sizes,
+    /// G5: how much memory a pack holds at most.
+    Memory,
+}
+
+impl Gate {
+    /// All exact gates, in the order in which they are told.
+    pub const ALL: [Gate; 6] = [Gate::Sameness, Gate::Space, Gate::Written, Gate::Read, Gate::Sizes, Gate::Memory];
+
+    /// `G0 same bytes`
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Gate::Sameness => "G0 same bytes",
+            Gate::Space => "G1 disk space",
+            Gate::Written => "G2 bytes written",
+            Gate::Read => "G3 bytes read",
+            Gate::Sizes => "G4 image sizes",
+            Gate::Memory => "G5 memory",
+        }
+    }
+}
+
+/// What an exact gate says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It holds.
+    Passed,
+    /// It holds as far as could be seen; why no further.
+    Reduced(String),
+    /// It does not hold.
+    Broken {
+        /// What should have been.
+        expected: String,
+        /// What was.
+        found: String,
+    },
+    /// Nothing is known; why.
+    NotMeasured(String),
+}
+
+impl Verdict {
+    pub(crate) fn broken(expected: impl ToString, found: impl ToString) -> Self {
+        Verdict::Broken { expected: expected.to_string(), found: found.to_string() }
+    }
+
+    /// Passed or reduced.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        matches!(self, Verdict::Passed | Verdict::Reduced(_))
+    }
+
+    /// For the line of a gate.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Verdict::Passed => "passed",
+            Verdict::Reduced(_) => "reduced",
+            Verdict::Broken { .. } => "BROKEN",
+            Verdict::NotMeasured(_) => "not measured",
+        }
+    }
+}
+
+/// A gate, what it says, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Which gate.
+    pub gate: Gate,
+    /// What it says.
+    pub verdict: Verdict,
+    /// The figures.
+    pub figures: String,
+}
+
+impl Finding {
+    /// Puts together what was found of each thing that a gate looks at: the worst of it is the verdict.
+    pub(crate) fn gather(gate: Gate, found: impl IntoIterator<Item = (Verdict, String)>) -> Self {
+        let (verdicts, figures): (Vec<Verdict>, Vec<String>) = found.into_iter().unzip();
+        let broken = verdicts.iter().filter_map(|verdict| match verdict {
+            Verdict::Broken { expected, found } => Some((expected.clone(), found.clone())),
+            _ => None,
+        });
+        let (expected, broken): (Vec<String>, Vec<String>) = broken.unzip();
+        let missing = verdicts.iter().filter_map(|verdict| match verdict {
+            Verdict::NotMeasured(why) => Some(why.clone()),
+            _ => None,
+        });
+        let reduced = verdicts.iter().filter_map(|verdict| match verdict {
+            Verdict::Reduced(why) => Some(why.clone()),
+            _ => None,
+        });
+        let (missing, reduced) = (told(missing), told(reduced));
+        let verdict = if !broken.is_empty() {
+            Verdict::Broken { expected: told(expected), found: told(broken) }
+        } else if !missing.is_empty() || verdicts.is_empty() {
+            Verdict::NotMeasured(if missing.is_empty() { "there was nothing to look at".into() } else { missing })
+        } else if !reduced.is_empty() {
+            Verdict::Reduced(reduced)
+        } else {
+            Verdict::Passed
+        };
+        Finding { gate, verdict, figures: told(figures) }
+    }
+
+    /// A gate that could not be judged at all.
+    pub(crate) fn missing(gate: Gate, why: impl ToString) -> Self {
+        Finding::gather(gate, [(Verdict::NotMeasured(why.to_string()), String::new())])
+    }
+
+    /// What it says, in one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let why = match &self.verdict {
+            Verdict::Passed => self.figures.clone(),
+            Verdict::Reduced(why) => format!("{why}; {}", self.figures),
+            Verdict::Broken { expected, found } => format!("expected: {expected}; found: {found}"),
+            Verdict::NotMeasured(why) => why.clone(),
+        };
+        format!("{:<17} {:<13} {why}", self.gate.name(), self.verdict.word())
+    }
+}
+
+/// All of them, each once, in one line.
+fn told(texts: impl IntoIterator<Item = String>) -> String {
+    let mut all: Vec<String> = Vec::new();
+    for text in texts {
+        if !text.is_empty() && !all.contains(&text) {
+            all.push(text);
+        }
+    }
+    all.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_is_what_a_gate_says() {
+        let of = |verdicts: &[Verdict]| {
+            Finding::gather(Gate::Read, verdicts.iter().map(|verdict| (verdict.clone(), "1.0".into()))).verdict
+        };
+        let (reduced, missing) = (Verdict::Reduced("no namespace".into()), Verdict::NotMeasured("no memory".into()));
+        let broken = Verdict::broken("at most 1", "2");
+        assert_eq!(of(&[Verdict::Passed, Verdict::Passed]), Verdict::Passed);
+        assert_eq!(of(&[Verdict::Passed, reduced.clone(), reduced.clone()]), reduced);
+        assert_eq!(of(&[reduced.clone(), missing.clone(), Verdict::Passed]), missing);
+        assert_eq!(of(&[missing, broken.clone(), reduced]), broken);
+        assert_eq!(of(&[broken, Verdict::broken("at most 1", "3")]), Verdict::broken("at most 1", "2; 3"));
+        assert!(matches!(of(&[]), Verdict::NotMeasured(_)), "what looks at nothing does not pass");
+    }
+}

@@ -1,0 +1,82 @@
+//! G0: strategies, threads and runs make one image, and it holds the tree's entries, each once and in order.
+
+use super::finding::{Finding, Gate, Verdict};
+use crate::laws::{self, Seen};
+use crate::listing::Listing;
+
+/// Judges images of one tree that lists so.
+pub(super) fn judge(seen: &[Seen], tree: &Listing) -> Finding {
+    let laws = laws::identity(seen);
+    let figures = format!("{} images, {} members each", seen.len(), tree.members);
+    let laws = laws.into_iter().map(|check| {
+        let verdict = if check.holds { Verdict::Passed } else { Verdict::broken(check.law, check.detail) };
+        (verdict, figures.clone())
+    });
+    let listings = seen.iter().filter_map(|one| listed(one, tree)).take(1);
+    Finding::gather(Gate::Sameness, laws.chain(listings.map(|verdict| (verdict, figures.clone()))))
+}
+
+/// What is wrong with what an image lists. Of one that cannot be decoded another law speaks.
+fn listed(one: &Seen, tree: &Listing) -> Option<Verdict> {
+    let inside = one.inspection.tar.as_ref().ok()?;
+    let expected = format!("an image lists the {} entries of its tree in the order of their names", tree.members);
+    let found = match &inside.listing {
+        Ok(listing) if listing == tree => return None,
+        Ok(Listing { disorder: Some(disorder), .. }) => disorder.clone(),
+        Ok(listing) if listing.members != tree.members => format!("{} members", listing.members),
+        Ok(_) => "members that differ from the entries".to_owned(),
+        Err(cause) => cause.clone(),
+    };
+    Some(Verdict::broken(expected, format!("{}: {found}", one.name())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sound::{listing, seen};
+    use super::*;
+    use crate::decode::Inside;
+
+    /// What is said to be broken after a change to the last image.
+    fn broken(change: impl FnOnce(&mut Seen)) -> String {
+        let mut seen = seen("gzip:5");
+        change(&mut seen[2]);
+        match judge(&seen, &listing()).verdict {
+            Verdict::Broken { expected, .. } => expected,
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn inside(seen: &mut Seen) -> &mut Inside {
+        seen.inspection.tar.as_mut().unwrap()
+    }
+
+    #[test]
+    fn one_image_of_the_tree_passes() {
+        assert_eq!(judge(&seen("gzip:5"), &listing()).verdict, Verdict::Passed);
+    }
+
+    #[test]
+    fn each_other_image_breaks_its_own_law() {
+        let other_hash = broken(|seen| seen.inspection.sha256 = "other".into());
+        assert_eq!(other_hash, "the fingerprint is the sha256 of the file");
+        let other_image = broken(|seen| {
+            seen.inspection.sha256 = "other".into();
+            seen.outcome.pack.as_mut().unwrap().fingerprint = "other".into();
+        });
+        assert_eq!(other_image, "one fingerprint for both strategies and any number of threads");
+        for tar in [
+            broken(|seen| seen.inspection.tar = Err("invalid gzip header".into())),
+            broken(|seen| inside(seen).diff_id = "other".into()),
+        ] {
+            assert_eq!(tar, "every image holds the same tar");
+        }
+        for list in [
+            broken(|seen| inside(seen).listing = Err("no tar".into())),
+            broken(|seen| inside(seen).listing.as_mut().unwrap().members = 2),
+            broken(|seen| inside(seen).listing.as_mut().unwrap().sha256 = "other".into()),
+            broken(|seen| inside(seen).listing.as_mut().unwrap().disorder = Some("`a` stands behind `b`".into())),
+        ] {
+            assert_eq!(list, "an image lists the 3 entries of its tree in the order of their names");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! G4: how large images are, to the byte, against the table of what was accepted.
+//!
+//! Only of compressions that are built in: another version of an installed program makes other images.
+
+use serde::{Deserialize, Serialize};
+
+use super::expected::Expected;
+use super::finding::{Finding, Gate, Verdict};
+
+/// The size of an image of a fixture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// The fixture, as `debian-base x0.4 seed 1`.
+    pub fixture: String,
+    /// As `--compression` takes it.
+    pub compression: String,
+    /// The size of the image.
+    pub bytes: u64,
+    /// What compressed it, with its version; nothing of `none`.
+    pub encoder: String,
+}
+
+/// Judges sizes by the table.
+pub(super) fn judge(sizes: &[Size], expected: &Expected) -> Finding {
+    let pinned: Vec<&Size> = sizes.iter().filter(|size| !size.compression.starts_with("external:")).collect();
+    let figures = format!("{} images", pinned.len());
+    Finding::gather(Gate::Sizes, pinned.into_iter().map(|size| (one(size, expected), figures.clone())))
+}
+
+fn one(size: &Size, expected: &Expected) -> Verdict {
+    let Size { fixture, compression, bytes, encoder } = size;
+    match expected.size(fixture, compression) {
+        Some(accepted) if accepted == *bytes => Verdict::Passed,
+        Some(accepted) => {
+            let by = if encoder.is_empty() { String::new() } else { format!(" by {encoder}") };
+            let change = *bytes as f64 / accepted as f64 * 100.0 - 100.0;
+            let found = format!("{bytes}{by}, {change:+.3} %");
+            Verdict::broken(format!("{fixture} with {compression}: {accepted} bytes"), found)
+        }
+        None => Verdict::NotMeasured(format!("no size of {fixture} with {compression} was accepted")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_the_accepted_one_or_broken_or_unknown() {
+        let expected: Expected = "size | a tree | gzip:5 | 1000".parse().unwrap();
+        let judged = |compression: &str, bytes| {
+            let (fixture, compression, encoder) = ("a tree".into(), compression.into(), "libdeflate 1".into());
+            judge(&[Size { fixture, compression, bytes, encoder }], &expected).verdict
+        };
+        assert_eq!(judged("gzip:5", 1000), Verdict::Passed);
+        let broken = Verdict::broken("a tree with gzip:5: 1000 bytes", "1001 by libdeflate 1, +0.100 %");
+        assert_eq!(judged("gzip:5", 1001), broken);
+        assert!(matches!(judged("gzip:6", 1000), Verdict::NotMeasured(_)));
+        assert!(matches!(judged("external:gzip", 7), Verdict::NotMeasured(_)), "nothing is left to look at");
+    }
+}

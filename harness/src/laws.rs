@@ -1,0 +1,91 @@
+//! The laws that hold whatever the speed: of what both strategies made, and of what they held on the disk.
+
+use packer::Strategy;
+
+use crate::cases::{ARMS, Case};
+use crate::record::{Check, PackRecord};
+use crate::runner::{Inspection, Outcome};
+
+/// An image that was made and looked at.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    /// What it was made for.
+    pub(crate) case: Case,
+    /// How it was made.
+    pub(crate) strategy: Strategy,
+    /// What the run gave.
+    pub(crate) outcome: Outcome,
+    /// What the image turned out to be.
+    pub(crate) inspection: Inspection,
+}
+
+impl Seen {
+    /// What the packer says of it.
+    pub(crate) fn pack(&self) -> PackRecord {
+        self.outcome.pack.clone().unwrap_or_default()
+    }
+
+    /// `gzip:5 2 threads, two-pass`
+    pub(crate) fn name(&self) -> String {
+        format!("{}, {}", self.case.name(), self.strategy)
+    }
+}
+
+/// Whatever makes an image, it is the same image, and it holds the same tar.
+pub(crate) fn identity(seen: &[Seen]) -> Vec<Check> {
+    let mut compressions: Vec<&str> = seen.iter().map(|one| one.case.compression.as_str()).collect();
+    compressions.dedup();
+    let mut checks: Vec<Check> = compressions.into_iter().map(|compression| fingerprint(seen, compression)).collect();
+    let named = seen.iter().filter(|one| one.pack().fingerprint == one.inspection.sha256).count();
+    checks.push(Check {
+        law: "the fingerprint is the sha256 of the file".into(),
+        holds: named == seen.len(),
+        detail: format!("{named} of {} images", seen.len()),
+    });
+    checks.push(tar(seen));
+    checks
+}
+
+fn fingerprint(seen: &[Seen], compression: &str) -> Check {
+    let of: Vec<String> =
+        seen.iter().filter(|one| one.case.compression == compression).map(|one| one.pack().fingerprint).collect();
+    let first = of.first().cloned().unwrap_or_default();
+    Check {
+        law: "one fingerprint for both strategies and any number of threads".into(),
+        holds: of.iter().all(|fingerprint| *fingerprint == first) && !first.is_empty(),
+        detail: format!("{compression}: {} runs, {first}", of.len()),
+    }
+}
+
+fn tar(seen: &[Seen]) -> Check {
+    let readable = seen.iter().filter_map(|one| Some((one, one.inspection.tar.as_ref().ok()?)));
+    let tars: Vec<(&str, u64)> = readable.map(|(_, tar)| (tar.diff_id.as_str(), tar.size)).collect();
+    let (diff_id, size) = tars.first().copied().unwrap_or_default();
+    let same = tars.iter().filter(|tar| **tar == (diff_id, size)).count();
+    let unreadable = seen.iter().find_map(|one| Some((one.name(), one.inspection.tar.as_ref().err()?)));
+    let unreadable = unreadable.map_or_else(String::new, |(name, cause)| format!("; {name}: {cause}"));
+    Check {
+        law: "every image holds the same tar".into(),
+        holds: same == seen.len(),
+        detail: format!("{same} of {} images decode to sha256 {diff_id}, {size} bytes{unreadable}", seen.len()),
+    }
+}
+
+/// By the packer's own account, one stream holds the image on the disk, and two passes hold the tar as well.
+pub(crate) fn disk(seen: &[Seen]) -> Vec<Check> {
+    let check = |strategy: Strategy| {
+        let expected = |one: &Seen| match strategy {
+            // With `none` the two passes are the same one.
+            Strategy::TwoPass if one.case.compression != "none" => one.outcome.image_size + one.pack().tar_size,
+            Strategy::TwoPass | Strategy::SingleStream => one.outcome.image_size,
+        };
+        let of: Vec<&Seen> = seen.iter().filter(|one| one.strategy == strategy).collect();
+        let right = of.iter().filter(|one| one.pack().scratch_peak == expected(one)).count();
+        let law = match strategy {
+            Strategy::SingleStream => "single-stream needs no more disk than the image",
+            Strategy::TwoPass => "two-pass needs the tar and the image",
+        };
+        Check { law: law.into(), holds: right == of.len(), detail: format!("{right} of {} runs", of.len()) }
+    };
+    ARMS.map(check).to_vec()
+}

@@ -1,0 +1,175 @@
+//! What a tree holds and what an archive holds, as lists that can be compared: neither is read by the packer.
+//!
+//! A list is kept as its length and its hash. The tree's is in the one order that an archive has – a directory before what
+//! is in it, names sorted by their bytes –, so lists are equal only if the archive holds every entry, once, in that order.
+//! Owners are not listed: a gate gives all entries one.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+/// The members of an archive or the entries of a tree, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// How many there are.
+    pub members: u64,
+    /// The sha256 of all of them: kind, mode, size, time, name, target.
+    pub sha256: String,
+    /// The first two names that stand in the wrong order.
+    pub disorder: Option<String>,
+}
+
+/// A list under way.
+#[derive(Default)]
+struct Lines {
+    members: u64,
+    hasher: Sha256,
+    last: Vec<u8>,
+    disorder: Option<String>,
+}
+
+/// What is said of one member.
+struct Line<'a> {
+    kind: char,
+    mode: u32,
+    size: u64,
+    seconds: i64,
+    path: &'a [u8],
+    target: &'a [u8],
+}
+
+impl Lines {
+    fn add(&mut self, line: &Line<'_>) {
+        let Line { kind, mode, size, seconds, path, target } = line;
+        self.members += 1;
+        self.hasher.update(format!("{kind} {mode:o} {size} {seconds} "));
+        for bytes in [*path, *target] {
+            self.hasher.update((bytes.len() as u64).to_le_bytes());
+            self.hasher.update(bytes);
+        }
+        let order = |path: &[u8]| path.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect::<Vec<_>>();
+        if self.disorder.is_none() && *path != b"." && order(path) <= order(&self.last) {
+            let [name, last] = [path, &self.last[..]].map(String::from_utf8_lossy);
+            self.disorder = Some(format!("`{}` stands behind `{}`", name.escape_debug(), last.escape_debug()));
+        }
+        self.last = if *path == b"." { Vec::new() } else { path.to_vec() };
+    }
+
+    fn finish(self) -> Listing {
+        Listing { members: self.members, sha256: hexadecimal(self.hasher), disorder: self.disorder }
+    }
+}
+
+/// The digest as text.
+pub(crate) fn hexadecimal(hasher: Sha256) -> String {
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The entries of a tree. Sockets are left out, as they are of archives.
+pub(crate) fn of_tree(root: &Path) -> io::Result<Listing> {
+    let mut lines = Lines::default();
+    visit(root, b"", &mut HashMap::new(), &mut lines)?;
+    Ok(lines.finish())
+}
+
+fn visit(path: &Path, name: &[u8], seen: &mut HashMap<(u64, u64), Vec<u8>>, lines: &mut Lines) -> io::Result<()> {
+    let found = fs::symlink_metadata(path)?;
+    let file_type = found.file_type();
+    let line =
+        Line { kind: '0', mode: found.mode() & 0o7777, size: 0, seconds: found.mtime(), path: name, target: b"" };
+    if file_type.is_dir() {
+        lines.add(&Line { kind: '5', path: if name.is_empty() { b"." } else { name }, ..line });
+        let mut names = fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
+        names.sort_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
+        return names.into_iter().try_for_each(|child| {
+            let below =
+                if name.is_empty() { child.as_bytes().to_vec() } else { [name, b"/", child.as_bytes()].concat() };
+            visit(&path.join(&child), &below, seen, lines)
+        });
+    }
+    let first = seen.entry((found.dev(), found.ino())).or_insert_with(|| name.to_vec());
+    if found.nlink() > 1 && first != name {
+        lines.add(&Line { kind: '1', target: first, ..line });
+    } else if file_type.is_symlink() {
+        lines.add(&Line { kind: '2', target: fs::read_link(path)?.as_os_str().as_bytes(), ..line });
+    } else if file_type.is_char_device() {
+        lines.add(&Line { kind: '3', ..line });
+    } else if file_type.is_block_device() {
+        lines.add(&Line { kind: '4', ..line });
+    } else if file_type.is_fifo() {
+        lines.add(&Line { kind: '6', ..line });
+    } else if !file_type.is_socket() {
+        lines.add(&Line { size: found.len(), ..line });
+    }
+    Ok(())
+}
+
+/// The members of an archive that is read as a stream.
+pub(crate) fn of_archive(from: impl Read) -> io::Result<Listing> {
+    let mut lines = Lines::default();
+    let mut archive = tar::Archive::new(from);
+    for entry in archive.entries()? {
+        let entry = entry?;
+        let header = entry.header();
+        let path = entry.path_bytes();
+        let path = path.strip_suffix(b"/").unwrap_or(&path);
+        let target = entry.link_name_bytes().unwrap_or_default();
+        let kind = char::from(header.entry_type().as_byte());
+        let mode = header.mode().unwrap_or(0) & 0o7777;
+        let seconds = header.mtime().map_or(0, u64::cast_signed);
+        lines.add(&Line { kind, mode, size: entry.size(), seconds, path, target: &target });
+    }
+    Ok(lines.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn listed(paths: &[&str]) -> Listing {
+        let mut lines = Lines::default();
+        for path in paths {
+            let path = path.as_bytes();
+            lines.add(&Line { kind: '0', mode: 0o644, size: 0, seconds: 0, path, target: b"" });
+        }
+        lines.finish()
+    }
+
+    /// `a-b` comes before `a/b` by bytes, and behind it in an archive, where `a` is followed by what is in it.
+    #[test]
+    fn the_order_is_that_of_names_in_directories() {
+        assert_eq!(listed(&[".", "a", "a/b", "a/b/c", "a-b", "b"]).disorder, None);
+        assert_eq!(listed(&[".", "b", "a"]).disorder.unwrap(), "`a` stands behind `b`");
+        assert!(listed(&[".", "a", "a"]).disorder.is_some());
+        assert_ne!(listed(&["a", "b"]).sha256, listed(&["ab"]).sha256);
+    }
+
+    #[test]
+    fn every_kind_of_entry_is_listed() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        let sum = || of_tree(root.path()).unwrap();
+        let mut sums = vec![sum()];
+        fs::write(at("file"), "content").unwrap();
+        sums.push(sum());
+        fs::hard_link(at("file"), at("link")).unwrap();
+        sums.push(sum());
+        symlink("file", at("symlink")).unwrap();
+        sums.push(sum());
+        fs::write(at("file"), "longer content").unwrap();
+        sums.push(sum());
+        drop(std::os::unix::net::UnixListener::bind(at("socket")).unwrap());
+        assert_eq!(sum().members, sums.last().unwrap().members);
+        assert_eq!(sums.iter().map(|sum| sum.members).collect::<Vec<_>>(), [1, 2, 3, 4, 4]);
+        for (number, one) in sums.iter().enumerate() {
+            assert!(sums[..number].iter().all(|other| one.sha256 != other.sha256));
+        }
+    }
+}
