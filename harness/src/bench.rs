@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::laws::{self, Seen};
 use crate::peers::Peer;
 use crate::record::{Check, Journal, Record, Role, Run, Sample};
-use crate::runner::{Outcome, Runner, Work};
+use crate::runner::{Label, Outcome, Runner, Work};
 use crate::schedule::{Step, schedule};
 use crate::summary;
 
@@ -151,7 +151,7 @@ fn keep(
         Work::Pack(case, _) | Work::Floor(case) => case.name(),
         Work::Peer { name, .. } => name.to_owned(),
     };
-    let sample = outcome.sample(samples.len(), role, work, case, pair);
+    let sample = outcome.sample(samples.len(), Label { role, case, arm: work.arm(), pair });
     journal.add(&sample)?;
     samples.push(sample);
     Ok(())

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::cases::{Case, Suite};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::runner::{Outcome, Work};
+use crate::runner::{Label, Outcome};
 pub use crate::scratch::Curve;
 use crate::summary::Comparison;
 pub use crate::usage::{Io, Usage};
@@ -274,24 +274,13 @@ impl<'a> Diary<'a> {
         Diary { journal, next: 0 }
     }
 
-    /// Adds a run of `work` on a tree of this name.
-    pub(crate) fn note(
-        &mut self,
-        role: Role,
-        tree: &str,
-        work: Work<'_>,
-        pair: usize,
-        outcome: &Outcome,
-    ) -> Result<()> {
-        let case = match work {
-            Work::Pack(case, _) | Work::Floor(case) => format!("{tree}, {}", case.name()),
-            Work::Peer { name, .. } => format!("{tree}, {name}"),
-        };
-        self.add(outcome.clone().sample(self.next, role, work, case, pair))
-    }
-
-    /// Adds a sample.
-    pub(crate) fn add(&mut self, sample: Sample) -> Result<()> {
+    /// Adds a run.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn note(&mut self, label: Label, outcome: &Outcome) -> Result<()> {
+        let sample = outcome.clone().sample(self.next, label);
         self.next += 1;
         self.journal.add(&sample)
     }

@@ -43,6 +43,28 @@ impl Work<'_> {
             Work::Floor(case) => format!("{}, floor", case.name()),
         }
     }
+
+    /// The name of the arm in samples.
+    pub(crate) fn arm(&self) -> &'static str {
+        match self {
+            Work::Pack(_, strategy) => strategy.name(),
+            Work::Peer { .. } => "peer",
+            Work::Floor(_) => "floor",
+        }
+    }
+}
+
+/// What a run was for, as its sample says it.
+#[derive(Clone, Debug)]
+pub struct Label {
+    /// Whether it counts.
+    pub role: Role,
+    /// What was compared.
+    pub case: String,
+    /// Which of its arms this was.
+    pub arm: &'static str,
+    /// The pair or the round.
+    pub pair: usize,
 }
 
 /// What a run gave.
@@ -64,13 +86,9 @@ pub struct Outcome {
 
 impl Outcome {
     /// As a line of the record.
-    pub(crate) fn sample(self, sequence: usize, role: Role, work: Work<'_>, case: String, pair: usize) -> Sample {
-        let arm = match work {
-            Work::Pack(_, strategy) => strategy.name(),
-            Work::Peer { .. } => "peer",
-            Work::Floor(_) => "floor",
-        };
+    pub(crate) fn sample(self, sequence: usize, label: Label) -> Sample {
         let Outcome { wall_ns, usage, scratch, image_size, pack, floor } = self;
+        let Label { role, case, arm, pair } = label;
         let arm = arm.to_owned();
         Sample { schema: SCHEMA, sequence, role, case, arm, pair, wall_ns, usage, image_size, scratch, pack, floor }
     }

@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::laws::Seen;
 use crate::listing;
 use crate::record::{Diary, Role};
-use crate::runner::{Outcome, Work};
+use crate::runner::{Label, Outcome, Work};
 
 /// A tree, and what packs it.
 pub struct Tree<'a> {
@@ -108,7 +108,7 @@ impl Exact<'_> {
                 let work = Work::Pack(case, strategy);
                 audience.progress(seen.len(), all, &work.name(), None);
                 let (outcome, inspection) = self.tree.runner.inspect(work)?;
-                diary.note(Role::Verify, &self.tree.name, work, run, &outcome)?;
+                diary.note(label(&self.tree.name, work, run), &outcome)?;
                 seen.push(Seen { case: case.clone(), strategy, outcome, inspection });
             }
         }
@@ -128,7 +128,7 @@ impl Exact<'_> {
             let work = Work::Pack(&case, Strategy::SingleStream);
             audience.progress(number, all, &format!("{name}, {}", work.name()), None);
             let outcome = runner.run(work)?;
-            diary.note(Role::Verify, name, work, 0, &outcome)?;
+            diary.note(label(name, work, 0), &outcome)?;
             Ok(size(name, &case, &outcome))
         };
         self.compressions.iter().enumerate().map(compress).collect()
@@ -146,7 +146,7 @@ impl Exact<'_> {
                 audience.progress(found.len(), all, &format!("{}, {}", tree.name, work.name()), None);
                 for run in 0..memory::RUNS {
                     let outcome = tree.runner.run(work)?;
-                    diary.note(Role::Verify, &tree.name, work, run, &outcome)?;
+                    diary.note(label(&tree.name, work, run), &outcome)?;
                     peaks.push(outcome.pack.and_then(|pack| pack.vm_hwm));
                 }
             }
@@ -155,6 +155,15 @@ impl Exact<'_> {
         }
         Ok(found)
     }
+}
+
+/// What a sample says of a pack that is not timed.
+fn label(tree: &str, work: Work<'_>, pair: usize) -> Label {
+    let case = match work {
+        Work::Pack(case, _) => format!("{tree}, {}", case.name()),
+        Work::Peer { .. } | Work::Floor(_) => tree.to_owned(),
+    };
+    Label { role: Role::Verify, case, arm: work.arm(), pair }
 }
 
 fn size(fixture: &str, case: &Case, outcome: &Outcome) -> Size {

@@ -7,6 +7,7 @@
 //! Each gate is one file here: it runs what it needs, and judges. What it judges by is told in `METHODOLOGY.md`; the sizes
 //! and ratios that it compares with stand in a table that only [`Expected::accept`](expected::Expected::accept) changes.
 
+// What has no noise.
 mod exact;
 pub mod expected;
 mod finding;
@@ -17,6 +18,10 @@ mod sizes;
 mod sound;
 mod space;
 mod traffic;
+
+// Time.
+pub mod contest;
+pub mod ruling;
 
 pub use exact::{Exact, Examined, Tree};
 pub use finding::{Finding, Gate, Verdict};

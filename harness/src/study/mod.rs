@@ -15,7 +15,7 @@ use crate::cases::Case;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::record::{self, Journal, Role, Sample, Subject};
-use crate::runner::{Runner, Work};
+use crate::runner::{Label, Runner, Work};
 use crate::schedule::{Step, schedule};
 use crate::statistics;
 
@@ -125,7 +125,8 @@ impl Study {
                 (tree.tar_size, tree.entries, tree.diff_id) = (pack.tar_size, pack.entries, pack.fingerprint.clone());
             }
             let name = tree.name.clone();
-            self.keep(journal, outcome.sample(self.samples.len(), Role::Verify, work, name, 0))?;
+            let label = Label { role: Role::Verify, case: name, arm: work.arm(), pair: 0 };
+            self.keep(journal, outcome.sample(self.samples.len(), label))?;
         }
         journal.replace("study.json", self)?;
         let mut lengths = vec![None; self.points.len()];
@@ -144,8 +145,8 @@ impl Study {
             let runner = runners.get_mut(point.subject).ok_or_else(|| Error::run(&point.name, "it has no tree"))?;
             let outcome = runner.run(work)?;
             lengths[other] = Some(length(&outcome));
-            let sample = outcome.sample(self.samples.len(), Role::Measure, work, point.name.clone(), round);
-            self.keep(journal, sample)?;
+            let label = Label { role: Role::Measure, case: point.name.clone(), arm: work.arm(), pair: round };
+            self.keep(journal, outcome.sample(self.samples.len(), label))?;
         }
         self.complete = true;
         journal.replace("study.json", self)

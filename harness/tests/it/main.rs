@@ -1,6 +1,7 @@
 //! A whole bench without a process: a fake runner, real records, a real report.
 
 mod processes;
+mod simulation;
 mod study;
 
 use std::fs;

@@ -1,0 +1,188 @@
+//! The gate on time, tried on machines that are made up: how often it fails, and how often it should have.
+//!
+//! Everything but the machine is real: schedule, pairs, statistics, decision. `METHODOLOGY.md` shows the table that this
+//! makes, and is compared with it.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use harness::Result;
+use harness::cases::Case;
+use harness::gate::contest::{Contest, Sides, Timed};
+use harness::gate::ruling::{PAIRS, Ruling};
+use harness::runner::Outcome;
+use harness::schedule::Side;
+
+use super::{Ear, case};
+
+/// Trials of each machine.
+const TRIALS: u64 = 1_000;
+
+/// Single-stream ÷ two-pass, before any change.
+const EXPECTED: f64 = 0.8;
+
+/// A machine, and what has happened to the packer.
+#[derive(Clone, Copy)]
+struct Machine {
+    name: &'static str,
+    /// The standard deviation of the logarithm of a pair's ratio.
+    deviation: f64,
+    /// How much slower single-stream has become.
+    slower: f64,
+    /// One run in ten takes longer, by up to this.
+    spikes: f64,
+    /// How much faster the first run of a pair is.
+    first: f64,
+    /// How much slower the machine is at the end of a batch than at its beginning.
+    drift: f64,
+}
+
+const STEADY: Machine =
+    Machine { name: "pairs vary by 5 %", deviation: 0.05, slower: 0.0, spikes: 0.0, first: 0.0, drift: 0.0 };
+
+/// A machine at work.
+struct Simulation {
+    machine: Machine,
+    random: u64,
+    runs: u32,
+}
+
+impl Simulation {
+    fn uniform(&mut self) -> f64 {
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.random >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+    }
+
+    /// Box and Muller's way to a normal number.
+    fn normal(&mut self) -> f64 {
+        let (radius, angle) = ((-2.0 * self.uniform().ln()).sqrt(), std::f64::consts::TAU * self.uniform());
+        radius * angle.cos()
+    }
+}
+
+impl Sides for Simulation {
+    fn run(&mut self, _: &Case, side: Side) -> Result<Outcome> {
+        let Machine { deviation, slower, spikes, first, drift, .. } = self.machine;
+        let mut seconds = match side {
+            Side::Subject => 4.0 * EXPECTED * (1.0 + slower),
+            Side::Reference => 4.0,
+        };
+        seconds *= (self.normal() * deviation / 2.0_f64.sqrt()).exp();
+        let (spiked, by) = (self.uniform() < 0.1, self.uniform());
+        seconds *= if spiked { 1.0 + spikes * by } else { 1.0 };
+        seconds *= if self.runs.is_multiple_of(2) { 1.0 - first } else { 1.0 };
+        seconds *= 1.0 + drift * f64::from(self.runs) / (2 * PAIRS) as f64;
+        self.runs += 1;
+        Ok(Outcome { wall_ns: (seconds * 1e9) as u64, ..Outcome::default() })
+    }
+
+    fn arm(&self, _: Side) -> &'static str {
+        "simulated"
+    }
+}
+
+fn gated(machine: Machine, seed: u64, limit: Duration) -> Timed {
+    let contest = Contest { cases: vec![(case("gzip:5", 2), Some(EXPECTED))], pairs: PAIRS, seed, limit };
+    // The generator's first numbers are like its seed.
+    let mut simulation = Simulation { machine, random: seed, runs: 0 };
+    for _ in 0..8 {
+        simulation.uniform();
+    }
+    contest.run(&mut simulation, &mut |_, _| Ok(()), &mut Ear::default()).unwrap().remove(0)
+}
+
+/// Of a thousand: passed, slower, inconclusive.
+fn rulings(machine: Machine) -> [usize; 3] {
+    let mut counts = [0; 3];
+    for seed in 0..TRIALS {
+        let ruling = gated(machine, seed, Duration::MAX).ruling.unwrap();
+        counts[match ruling {
+            Ruling::Passed => 0,
+            Ruling::Slower => 1,
+            Ruling::Inconclusive => 2,
+        }] += 1;
+    }
+    counts
+}
+
+#[test]
+fn no_change_never_fails_and_a_fifth_slower_is_caught() {
+    let machines = [
+        STEADY,
+        Machine { name: "pairs vary by 3 %", deviation: 0.03, ..STEADY },
+        Machine { name: "pairs vary by 8 %", deviation: 0.08, ..STEADY },
+        Machine { name: "pairs vary by 12 %", deviation: 0.12, ..STEADY },
+        Machine { name: "one run in ten takes up to half as long again", spikes: 0.5, ..STEADY },
+        Machine { name: "the first of a pair is 5.5 % faster", first: 0.055, ..STEADY },
+        Machine { name: "a batch ends 30 % slower than it begins", drift: 0.3, ..STEADY },
+    ];
+    let mut table = String::from("| of 1,000 trials, if | not slower | 5 % slower | 10 % | 15 % | 20 % |\n");
+    table += "|---|---|---|---|---|---|\n";
+    for machine in machines {
+        write!(table, "| {} |", machine.name).unwrap();
+        for percent in [0, 5, 10, 15, 20] {
+            let [passed, slower, open] = rulings(Machine { slower: f64::from(percent) / 100.0, ..machine });
+            write!(table, " {passed} / {slower} / {open} |").unwrap();
+            assert!(percent > 0 || slower == 0, "{}: {slower} false failures", machine.name);
+            let steady = machine.deviation <= 0.05 && machine.spikes == 0.0;
+            assert!(percent != 20 || !steady || slower >= 950, "{}: {slower} of 1000 caught", machine.name);
+        }
+        table += "\n";
+    }
+    let told = include_str!("../../METHODOLOGY.md");
+    let told =
+        told.split_once("<!-- simulation:begin -->\n").unwrap().1.split_once("<!-- simulation:end -->").unwrap().0;
+    assert!(told == table, "METHODOLOGY.md does not show what the simulation makes:\n{table}");
+}
+
+/// What is faster than it was never fails, however much.
+#[test]
+fn getting_faster_passes() {
+    for slower in [-0.1, -0.5] {
+        assert_eq!(rulings(Machine { slower, ..STEADY }), [1_000, 0, 0]);
+    }
+}
+
+/// A fresh batch is run for what is suspect, never for anything else, and never a third.
+#[test]
+fn there_are_as_many_batches_as_it_takes() {
+    let batches = |slower| gated(Machine { slower, deviation: 0.01, ..STEADY }, 1, Duration::MAX).batches;
+    assert_eq!((batches(0.0).len(), batches(0.2).len()), (1, 2));
+    let seeds: Vec<u64> = batches(0.2).iter().map(|batch| batch.seed).collect();
+    assert_eq!(seeds, [1, 2]);
+}
+
+/// A batch takes about 87 s here. What does not fit the time is not begun, and nothing is said of it.
+#[test]
+fn what_does_not_fit_the_time_is_inconclusive() {
+    let machine = Machine { slower: 0.2, deviation: 0.01, ..STEADY };
+    for (limit, batches, ruling) in
+        [(60, 0, Ruling::Inconclusive), (120, 1, Ruling::Inconclusive), (240, 2, Ruling::Slower)]
+    {
+        let timed = gated(machine, 1, Duration::from_secs(limit));
+        assert_eq!((timed.batches.len(), timed.ruling), (batches, Some(ruling)), "{limit} s");
+    }
+}
+
+/// A unit is at least two seconds.
+#[test]
+fn short_runs_are_put_together() {
+    struct Short;
+    impl Sides for Short {
+        fn run(&mut self, _: &Case, _: Side) -> Result<Outcome> {
+            Ok(Outcome { wall_ns: 700_000_000, ..Outcome::default() })
+        }
+        fn arm(&self, _: Side) -> &'static str {
+            "short"
+        }
+    }
+    let contest = Contest { cases: vec![(case("none", 1), None)], pairs: 6, seed: 1, limit: Duration::MAX };
+    let mut runs = 0;
+    let mut note = |_, _: &Outcome| {
+        runs += 1;
+        Ok(())
+    };
+    let timed = contest.run(&mut Short, &mut note, &mut Ear::default()).unwrap().remove(0);
+    assert_eq!((timed.runs, runs, timed.ruling), (3, 2 + 6 * 2 * 3, None));
+    assert_eq!(timed.batches[0].medians_ns, [2_100_000_000; 2]);
+}
