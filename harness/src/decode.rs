@@ -71,7 +71,7 @@ fn read_by(program: &str, image: &Path) -> io::Result<Inside> {
 /// Reads a tar to its end, whatever can be made of it.
 fn look_into(tar: impl Read) -> io::Result<Inside> {
     let mut tar = Hashing::new(tar);
-    let listing = listing::of_archive(&mut tar).map_err(|error| error.to_string());
+    let listing = Listing::of_archive(&mut tar).map_err(|error| error.to_string());
     tar.drain()?;
     Ok(Inside { diff_id: listing::hexadecimal(tar.hasher), size: tar.length, listing })
 }

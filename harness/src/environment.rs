@@ -57,6 +57,14 @@ impl Environment {
     }
 }
 
+impl Environment {
+    /// Machines of which times can be compared: `AMD EPYC, 2 cores`.
+    #[must_use]
+    pub fn class(&self) -> String {
+        format!("{}, {} cores", self.processor.replace('|', "/"), self.cores)
+    }
+}
+
 /// `kernel 6.18.44`: without what a distributor adds, which tells of the place more than of the kernel.
 fn kernel_version(release: &str) -> String {
     format!("kernel {}", release.split('-').next().unwrap_or(release))

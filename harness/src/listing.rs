@@ -60,6 +60,18 @@ impl Lines {
         self.last = if *path == b"." { Vec::new() } else { path.to_vec() };
     }
 
+    fn add_member(&mut self, entry: &tar::Entry<'_, impl Read>) {
+        let (header, path) = (entry.header(), entry.path_bytes());
+        self.add(&Line {
+            kind: char::from(header.entry_type().as_byte()),
+            mode: header.mode().unwrap_or(0) & 0o7777,
+            size: entry.size(),
+            seconds: header.mtime().map_or(0, u64::cast_signed),
+            path: path.strip_suffix(b"/").unwrap_or(&path),
+            target: &entry.link_name_bytes().unwrap_or_default(),
+        });
+    }
+
     fn finish(self) -> Listing {
         Listing { members: self.members, sha256: hexadecimal(self.hasher), disorder: self.disorder }
     }
@@ -70,11 +82,27 @@ pub(crate) fn hexadecimal(hasher: Sha256) -> String {
     hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The entries of a tree. Sockets are left out, as they are of archives.
-pub(crate) fn of_tree(root: &Path) -> io::Result<Listing> {
-    let mut lines = Lines::default();
-    visit(root, b"", &mut HashMap::new(), &mut lines)?;
-    Ok(lines.finish())
+impl Listing {
+    /// The entries of a tree. Sockets are left out, as they are of archives.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn of_tree(root: &Path) -> io::Result<Self> {
+        let mut lines = Lines::default();
+        visit(root, b"", &mut HashMap::new(), &mut lines)?;
+        Ok(lines.finish())
+    }
+
+    /// The members of an archive that is read as a stream.
+    pub(crate) fn of_archive(from: impl Read) -> io::Result<Self> {
+        let mut lines = Lines::default();
+        let mut archive = tar::Archive::new(from);
+        for entry in archive.entries()? {
+            lines.add_member(&entry?);
+        }
+        Ok(lines.finish())
+    }
 }
 
 fn visit(path: &Path, name: &[u8], seen: &mut HashMap<(u64, u64), Vec<u8>>, lines: &mut Lines) -> io::Result<()> {
@@ -109,24 +137,6 @@ fn visit(path: &Path, name: &[u8], seen: &mut HashMap<(u64, u64), Vec<u8>>, line
     Ok(())
 }
 
-/// The members of an archive that is read as a stream.
-pub(crate) fn of_archive(from: impl Read) -> io::Result<Listing> {
-    let mut lines = Lines::default();
-    let mut archive = tar::Archive::new(from);
-    for entry in archive.entries()? {
-        let entry = entry?;
-        let header = entry.header();
-        let path = entry.path_bytes();
-        let path = path.strip_suffix(b"/").unwrap_or(&path);
-        let target = entry.link_name_bytes().unwrap_or_default();
-        let kind = char::from(header.entry_type().as_byte());
-        let mode = header.mode().unwrap_or(0) & 0o7777;
-        let seconds = header.mtime().map_or(0, u64::cast_signed);
-        lines.add(&Line { kind, mode, size: entry.size(), seconds, path, target: &target });
-    }
-    Ok(lines.finish())
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
@@ -155,7 +165,7 @@ mod tests {
     fn every_kind_of_entry_is_listed() {
         let root = tempfile::tempdir().unwrap();
         let at = |name: &str| root.path().join(name);
-        let sum = || of_tree(root.path()).unwrap();
+        let sum = || Listing::of_tree(root.path()).unwrap();
         let mut sums = vec![sum()];
         fs::write(at("file"), "content").unwrap();
         sums.push(sum());

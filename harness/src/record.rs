@@ -274,6 +274,11 @@ impl<'a> Diary<'a> {
         Diary { journal, next: 0 }
     }
 
+    /// The journal.
+    pub(crate) fn journal(&self) -> &Journal {
+        self.journal
+    }
+
     /// Adds a run.
     ///
     /// # Errors
@@ -314,7 +319,11 @@ impl Record {
 }
 
 /// The samples in a directory of records.
-pub(crate) fn samples(directory: &Path) -> Result<Vec<Sample>> {
+///
+/// # Errors
+///
+/// If they cannot be read.
+pub fn samples(directory: &Path) -> Result<Vec<Sample>> {
     let path = directory.join("samples.jsonl");
     let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
     // What stands behind the last end of a line is a sample that somebody was killed over.

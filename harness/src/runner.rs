@@ -11,11 +11,13 @@ use serde::Deserialize;
 
 use crate::cases::Case;
 use crate::decode;
-pub use crate::decode::{Inside, Inspection};
 use crate::error::{Error, Result};
 use crate::peers::PATH;
 use crate::record::{Curve, Floor, PackRecord, Role, SCHEMA, Sample, Usage};
 use crate::{scratch, usage};
+
+pub use crate::decode::{Inside, Inspection};
+pub use crate::listing::Listing;
 
 /// Something that is run once.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
@@ -20,7 +20,8 @@ use harness::study::Kind;
 use indicatif::{ProgressBar, ProgressStyle};
 use packer::Compression;
 
-use crate::{repository, say, study};
+pub(crate) use crate::builds::release as build;
+use crate::{repository, say, study, trees};
 
 /// Pack a tree both ways, prove one fingerprint, and show what single-stream saves
 ///
@@ -101,31 +102,6 @@ pub(crate) fn results(arguments: &Arguments) -> PathBuf {
     arguments.results.clone().unwrap_or_else(|| repository().join("results"))
 }
 
-/// Builds the packer as it is released; gives the command.
-pub(crate) fn build() -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.current_dir(repository()).args([
-        "build",
-        "--quiet",
-        "--release",
-        "--package",
-        "packer",
-        "--bin",
-        "onepass",
-    ]);
-    if !command.status().context("cannot run cargo")?.success() {
-        bail!("the packer does not build");
-    }
-    // The packer is built into the same directory as this task.
-    let task = std::env::current_exe().context("cannot find this program")?;
-    let onepass = task.with_file_name("onepass");
-    if !onepass.is_file() {
-        bail!("`{}` is not there although it was built", onepass.display());
-    }
-    Ok(onepass)
-}
-
 /// The tree to pack, and what is said of it.
 pub(crate) fn taken(arguments: &Arguments, scratch: &Path) -> Result<(PathBuf, Subject)> {
     let named = |name: String| Subject { name, entries: 0, tar_size: 0, diff_id: String::new() };
@@ -141,10 +117,7 @@ pub(crate) fn taken(arguments: &Arguments, scratch: &Path) -> Result<(PathBuf, S
     }
     let fixture = Fixture::new(Profile::DebianBase).scale(arguments.suite.scale().parse()?);
     let rootfs = scratch.join("rootfs");
-    let made = fixture.create(&rootfs)?;
-    if fixture.locked().is_some_and(|digest| digest != made.digest) {
-        bail!("the fixture {fixture} has the digest {}, which is not the one that is locked", made.digest);
-    }
+    trees::make(fixture, &rootfs)?;
     Ok((rootfs, named(format!("the fixture {fixture}"))))
 }
 

@@ -1,12 +1,16 @@
 //! `cargo xtask …`: one file per task. Tasks call the other crates; they do not measure.
 
+mod accept;
 mod bench;
+mod builds;
 mod fixtures;
 mod floor;
+mod gate;
 mod interop;
 mod report;
 mod rootfs;
 mod study;
+mod trees;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -23,10 +27,12 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    Accept(accept::Arguments),
     Bench(bench::Arguments),
     Fixtures(fixtures::Arguments),
     #[command(hide = true)]
     Floor(floor::Arguments),
+    Gate(gate::Arguments),
     Interop(interop::Arguments),
     Report(report::Arguments),
     Rootfs(rootfs::Arguments),
@@ -34,9 +40,11 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
+        Task::Accept(arguments) => accept::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Fixtures(arguments) => fixtures::run(&arguments),
         Task::Floor(arguments) => floor::run(&arguments),
+        Task::Gate(arguments) => Ok(gate::run(&arguments)),
         Task::Interop(arguments) => interop::run(&arguments),
         Task::Report(arguments) => report::run(&arguments),
         Task::Rootfs(arguments) => rootfs::run(&arguments),

@@ -14,7 +14,7 @@ use crate::cases::Case;
 use crate::confined::Confine;
 use crate::error::Result;
 use crate::laws::Seen;
-use crate::listing;
+use crate::listing::Listing;
 use crate::record::{Diary, Role};
 use crate::runner::{Label, Outcome, Work};
 
@@ -72,7 +72,7 @@ impl Exact<'_> {
                 sizes.dedup();
                 audience.progress(0, 1, "disk space", None);
                 let space = space::prove(&seen, self.tree.runner);
-                let tree = listing::of_tree(&self.tree.rootfs);
+                let tree = Listing::of_tree(&self.tree.rootfs);
                 vec![
                     tree.map_or_else(
                         |error| Finding::missing(Gate::Sameness, format!("the tree cannot be listed: {error}")),
@@ -86,7 +86,11 @@ impl Exact<'_> {
         };
         let further = self.compress(diary, audience);
         findings.push(match further {
-            Err(error) => Finding::missing(Gate::Sizes, error),
+            Err(error) => {
+                // Some sizes without the others are nothing to accept.
+                sizes.clear();
+                Finding::missing(Gate::Sizes, error)
+            }
             Ok(further) => {
                 sizes.extend(further);
                 sizes::judge(&sizes, self.expected)

@@ -6,6 +6,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use super::finding::Gate;
+use super::record::{Against, GateRun, Time};
+use super::ruling::{WIDEST, half_width};
+use crate::summary::Interval;
+
 /// The table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Expected {
@@ -33,6 +38,49 @@ impl Expected {
     #[must_use]
     pub fn ratio(&self, fixture: &str, case: &str, machine: &str) -> Option<f64> {
         self.ratios.get(&(fixture.to_owned(), case.to_owned(), machine.to_owned())).copied()
+    }
+
+    /// Takes over what a run of the gates has found: its sizes, and its ratios if it compared the strategies and they are
+    /// narrow enough to be compared with. Gives a line for each row that is another one now.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be accepted: it was cut short, or a law does not hold.
+    pub fn accept(&mut self, run: &GateRun) -> Result<Vec<String>, String> {
+        if !run.complete || run.findings.len() != Gate::ALL.len() {
+            return Err("the run did not come to its end".into());
+        }
+        // Sizes that differ, and new ones, are what is to be accepted.
+        let laws = run.findings.iter().filter(|finding| finding.gate != Gate::Sizes);
+        if let Some(finding) = laws.into_iter().find(|finding| !finding.verdict.holds()) {
+            return Err(format!("{} does not hold: {}", finding.gate.name(), finding.line()));
+        }
+        if run.sizes.is_empty() {
+            return Err("the run knows no sizes".into());
+        }
+        let before = self.to_string();
+        let pinned = run.sizes.iter().filter(|size| !size.compression.starts_with("external:"));
+        self.sizes = pinned.map(|size| ((size.fixture.clone(), size.compression.clone()), size.bytes)).collect();
+        match &run.time {
+            Time::NotAsked => {}
+            Time::Failed(why) => return Err(format!("the times are not known: {why}")),
+            Time::Measured(timing) if timing.against == Against::TwoPass => {
+                let narrow = |ratio: &Interval| ratio.confidence >= 0.95 && half_width(ratio) <= WIDEST;
+                for timed in &timing.timed {
+                    let key = (timing.subject.clone(), timed.case.clone(), run.environment.class());
+                    if let Some(ratio) = timed.ratio.filter(narrow) {
+                        self.ratios.insert(key, (ratio.value * 1e4).round() / 1e4);
+                    }
+                }
+            }
+            Time::Measured(_) => {}
+        }
+        let after = self.to_string();
+        let gone =
+            before.lines().filter(|line| !after.lines().any(|other| other == *line)).map(|line| format!("- {line}"));
+        let new =
+            after.lines().filter(|line| !before.lines().any(|other| other == *line)).map(|line| format!("+ {line}"));
+        Ok(gone.chain(new).collect())
     }
 }
 

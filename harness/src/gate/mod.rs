@@ -20,8 +20,12 @@ mod space;
 mod traffic;
 
 // Time.
+pub mod calibration;
 pub mod contest;
 pub mod ruling;
+
+// What is kept.
+pub mod record;
 
 pub use exact::{Exact, Examined, Tree};
 pub use finding::{Finding, Gate, Verdict};

@@ -23,22 +23,29 @@ pub struct Size {
 /// Judges sizes by the table.
 pub(super) fn judge(sizes: &[Size], expected: &Expected) -> Finding {
     let pinned: Vec<&Size> = sizes.iter().filter(|size| !size.compression.starts_with("external:")).collect();
+    let (known, unknown): (Vec<&Size>, Vec<&Size>) =
+        pinned.iter().partition(|size| expected.size(&size.fixture, &size.compression).is_some());
     let figures = format!("{} images", pinned.len());
-    Finding::gather(Gate::Sizes, pinned.into_iter().map(|size| (one(size, expected), figures.clone())))
+    let missing = unknown.first().map(|first| {
+        let Size { fixture, compression, .. } = first;
+        let of = format!("{fixture} with {compression}");
+        Verdict::NotMeasured(format!("no size was accepted of {} images, as of {of}", unknown.len()))
+    });
+    let verdicts = known.into_iter().filter_map(|size| one(size, expected)).chain(missing);
+    Finding::gather(Gate::Sizes, verdicts.map(|verdict| (verdict, figures.clone())))
 }
 
-fn one(size: &Size, expected: &Expected) -> Verdict {
+/// Judges a size; nothing if none was accepted.
+fn one(size: &Size, expected: &Expected) -> Option<Verdict> {
     let Size { fixture, compression, bytes, encoder } = size;
-    match expected.size(fixture, compression) {
-        Some(accepted) if accepted == *bytes => Verdict::Passed,
-        Some(accepted) => {
-            let by = if encoder.is_empty() { String::new() } else { format!(" by {encoder}") };
-            let change = *bytes as f64 / accepted as f64 * 100.0 - 100.0;
-            let found = format!("{bytes}{by}, {change:+.3} %");
-            Verdict::broken(format!("{fixture} with {compression}: {accepted} bytes"), found)
-        }
-        None => Verdict::NotMeasured(format!("no size of {fixture} with {compression} was accepted")),
+    let accepted = expected.size(fixture, compression)?;
+    if accepted == *bytes {
+        return Some(Verdict::Passed);
     }
+    let by = if encoder.is_empty() { String::new() } else { format!(" by {encoder}") };
+    let change = *bytes as f64 / accepted as f64 * 100.0 - 100.0;
+    let found = format!("{bytes}{by}, {change:+.3} %");
+    Some(Verdict::broken(format!("{fixture} with {compression}: {accepted} bytes"), found))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::finding::{Finding, Gate, Verdict};
 use crate::confined::{Confine, Confined};
 use crate::error::Result;
 use crate::laws::{self, Seen};
+use crate::report::bytes;
 use crate::runner::Work;
 
 /// What a filesystem needs for itself.
@@ -59,8 +60,8 @@ pub(super) fn prove(seen: &[Seen], runner: &mut dyn Confine) -> Result<Finding> 
             let wide = runner.confine(pack(Strategy::TwoPass), rooms.both)?;
             proved(&one.case.name(), rooms, &[narrow, tight, wide])
         };
-        let name = one.case.name();
-        found.push((verdict, format!("{name}: one stream in {} bytes, two passes in {}", rooms.image, rooms.both)));
+        let [narrow, wide] = [rooms.image, rooms.both].map(bytes);
+        found.push((verdict, format!("{}: one stream in {narrow}, two passes in {wide}", one.case.compression)));
     }
     Ok(Finding::gather(Gate::Space, found))
 }

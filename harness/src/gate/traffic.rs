@@ -9,64 +9,76 @@ use super::finding::{Finding, Gate, Verdict};
 use crate::laws::Seen;
 use crate::record::{Io, PackRecord};
 
-/// Bytes that may be written for every hundred of the image.
-const WRITTEN: u64 = 101;
+/// Bytes that may be written for each of the image.
+const WRITTEN: f64 = 1.01;
 
-/// Bytes that may be read for every hundred of the tar.
-const READ: u64 = 105;
+/// Bytes that may be read for each of the tar.
+const READ: f64 = 1.05;
 
 /// Judges what was written.
 pub(super) fn written(seen: &[Seen]) -> Finding {
     let own = |pack: &PackRecord| pack.bytes_written.image + pack.bytes_written.temporary_tar;
-    let judge = |one: &Seen| Quantity { own, kernel: |io| io.written, limit: WRITTEN, per: "image" }.judge(one);
-    Finding::gather(Gate::Written, streams(seen).map(judge))
+    Quantity { own, kernel: |io| io.written, limit: WRITTEN, per: "image" }.find(Gate::Written, seen)
 }
 
 /// Judges what was read.
 pub(super) fn read(seen: &[Seen]) -> Finding {
     let own = |pack: &PackRecord| pack.bytes_read;
-    let judge = |one: &Seen| Quantity { own, kernel: |io| io.read, limit: READ, per: "tar" }.judge(one);
-    Finding::gather(Gate::Read, streams(seen).map(judge))
-}
-
-fn streams(seen: &[Seen]) -> impl Iterator<Item = &Seen> {
-    seen.iter().filter(|one| one.strategy == Strategy::SingleStream)
+    Quantity { own, kernel: |io| io.read, limit: READ, per: "tar" }.find(Gate::Read, seen)
 }
 
 /// Bytes of one kind.
 struct Quantity {
     own: fn(&PackRecord) -> u64,
     kernel: fn(&Io) -> u64,
-    /// How many there may be for every hundred.
-    limit: u64,
+    /// How many there may be for each.
+    limit: f64,
     /// Of what.
     per: &'static str,
 }
 
 impl Quantity {
-    fn judge(&self, one: &Seen) -> (Verdict, String) {
-        let name = one.case.name();
-        let Some(pack) = &one.outcome.pack else {
-            return (Verdict::NotMeasured(format!("{name}: the packer told nothing")), String::new());
-        };
+    /// Judges every single stream.
+    fn find(&self, gate: Gate, seen: &[Seen]) -> Finding {
+        let streams = || seen.iter().filter(|one| one.strategy == Strategy::SingleStream);
+        let finding = Finding::gather(gate, streams().map(|one| (self.judge(one), String::new())));
+        let most = streams().filter_map(|one| self.ratio(one)).map(|(ratio, _)| ratio).fold(0.0, f64::max);
+        Finding { figures: format!("at most {most:.3} × the {}, {} runs", self.per, streams().count()), ..finding }
+    }
+
+    /// For each byte of what it is measured by; and by whose account that is.
+    fn ratio(&self, one: &Seen) -> Option<(f64, &'static str)> {
+        let pack = one.outcome.pack.as_ref()?;
         let whole = if self.per == "tar" { pack.tar_size } else { one.outcome.image_size };
-        let own = (self.own)(pack);
-        let counts = !one.case.compression.starts_with("external:");
-        let kernel = one.outcome.usage.io.as_ref().filter(|_| counts).map(self.kernel);
-        let ratio = |bytes: u64| bytes as f64 / whole as f64;
-        let most = own.max(kernel.unwrap_or(0));
-        let figures = format!("{name} {:.3}", ratio(most));
-        let verdict = if u128::from(most) * 100 > u128::from(whole) * u128::from(self.limit) {
-            let account = if own == most { "by the packer's own account" } else { "by the kernel's account" };
-            let expected = format!("at most {:.2} × the {}", self.limit as f64 / 100.0, self.per);
-            Verdict::broken(expected, format!("{:.3} × with {name}, {account}", ratio(most)))
-        } else if kernel.is_none() && counts {
+        let (own, kernel) = ((self.own)(pack), self.kernel_of(one).unwrap_or(0));
+        let account = if own >= kernel { "by the packer's own account" } else { "by the kernel's account" };
+        Some((own.max(kernel) as f64 / whole as f64, account))
+    }
+
+    /// What the kernel counted; nothing where that would be something else.
+    fn kernel_of(&self, one: &Seen) -> Option<u64> {
+        one.outcome.usage.io.as_ref().filter(|_| !is_fed(one)).map(self.kernel)
+    }
+
+    fn judge(&self, one: &Seen) -> Verdict {
+        let name = one.case.name();
+        let Some((ratio, account)) = self.ratio(one) else {
+            return Verdict::NotMeasured(format!("{name}: the packer told nothing"));
+        };
+        if ratio > self.limit {
+            let expected = format!("at most {:.2} × the {}", self.limit, self.per);
+            Verdict::broken(expected, format!("{ratio:.3} × with {name}, {account}"))
+        } else if self.kernel_of(one).is_none() && !is_fed(one) {
             Verdict::Reduced("the kernel does not tell what a process reads and writes".into())
         } else {
             Verdict::Passed
-        };
-        (verdict, figures)
+        }
     }
+}
+
+/// Whether a program of another's is fed.
+fn is_fed(one: &Seen) -> bool {
+    one.case.compression.starts_with("external:")
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Figures as people read them. Three significant digits are as many as these measurements have.
 
 /// Bytes in decimal units.
-pub(super) fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     let value = count as f64;
     match count {
         0 => "0".into(),

@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::record::Record;
 use crate::study::Study;
 
+pub(crate) use figures::bytes;
 pub use tables::Table;
 
 /// Everything that is shown of a bench, in every form.

@@ -1,0 +1,245 @@
+//! Whether the gate on time can be trusted on a class of machine: tried there before it may block anything.
+//!
+//! A build is compared with itself, again and again: the gate must never call it slower. In between it is compared with a
+//! build that was slowed by a fifth, and the gate must see that.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::contest::{Builds, Contest, Timed};
+use super::ruling::Ruling;
+use crate::bench::Audience;
+use crate::cases::Case;
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::record::{Diary, Journal};
+use crate::runner::{Label, Outcome, Runner};
+use crate::schedule::Random;
+
+/// The version of the schema of `calibration.json`.
+pub const SCHEMA: u32 = 1;
+
+/// Comparisons of a build with itself that are needed; none may be called slower.
+pub const SAME: usize = 40;
+
+/// Comparisons with the slowed build that are needed.
+pub const SLOWED: usize = 10;
+
+/// How many of ten slowed ones must be caught.
+const CAUGHT: usize = 9;
+
+/// `calibration.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The day it began.
+    pub date: String,
+    /// The end of the directory's name.
+    pub topic: String,
+    /// The machine and the tools. Its class is what the calibration is for.
+    pub environment: Environment,
+    /// The tree.
+    pub subject: String,
+    /// What was packed, and how.
+    pub case: Case,
+    /// Pairs of a batch.
+    pub pairs: usize,
+    /// What everything was shuffled with.
+    pub seed: u64,
+    /// How many comparisons of each kind were asked for: the same build, the slowed one.
+    pub wanted: [usize; 2],
+    /// What was compared, in that order.
+    pub comparisons: Vec<Comparison>,
+    /// Whether all that was asked for was run.
+    pub complete: bool,
+}
+
+/// A comparison of two builds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// What the build was compared with.
+    pub kind: Kind,
+    /// What the gate saw.
+    pub timed: Timed,
+}
+
+/// What a build is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Itself.
+    Same,
+    /// One that takes a fifth longer.
+    Slowed,
+}
+
+impl Kind {
+    /// Its name in samples.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Same => "same",
+            Kind::Slowed => "slowed",
+        }
+    }
+}
+
+/// What packs in a calibration.
+pub struct Subjects<'a> {
+    /// The build, to be compared with.
+    pub base: &'a mut dyn Runner,
+    /// The same one.
+    pub same: &'a mut dyn Runner,
+    /// The slowed one.
+    pub slowed: &'a mut dyn Runner,
+}
+
+/// How often the gate said what of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Not slower.
+    pub passed: usize,
+    /// Slower.
+    pub slower: usize,
+    /// Nothing.
+    pub inconclusive: usize,
+}
+
+impl Counts {
+    /// All comparisons of the kind.
+    #[must_use]
+    pub fn all(self) -> usize {
+        self.passed + self.slower + self.inconclusive
+    }
+}
+
+impl Calibration {
+    /// Runs all comparisons, slowed ones among the others. Everything is in the journal as soon as it is there.
+    ///
+    /// # Errors
+    ///
+    /// If a run fails, or the record cannot be written.
+    pub fn run(&mut self, subjects: Subjects<'_>, journal: &mut Journal, audience: &mut dyn Audience) -> Result<()> {
+        journal.replace("calibration.json", self)?;
+        let [same, slowed] = self.wanted;
+        let mut kinds = [vec![Kind::Same; same], vec![Kind::Slowed; slowed]].concat();
+        Random(self.seed).shuffle(&mut kinds);
+        let mut notes = Diary::of(journal);
+        for (number, kind) in kinds.iter().enumerate() {
+            let subject = match kind {
+                Kind::Same => &mut *subjects.same,
+                Kind::Slowed => &mut *subjects.slowed,
+            };
+            let mut builds = Builds { subject, called: kind.name(), reference: &mut *subjects.base };
+            let contest = Contest {
+                cases: vec![(self.case.clone(), Some(1.0))],
+                pairs: self.pairs,
+                // A fresh batch has the next seed.
+                seed: self.seed + 2 * number as u64,
+                limit: Duration::MAX,
+            };
+            let mut note = |label: Label, outcome: &Outcome| {
+                let case = format!("comparison {}: {}", number + 1, label.case);
+                notes.note(Label { case, ..label }, outcome)
+            };
+            let mut told = Numbered { audience: &mut *audience, before: number, all: kinds.len() };
+            let timed = contest.run(&mut builds, &mut note, &mut told)?.into_iter().next();
+            let timed = timed.ok_or_else(|| Error::run("a comparison", "it has no case"))?;
+            self.comparisons.push(Comparison { kind: *kind, timed });
+            notes.journal().replace("calibration.json", self)?;
+        }
+        self.complete = true;
+        notes.journal().replace("calibration.json", self)
+    }
+
+    /// Reads a calibration from its directory.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or is of another version.
+    pub fn read(directory: &Path) -> Result<Self> {
+        let path = directory.join("calibration.json");
+        let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
+        let calibration: Calibration = serde_json::from_str(&text).map_err(|error| Error::record(&path, error))?;
+        if calibration.schema != SCHEMA {
+            return Err(Error::record(&path, format!("its schema is {}, this reads {SCHEMA}", calibration.schema)));
+        }
+        Ok(calibration)
+    }
+
+    /// The newest calibration of a class of machine below `results`, with the name of its directory. One of fewer
+    /// comparisons than are needed, or that was cut short, is none.
+    ///
+    /// # Errors
+    ///
+    /// If a record cannot be read.
+    pub fn newest(results: &Path, machine: &str) -> Result<Option<(String, Self)>> {
+        let listing = fs::read_dir(results).map_err(|error| Error::io("read directory", results, error))?;
+        let mut newest: Option<(String, Self)> = None;
+        for entry in listing {
+            let entry = entry.map_err(|error| Error::io("read directory", results, error))?;
+            if !entry.path().join("calibration.json").is_file() {
+                continue;
+            }
+            let calibration = Calibration::read(&entry.path())?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let later = newest.as_ref().is_none_or(|(other, _)| order(other) < order(&name));
+            if calibration.environment.class() == machine && calibration.is_enough() && later {
+                newest = Some((name, calibration));
+            }
+        }
+        Ok(newest)
+    }
+
+    /// What the gate said of one kind.
+    #[must_use]
+    pub fn counts(&self, kind: Kind) -> Counts {
+        let mut counts = Counts::default();
+        for comparison in self.comparisons.iter().filter(|comparison| comparison.kind == kind) {
+            match comparison.timed.ruling {
+                Some(Ruling::Passed) => counts.passed += 1,
+                Some(Ruling::Slower) => counts.slower += 1,
+                Some(Ruling::Inconclusive) | None => counts.inconclusive += 1,
+            }
+        }
+        counts
+    }
+
+    /// Whether so much was compared that something follows.
+    #[must_use]
+    pub fn is_enough(&self) -> bool {
+        self.complete && self.counts(Kind::Same).all() >= SAME && self.counts(Kind::Slowed).all() >= SLOWED
+    }
+
+    /// Whether the gate may fail on this class of machine.
+    #[must_use]
+    pub fn permits(&self) -> bool {
+        let slowed = self.counts(Kind::Slowed);
+        self.is_enough() && self.counts(Kind::Same).slower == 0 && slowed.slower * 10 >= slowed.all() * CAUGHT
+    }
+}
+
+/// Orders `2026-11-24-calibration`, `…-2`, `…-10` as they were made.
+fn order(name: &str) -> (String, u64) {
+    match name.rsplit_once('-') {
+        Some((before, number)) if number.parse::<u64>().is_ok() => (before.to_owned(), number.parse().unwrap_or(0)),
+        _ => (name.to_owned(), 1),
+    }
+}
+
+/// Tells an audience which comparison it is.
+struct Numbered<'a> {
+    audience: &'a mut dyn Audience,
+    before: usize,
+    all: usize,
+}
+
+impl Audience for Numbered<'_> {
+    fn progress(&mut self, _: usize, _: usize, name: &str, left: Option<Duration>) {
+        self.audience.progress(self.before, self.all, name, left);
+    }
+}

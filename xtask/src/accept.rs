@@ -1,0 +1,49 @@
+//! `cargo xtask accept`: what the gates compare with from now on.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, anyhow};
+use clap::Args;
+use harness::gate::expected::Expected;
+use harness::gate::record::GateRun;
+
+use crate::{repository, say};
+
+/// Accept what a run of the gates has found – image sizes and ratios – as what is expected from now on
+///
+/// Writes harness/expected.txt and prints the rows that are others now. A run that was cut short, or with a law that does not
+/// hold, is refused.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The directory that `cargo xtask gate` has named
+    record: PathBuf,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let run = GateRun::read(&arguments.record)?;
+    let mut expected = expected()?;
+    let changes =
+        expected.accept(&run).map_err(|why| anyhow!("{} is not accepted: {why}", arguments.record.display()))?;
+    let path = path();
+    fs::write(&path, expected.to_string()).with_context(|| format!("cannot write `{}`", path.display()))?;
+    changes.iter().try_for_each(say)?;
+    say(if changes.is_empty() {
+        "Nothing has changed."
+    } else {
+        "harness/expected.txt has changed: commit it with the reason."
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The table.
+pub(crate) fn expected() -> Result<Expected> {
+    let path = path();
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    text.parse().map_err(|why: String| anyhow!("`{}`: {why}", path.display()))
+}
+
+fn path() -> PathBuf {
+    repository().join("harness/expected.txt")
+}

@@ -1,0 +1,82 @@
+//! Builds of the command `onepass`: as it is released, and of another revision.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::repository;
+
+const BUILD: [&str; 7] = ["build", "--quiet", "--release", "--package", "packer", "--bin", "onepass"];
+
+/// Builds the packer as it is released; gives the command.
+pub(crate) fn release() -> Result<PathBuf> {
+    build(repository(), &target()?)
+}
+
+/// Another revision, in a worktree of its own for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Base {
+    /// Its full name.
+    pub(crate) revision: String,
+    /// The command.
+    pub(crate) onepass: PathBuf,
+    worktree: PathBuf,
+}
+
+impl Base {
+    /// Checks a revision out below `scratch` and builds it. What is built is kept, so that the next time is shorter.
+    pub(crate) fn build(revision: &str, scratch: &Path) -> Result<Self> {
+        let commit = format!("{revision}^{{commit}}");
+        let revision = git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &commit])
+            .with_context(|| format!("`{revision}` is no revision"))?;
+        let worktree = scratch.join("base");
+        // Of worktrees whose directory is gone, only their names are left.
+        git(&["worktree", "prune"])?;
+        let path = worktree.to_str().context("the scratch directory has a name that is no text")?;
+        git(&["worktree", "add", "--quiet", "--detach", path, &revision])?;
+        let mut base = Base { revision, onepass: PathBuf::new(), worktree };
+        base.onepass = build(&base.worktree, &target()?.join("gate-base"))?;
+        Ok(base)
+    }
+}
+
+impl Drop for Base {
+    fn drop(&mut self) {
+        if let Some(path) = self.worktree.to_str() {
+            // One that stays is pruned the next time.
+            let _ = git(&["worktree", "remove", "--force", path]);
+        }
+    }
+}
+
+/// The directory that everything is built into.
+pub(crate) fn target() -> Result<PathBuf> {
+    let task = std::env::current_exe().context("cannot find this program")?;
+    // The task is in `release` or `debug` in it.
+    task.ancestors().nth(2).map(Path::to_owned).context("this program is not where cargo puts it")
+}
+
+fn build(sources: &Path, target: &Path) -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(sources).env("CARGO_TARGET_DIR", target).args(BUILD);
+    if !command.status().context("cannot run cargo")?.success() {
+        bail!("the packer does not build");
+    }
+    let onepass = target.join("release/onepass");
+    if !onepass.is_file() {
+        bail!("`{}` is not there although it was built", onepass.display());
+    }
+    Ok(onepass)
+}
+
+/// Runs git in the repository; gives the first line that it prints.
+fn git(arguments: &[&str]) -> Result<String> {
+    let run = Command::new("git").current_dir(repository()).args(arguments).stdin(Stdio::null()).output();
+    let run = run.context("cannot run git")?;
+    if !run.status.success() {
+        bail!("git {} failed: {}", arguments[0], String::from_utf8_lossy(&run.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&run.stdout).lines().next().unwrap_or_default().to_owned())
+}
