@@ -125,7 +125,7 @@ pub struct Processes {
     /// What prints a [`Floor`], called as `floor ROOTFS --compression SPEC --threads N`.
     pub floor: PathBuf,
     /// Further options of each pack.
-    pub options: &'static [&'static str],
+    pub options: Vec<String>,
 }
 
 /// What the packer prints, with the path that records leave out.
@@ -143,7 +143,7 @@ impl Processes {
                 let mut command = Command::new(&self.onepass);
                 command.arg("pack").arg(&self.rootfs).arg("--output").arg(out);
                 command.args(["--compression", &case.compression, "--strategy", strategy.name()]);
-                command.args(["--threads", &case.threads.to_string(), "--json"]).args(self.options);
+                command.args(["--threads", &case.threads.to_string(), "--json"]).args(&self.options);
                 command
             }
             Work::Peer { script, .. } => {

@@ -57,6 +57,12 @@ mod strategy;
 // How an image is read again.
 mod read;
 
+#[cfg(feature = "planted")]
+mod planted;
+#[cfg(feature = "planted")]
+#[doc(hidden)]
+pub use planted::Fault;
+
 #[cfg(feature = "stages")]
 #[doc(hidden)]
 pub mod stages;

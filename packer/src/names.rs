@@ -55,6 +55,8 @@ impl Names {
             }
         }
         spans.sort_unstable_by(|one, other| span(&bytes, *one).cmp(span(&bytes, *other)));
+        #[cfg(feature = "planted")]
+        crate::planted::disorder(&mut spans);
         Ok(Names { bytes, spans: spans.into_iter(), size })
     }
 }

@@ -38,6 +38,8 @@ impl<'scope> Sink<'scope> {
     }
 
     pub(crate) fn append(&mut self, segment: Encoded) -> Result<()> {
+        #[cfg(feature = "planted")]
+        let segment = crate::planted::spoiled(segment);
         match self {
             Sink::File { container, output } => {
                 container.append(&segment);

@@ -97,7 +97,12 @@ fn single_stream(job: &Job<'_>) -> Result<Packed> {
     std::thread::scope(|scope| {
         let shop = job.workshop(scope);
         let mut segments = job.segments()?;
+        #[cfg(not(feature = "planted"))]
         let image = encode(job, shop, Pass::Stream, &mut segments, || job.framing())?;
+        #[cfg(feature = "planted")]
+        let image = encode(job, shop, Pass::Stream, &mut segments, || crate::planted::framing(job))?;
+        #[cfg(feature = "planted")]
+        crate::planted::linger(image.took);
         let (entries, left_out) = (segments.entries(), segments.left_out());
         let Image { written, diff_id, tar_size, took } = image;
         let passes = vec![(Pass::Stream, took)];

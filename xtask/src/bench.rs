@@ -82,7 +82,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let floors = run.cases.iter().filter(widest).cloned().collect();
     let bench = Bench { run, peers, peer_rounds: arguments.suite.peer_rounds(), floors };
     let floor = std::env::current_exe().context("cannot find this program")?;
-    let mut runner = Processes { onepass, rootfs, scratch: scratch.path().to_owned(), floor, options: &[] };
+    let mut runner = Processes { onepass, rootfs, scratch: scratch.path().to_owned(), floor, options: Vec::new() };
     let record = bench.run(&mut runner, &mut journal, &mut Line::new())?;
     let report = Report::new(&record);
     report.write(journal.directory())?;

@@ -11,7 +11,12 @@ const BUILD: [&str; 7] = ["build", "--quiet", "--release", "--package", "packer"
 
 /// Builds the packer as it is released; gives the command.
 pub(crate) fn release() -> Result<PathBuf> {
-    build(repository(), &target()?)
+    build(repository(), &target()?, &[])
+}
+
+/// Builds it with faults that can be planted, beside the one that is released.
+pub(crate) fn planted() -> Result<PathBuf> {
+    build(repository(), &target()?.join("planted"), &["--features", "planted"])
 }
 
 /// Another revision, in a worktree of its own for as long as this lives.
@@ -36,7 +41,7 @@ impl Base {
         let path = worktree.to_str().context("the scratch directory has a name that is no text")?;
         git(&["worktree", "add", "--quiet", "--detach", path, &revision])?;
         let mut base = Base { revision, onepass: PathBuf::new(), worktree };
-        base.onepass = build(&base.worktree, &target()?.join("gate-base"))?;
+        base.onepass = build(&base.worktree, &target()?.join("gate-base"), &[])?;
         Ok(base)
     }
 }
@@ -57,10 +62,10 @@ pub(crate) fn target() -> Result<PathBuf> {
     task.ancestors().nth(2).map(Path::to_owned).context("this program is not where cargo puts it")
 }
 
-fn build(sources: &Path, target: &Path) -> Result<PathBuf> {
+fn build(sources: &Path, target: &Path, features: &[&str]) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(sources).env("CARGO_TARGET_DIR", target).args(BUILD);
+    command.current_dir(sources).env("CARGO_TARGET_DIR", target).args(BUILD).args(features);
     if !command.status().context("cannot run cargo")?.success() {
         bail!("the packer does not build");
     }

@@ -3,10 +3,14 @@
 mod accept;
 mod bench;
 mod builds;
+mod calibrate;
+mod compare;
 mod fixtures;
 mod floor;
 mod gate;
+mod ground;
 mod interop;
+mod planted;
 mod report;
 mod rootfs;
 mod study;
@@ -29,11 +33,14 @@ struct Arguments {
 enum Task {
     Accept(accept::Arguments),
     Bench(bench::Arguments),
+    Calibrate(calibrate::Arguments),
+    Compare(compare::Arguments),
     Fixtures(fixtures::Arguments),
     #[command(hide = true)]
     Floor(floor::Arguments),
     Gate(gate::Arguments),
     Interop(interop::Arguments),
+    Planted(planted::Arguments),
     Report(report::Arguments),
     Rootfs(rootfs::Arguments),
 }
@@ -42,10 +49,13 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Accept(arguments) => accept::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Calibrate(arguments) => calibrate::run(&arguments),
+        Task::Compare(arguments) => compare::run(&arguments),
         Task::Fixtures(arguments) => fixtures::run(&arguments),
         Task::Floor(arguments) => floor::run(&arguments),
         Task::Gate(arguments) => Ok(gate::run(&arguments)),
         Task::Interop(arguments) => interop::run(&arguments),
+        Task::Planted(arguments) => planted::run(&arguments),
         Task::Report(arguments) => report::run(&arguments),
         Task::Rootfs(arguments) => rootfs::run(&arguments),
     };

@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &Arguments, kind: Kind) -> Result<ExitCode> {
             rootfs: rootfs.to_owned(),
             scratch: scratch.path().to_owned(),
             floor,
-            options: &[],
+            options: Vec::new(),
         })
     };
     let environment = Environment::look(scratch.path(), repository());

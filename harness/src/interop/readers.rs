@@ -70,7 +70,7 @@ const READERS: [Reader; 5] = [
                  rm \"$2.squashfs\"",
         limits: Limits { fractions: true, ..NOTHING },
         plain: true,
-        undecoded: &[".lz4", ".lzma"],
+        undecoded: &[".bz2", ".lz4", ".lzma"],
     },
 ];
 

@@ -2,6 +2,7 @@
 
 mod bench;
 mod chart;
+mod compare;
 mod disclosure;
 mod figures;
 mod html;
@@ -20,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::record::Record;
 use crate::study::Study;
 
+pub use compare::Compared;
 pub(crate) use figures::bytes;
 pub use tables::Table;
 

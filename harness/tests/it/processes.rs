@@ -20,7 +20,13 @@ fn processes(directory: &TempDir, script: &str) -> Processes {
     for name in ["rootfs", "scratch"] {
         fs::create_dir(at(name)).unwrap();
     }
-    Processes { onepass: at("onepass"), rootfs: at("rootfs"), scratch: at("scratch"), floor: at("floor"), options: &[] }
+    Processes {
+        onepass: at("onepass"),
+        rootfs: at("rootfs"),
+        scratch: at("scratch"),
+        floor: at("floor"),
+        options: Vec::new(),
+    }
 }
 
 fn peer(script: &'static str) -> Peer {

@@ -54,6 +54,9 @@ pub(crate) struct PackArguments {
     /// An existing directory for the image; `-` sends it to standard output, and the fingerprint to standard error
     #[arg(long, short, value_name = "DIR")]
     pub(crate) output: PathBuf,
+    #[cfg(feature = "planted")]
+    #[arg(long, hide = true)]
+    pub(crate) planted: Option<packer::Fault>,
     #[command(flatten)]
     pub(crate) format: FormatArguments,
     /// none, gzip[:1-12], zstd[:1-19], xz[:0-9], squashfs (a filesystem, by tar2sqfs), or an installed program: external:NAME[:1-9] with bzip2, gzip, lz4, lzma,

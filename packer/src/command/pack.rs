@@ -25,6 +25,8 @@ const SIGNALLED: u8 = 128;
 const STANDARD: &str = "-";
 
 pub(crate) fn run(arguments: &PackArguments) -> Result<ExitCode> {
+    #[cfg(feature = "planted")]
+    arguments.planted.iter().for_each(|fault| fault.plant());
     let streams = arguments.output == Path::new(STANDARD);
     let mut record = Destination::of(arguments.json.as_deref(), streams)?;
     let (pack, signals) = (configured(arguments)?, Signals::take()?);

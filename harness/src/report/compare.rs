@@ -1,0 +1,166 @@
+//! Two recorded runs side by side: what is the same, what is another, and what cannot be told.
+//!
+//! Runs of different days are no pairs. The interval of a quotient is made of the two intervals as if they were independent: their
+//! widths on the scale of logarithms are added as squares. What differs between the machines of two days is in none of them, so a
+//! change that is told here is a reason to run both revisions in one run (`cargo xtask gate --base`), not a finding.
+
+use super::figures::{bytes, three, time};
+use super::tables::Table;
+use crate::record::{Record, Run};
+use crate::summary::{Arm, Comparison, Interval, comparisons};
+
+/// Two runs, compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// What makes the comparison weaker, or impossible, in sentences.
+    pub remarks: Vec<String>,
+    /// Each figure of each case that both have.
+    pub table: Table,
+}
+
+/// What of two runs can be compared.
+struct Comparable {
+    /// Sizes: the tree and so the tar is the same.
+    tree: bool,
+    /// Times: that, and the machine is of one class.
+    machine: bool,
+}
+
+impl Compared {
+    /// Compares the second run with the first.
+    #[must_use]
+    pub fn new(first: &Record, second: &Record) -> Self {
+        let (comparable, mut remarks) = comparable(&first.run, &second.run);
+        let (ones, others) = (comparisons(first), comparisons(second));
+        let mut rows = Vec::new();
+        for one in &ones {
+            match others.iter().find(|other| other.case == one.case) {
+                Some(other) => rows.extend(case(one, other, &comparable)),
+                None => remarks.push(format!("{} was measured in the first run only.", one.case)),
+            }
+        }
+        for other in others.iter().filter(|other| ones.iter().all(|one| one.case != other.case)) {
+            remarks.push(format!("{} was measured in the second run only.", other.case));
+        }
+        Compared { remarks, table: Table::new(["", "first", "second", "second ÷ first [95 %]", ""], rows) }
+    }
+}
+
+fn comparable(first: &Run, second: &Run) -> (Comparable, Vec<String>) {
+    let mut remarks = Vec::new();
+    for (run, which) in [(first, "first"), (second, "second")] {
+        if !run.complete {
+            remarks.push(format!("The {which} run did not come to its end."));
+        }
+    }
+    let tree = first.subject.diff_id == second.subject.diff_id;
+    if !tree {
+        remarks.push(format!(
+            "The trees differ ({}; {}): only the ratios can be compared.",
+            first.subject.name, second.subject.name
+        ));
+    }
+    let classes = [first, second].map(|run| run.environment.class());
+    let machine = tree && classes[0] == classes[1];
+    if classes[0] != classes[1] {
+        remarks.push(format!("The machines differ ({}; {}): times cannot be compared.", classes[0], classes[1]));
+    }
+    (Comparable { tree, machine }, remarks)
+}
+
+/// The rows of one case.
+fn case(one: &Comparison, other: &Comparison, comparable: &Comparable) -> Vec<[String; 5]> {
+    let name = |what: &str| format!("{}: {what}", one.case);
+    let quotient = quotient(&one.ratio, &other.ratio);
+    let [first, second] = [one, other].map(|comparison| three(comparison.ratio.value));
+    let mut rows = vec![[name("time ÷ that of two passes"), first, second, interval(&quotient), told(&quotient)]];
+    for (what, arm) in
+        [("single-stream", (|one| &one.single_stream) as fn(&Comparison) -> &Arm), ("two-pass", |one| &one.two_pass)]
+    {
+        let (one, other) = (arm(one), arm(other));
+        if comparable.machine {
+            let quotient = self::quotient(&one.wall_ns, &other.wall_ns);
+            let [first, second] = [one, other].map(|arm| time(arm.wall_ns.value));
+            rows.push([name(what), first, second, interval(&quotient), told(&quotient)]);
+        }
+        if comparable.tree {
+            for (size, of) in [
+                ("image", (|arm| arm.image_size) as fn(&Arm) -> u64),
+                ("scratch peak", |arm| arm.scratch_peak),
+                ("written", |arm| arm.bytes_written),
+            ] {
+                let (first, second) = (of(one), of(other));
+                if first != second {
+                    let quotient = three(second as f64 / first as f64);
+                    rows.push([
+                        name(&format!("{what}, {size}")),
+                        bytes(first),
+                        bytes(second),
+                        quotient,
+                        "another one".into(),
+                    ]);
+                }
+            }
+        }
+    }
+    rows
+}
+
+/// The second divided by the first.
+fn quotient(first: &Interval, second: &Interval) -> Interval {
+    let value = second.value / first.value;
+    let distance = |interval: &Interval, end: f64| (end / interval.value).ln().powi(2);
+    // It is low where the second one is low and the first one high.
+    let low = (distance(second, second.low) + distance(first, first.high)).sqrt();
+    let high = (distance(second, second.high) + distance(first, first.low)).sqrt();
+    let confidence = first.confidence.min(second.confidence);
+    Interval { value, low: value * (-low).exp(), high: value * high.exp(), confidence }
+}
+
+fn interval(quotient: &Interval) -> String {
+    format!("{} [{}, {}]", three(quotient.value), three(quotient.low), three(quotient.high))
+}
+
+fn told(quotient: &Interval) -> String {
+    let Interval { low, high, .. } = quotient;
+    if *low > 1.0 {
+        "more".into()
+    } else if *high < 1.0 {
+        "less".into()
+    } else {
+        "no difference seen".into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interval(value: f64, low: f64, high: f64) -> Interval {
+        Interval { value, low, high, confidence: 0.95 }
+    }
+
+    #[test]
+    fn widths_are_added_as_squares_of_logarithms() {
+        let sure = interval(2.0, 2.0, 2.0);
+        let wide = interval(1.0, 0.5, 2.0);
+        let of = |first: &Interval, second: &Interval| {
+            let Interval { value, low, high, .. } = quotient(first, second);
+            [value, low, high].map(|value| (value * 1e6).round() / 1e6)
+        };
+        assert_eq!(of(&sure, &sure), [1.0, 1.0, 1.0]);
+        assert_eq!(of(&sure, &wide), [0.5, 0.25, 1.0]);
+        assert_eq!(of(&wide, &sure), [2.0, 1.0, 4.0]);
+        let both = 2_f64.powf(2_f64.sqrt());
+        assert_eq!(of(&wide, &wide), [1.0, 1.0 / both, both].map(|value| (value * 1e6).round() / 1e6));
+        // What is skewed stays so, the other way round.
+        assert_eq!(of(&interval(1.0, 0.9, 1.5), &interval(1.0, 1.0, 1.0)), [1.0, 0.666_667, 1.111_111]);
+    }
+
+    #[test]
+    fn a_difference_is_one_that_the_interval_excludes() {
+        assert_eq!(told(&interval(1.1, 0.99, 1.2)), "no difference seen");
+        assert_eq!(told(&interval(1.1, 1.01, 1.2)), "more");
+        assert_eq!(told(&interval(0.9, 0.8, 0.99)), "less");
+    }
+}

@@ -1,0 +1,102 @@
+//! Where gates pack: the packer that is asked about, and trees that are made when they are needed.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use fixtures::{Fixture, Profile};
+use harness::cases::{self, Case};
+use harness::gate::expected::Expected;
+use harness::gate::{Budget, Exact, Examined, Tree};
+use harness::lease::Lease;
+use harness::record::Diary;
+use harness::runner::Processes;
+use packer::Compression;
+
+use crate::bench::Line;
+use crate::trees;
+
+/// The tree of the exact gates.
+const EXACT: (Profile, &str) = (Profile::DebianBase, "0.4");
+
+/// The tree of the further sizes.
+const FURTHER: (Profile, &str) = (Profile::AlpineMini, "1");
+
+/// The tree that is timed: one stream takes about two seconds with two threads.
+pub(crate) const TIMED: (Profile, &str) = (Profile::DebianBase, "4");
+
+/// A small input and a large one, 64 and 512 MiB.
+const INPUTS: [(Profile, &str); 2] = [(Profile::OneBig, "0.125"), (Profile::OneBig, "1")];
+
+/// How the further tree is compressed: levels from all over, of all codecs that are built in.
+const LEVELS: [&str; 12] = [
+    "none", "gzip:1", "gzip:5", "gzip:6", "gzip:9", "gzip:12", "zstd:1", "zstd:3", "zstd:9", "zstd:19", "xz:0", "xz:6",
+];
+
+/// What memory each compression may take with two threads, in MiB.
+const BUDGETS: [(&str, u64); 3] = [("none", 64), ("gzip:5", 64), ("zstd:3", 128)];
+
+/// Whoever made the trees, their images are the same.
+const ONE_OWNER: [&str; 2] = ["--owner", "0:0"];
+
+/// The cases that are timed: what most people run, on all cores, and another codec on one.
+pub(crate) fn timed() -> [Case; 2] {
+    [(Compression::GZIP, 2), (Compression::ZSTD, 1)]
+        .map(|(compression, threads)| Case { compression: compression.to_string(), threads })
+}
+
+/// What packs, and where.
+pub(crate) struct Ground {
+    /// The command.
+    pub(crate) onepass: PathBuf,
+    scratch: Lease,
+}
+
+impl Ground {
+    /// A directory of our own in `scratch`, or in the one for temporary files.
+    pub(crate) fn take(onepass: PathBuf, scratch: Option<&Path>) -> Result<Self> {
+        let place = scratch.map_or_else(std::env::temp_dir, Path::to_owned);
+        Ok(Ground { onepass, scratch: Lease::take(&place)? })
+    }
+
+    /// The directory.
+    pub(crate) fn scratch(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// Makes a tree unless it is there; gives its name, and what packs it with these options.
+    pub(crate) fn tree(&self, (profile, scale): (Profile, &str), options: &[&str]) -> Result<(String, Processes)> {
+        let fixture = Fixture::new(profile).scale(scale.parse()?);
+        let name = fixture.to_string();
+        let rootfs = self.scratch().join(name.replace(' ', "-"));
+        if !rootfs.exists() {
+            trees::make(fixture, &rootfs)?;
+        }
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let (onepass, scratch, floor) = (self.onepass.clone(), self.scratch().to_owned(), PathBuf::new());
+        Ok((name, Processes { onepass, rootfs, scratch, floor, options }))
+    }
+
+    /// Runs the exact gates, each pack with these options, too.
+    pub(crate) fn exact(&self, options: &[&str], expected: &Expected, diary: &mut Diary<'_>) -> Result<Examined> {
+        let options = [&ONE_OWNER, options].concat();
+        let mut trees = Vec::new();
+        for tree in [EXACT, FURTHER].into_iter().chain(INPUTS) {
+            trees.push(self.tree(tree, &options)?);
+        }
+        let mut trees =
+            trees.iter_mut().map(|(name, runner)| Tree { name: name.clone(), rootfs: runner.rootfs.clone(), runner });
+        let mut next = || trees.next().context("a gate has no tree");
+        let exact = Exact {
+            tree: next()?,
+            cases: cases::of(&[Compression::None, Compression::GZIP, Compression::ZSTD], 2),
+            further: next()?,
+            compressions: LEVELS.map(String::from).to_vec(),
+            inputs: [next()?, next()?],
+            budgets: BUDGETS
+                .map(|(compression, most)| Budget { compression: compression.into(), most: most << 20 })
+                .to_vec(),
+            expected,
+        };
+        Ok(exact.run(diary, &mut Line::new()))
+    }
+}

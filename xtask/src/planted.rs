@@ -1,0 +1,101 @@
+//! `cargo xtask planted`: shows that every gate turns red for what it is there for, and for nothing else.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use harness::gate::contest::{Builds, Contest, Timed};
+use harness::gate::ruling::{PAIRS, Ruling};
+use harness::gate::{Gate, Verdict};
+use harness::record::{self, Diary, Journal};
+use harness::runner::{Label, Outcome};
+
+use crate::bench::Line;
+use crate::ground::{Ground, TIMED, timed};
+use crate::{accept, builds, say};
+
+/// Build the packer with faults that can be planted, and show that each turns its gates red and no other
+///
+/// Exits with 1 if a gate does not see its fault, or another one breaks.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Only what is exact: not the fault that takes time
+    #[arg(long)]
+    without_time: bool,
+    /// Where images are written and removed; 2 GB [default: the directory for temporary files]
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
+}
+
+/// The faults of `packer`'s feature `planted`, and the gates that each one breaks.
+const FAULTS: [(&str, &[Gate]); 5] = [
+    // A hidden file takes space, and is written.
+    ("scratch", &[Gate::Space, Gate::Written]),
+    ("reread", &[Gate::Read]),
+    ("buffer", &[Gate::Memory]),
+    ("flip", &[Gate::Sameness]),
+    // In another order, content compresses differently.
+    ("unsorted", &[Gate::Sameness, Gate::Sizes]),
+];
+
+/// The fault that takes time.
+pub(crate) const SPIN: [&str; 2] = ["--planted", "spin"];
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let ground = Ground::take(builds::planted()?, arguments.scratch.as_deref())?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+    let mut journal = Journal::create(&builds::target()?.join("gate"), &record::date(now), "planted")?;
+    let mut diary = Diary::of(&mut journal);
+    let mut unseen = 0;
+    for (fault, gates) in FAULTS {
+        let broken = broken(&ground, fault, &mut diary)?;
+        unseen += usize::from(broken != gates);
+        say(line(fault, &broken, gates))?;
+    }
+    if !arguments.without_time {
+        let slowed = slowed(&ground, &mut diary)?;
+        let [batches, ruling] = [
+            slowed.batches.iter().map(|batch| format!("{:.3}", batch.ratio.value)).collect::<Vec<_>>().join(", then "),
+            slowed.ruling.map_or_else(|| "nothing".into(), |ruling| format!("{ruling:?}").to_lowercase()),
+        ];
+        unseen += usize::from(slowed.ruling != Some(Ruling::Slower));
+        say(format!("{:<9} {batches} × the time without it: {ruling}", SPIN[1]))?;
+    }
+    say(if unseen == 0 { "Every gate sees its fault, and no other." } else { "NOT SEEN as it should be." })?;
+    Ok(if unseen == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The gates that a fault breaks.
+fn broken(ground: &Ground, fault: &str, diary: &mut Diary<'_>) -> Result<Vec<Gate>> {
+    let examined = ground.exact(&["--planted", fault], &accept::expected()?, diary)?;
+    let missing = examined.findings.iter().find(|finding| matches!(finding.verdict, Verdict::NotMeasured(_)));
+    if let Some(finding) = missing {
+        bail!("with the fault {fault}: {}", finding.line());
+    }
+    Ok(examined.findings.iter().filter(|finding| !finding.verdict.holds()).map(|finding| finding.gate).collect())
+}
+
+fn line(fault: &str, broken: &[Gate], expected: &[Gate]) -> String {
+    let names = |gates: &[Gate]| gates.iter().map(|gate| gate.name()).collect::<Vec<_>>().join(", ");
+    if broken == expected {
+        format!("{fault:<9} breaks {}", names(broken))
+    } else {
+        format!("{fault:<9} breaks [{}], and SHOULD break {}", names(broken), names(expected))
+    }
+}
+
+/// One stream that lingers, beside one of the same build that does not.
+fn slowed(ground: &Ground, diary: &mut Diary<'_>) -> Result<Timed> {
+    let [case, _] = timed();
+    let (_, mut slow) = ground.tree(TIMED, &SPIN)?;
+    let (subject, mut usual) = ground.tree(TIMED, &[])?;
+    let contest = Contest { cases: vec![(case, Some(1.0))], pairs: PAIRS, seed: 1, limit: Duration::MAX };
+    let mut note = |label: Label, outcome: &Outcome| {
+        let case = format!("{subject}, {}", label.case);
+        diary.note(Label { case, ..label }, outcome)
+    };
+    let mut sides = Builds { subject: &mut slow, called: "slowed", reference: &mut usual };
+    contest.run(&mut sides, &mut note, &mut Line::new())?.into_iter().next().context("nothing was timed")
+}

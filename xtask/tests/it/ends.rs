@@ -1,0 +1,132 @@
+//! However a bench ends, what it measured is kept, and nothing else.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use harness::record::samples;
+use tempfile::TempDir;
+
+/// How long something may take that takes a moment.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A small tree, a place for scratch, and one for records.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let place = Place(TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
+        for name in ["tree", "scratch", "results"] {
+            fs::create_dir(place.at(name)).unwrap();
+        }
+        for number in 0..50 {
+            fs::write(place.at(&format!("tree/{number}")), "content ".repeat(number * 100)).unwrap();
+        }
+        place
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The bench, after what stands before its program.
+    fn bench(&self, before: &[&str]) -> Command {
+        let program = [before, &[env!("CARGO_BIN_EXE_xtask")]].concat();
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).args(["bench", "--suite", "smoke", "--rootfs"]).arg(self.at("tree"));
+        command.arg("--scratch").arg(self.at("scratch")).arg("--results").arg(self.at("results"));
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    }
+
+    /// The one record, once it is there.
+    fn record(&self) -> Option<PathBuf> {
+        fs::read_dir(self.at("results")).unwrap().next().map(|entry| entry.unwrap().path())
+    }
+}
+
+#[track_caller]
+fn in_time(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < PATIENCE, "{what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn is_empty(directory: &Path) -> bool {
+    fs::read_dir(directory).unwrap().next().is_none()
+}
+
+/// The first time, the packer may have to be built.
+fn built() -> Place {
+    let place = Place::new();
+    assert!(place.bench(&[]).stderr(Stdio::null()).status().unwrap().success());
+    assert!(is_empty(&place.at("scratch")));
+    place
+}
+
+#[test]
+fn a_bench_that_is_killed_leaves_what_it_measured_and_no_scratch() {
+    let whole = built();
+    let all = samples(&whole.record().unwrap()).unwrap().len();
+    for (signal, wanted) in [("KILL", 0), ("KILL", 1), ("KILL", all / 2), ("TERM", 3), ("INT", 5)] {
+        let place = Place::new();
+        let mut bench = place.bench(&[]).stderr(Stdio::null()).spawn().unwrap();
+        let noted = || place.record().and_then(|record| samples(&record).ok()).map_or(0, |samples| samples.len());
+        in_time("a bench that measures", || place.record().is_some() && noted() >= wanted);
+        let killed = Command::new("kill").args(["-s", signal, &bench.id().to_string()]).status().unwrap();
+        bench.wait().unwrap();
+        assert!(killed.success());
+        in_time("scratch space that is gone", || is_empty(&place.at("scratch")));
+        let record = place.record().unwrap();
+        let kept = samples(&record).unwrap();
+        assert!((wanted..all).contains(&kept.len()), "{} of {all} after {signal}", kept.len());
+        let sequence: Vec<usize> = kept.iter().map(|sample| sample.sequence).collect();
+        assert_eq!(sequence, (0..kept.len()).collect::<Vec<_>>());
+        // What has no run.json was killed before there was one.
+        if record.join("run.json").exists() {
+            assert!(!harness::record::Record::read(&record).unwrap().run.complete);
+        } else {
+            assert_eq!(kept.len(), 0);
+        }
+    }
+}
+
+/// In a mount namespace of its own, `$1` is a filesystem with these options.
+fn mounted(options: &str) -> Vec<&str> {
+    let mount = "mount -t tmpfs -o \"$0\" none \"$1\" && shift && exec \"$@\"";
+    vec!["unshare", "--map-root-user", "--mount", "sh", "-c", mount, options]
+}
+
+#[test]
+fn what_cannot_be_written_is_one_line() {
+    drop(built());
+    let place = Place::new();
+    let tried = Command::new("unshare").args(["--map-root-user", "--mount", "true"]).output();
+    if !tried.is_ok_and(|run| run.status.success()) {
+        let _ = writeln!(std::io::stderr(), "skipped: no mount namespace can be made");
+        return;
+    }
+    let [results, scratch] = ["results", "scratch"].map(|name| place.at(name).display().to_string());
+    for (before, words) in [
+        ([&mounted("ro")[..], &[results.as_str()]].concat(), ["cannot create directory", "read-only file system"]),
+        (
+            [&mounted("ro")[..], &[scratch.as_str()]].concat(),
+            ["cannot create a scratch directory", "read-only file system"],
+        ),
+        ([&mounted("size=64k")[..], &[scratch.as_str()]].concat(), ["onepass", "no space left on device"]),
+        ([&mounted("size=64k")[..], &[results.as_str()]].concat(), ["cannot write", "no space left on device"]),
+    ] {
+        let run = place.bench(&before).output().unwrap();
+        let said = String::from_utf8_lossy(&run.stderr).into_owned();
+        let last = said.lines().last().unwrap_or_default();
+        assert!(!run.status.success() && last.starts_with("xtask: "), "{before:?}: {said}");
+        assert!(words.iter().all(|word| last.to_lowercase().contains(word)), "{words:?}: {said}");
+        let others = said.lines().filter(|line| !line.contains(" runs, ")).count();
+        assert_eq!(others, 1, "{said}");
+        assert!(is_empty(&place.at("scratch")), "{before:?}");
+    }
+}

@@ -1,0 +1,4 @@
+//! The tasks as they are run, and the house they live in.
+
+mod ends;
+mod tidy;
