@@ -203,7 +203,8 @@ impl Pack {
         self.format.takes(self.compression)?;
         let rules = self.rules.clone().filled(self.sparse.unwrap_or(self.format.sparse()), self.format.layout());
         let (tree, changes) = (Tree::open(&self.rootfs, rules, meter.permit())?, Changes::new(self.live));
-        let (extras, encoders) = (self.format.extras(&tree, meter.permit())?, self.compression.encoders()?);
+        let (extras, encoders) =
+            (self.format.extras(&tree, meter.permit())?, self.compression.encoders(meter.permit())?);
         let (framed, encoded, total) = (Buffers::default(), Buffers::default(), AtomicU64::new(0));
         let job = Job {
             tree: &tree,

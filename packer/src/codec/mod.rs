@@ -34,14 +34,14 @@ pub struct EncoderVersion {
 
 impl Compression {
     /// What will compress; empty for `none`.
-    pub(crate) fn encoders(self) -> Result<Vec<EncoderVersion>> {
+    pub(crate) fn encoders(self, permit: Permit<'_>) -> Result<Vec<EncoderVersion>> {
         let (name, version) = match self {
             Compression::None => return Ok(Vec::new()),
             Compression::Gzip(_) => ("libdeflate", gzip::VERSION.to_owned()),
             Compression::Zstd(_) => ("libzstd", zstandard::version().to_owned()),
             Compression::Xz(_) => ("liblzma", xz::VERSION.to_owned()),
-            Compression::Squashfs => (squashfs::PROGRAM, process::version(squashfs::PROGRAM)?),
-            Compression::External(program, _) => (program.name(), process::version(program.name())?),
+            Compression::Squashfs => (squashfs::PROGRAM, process::version(squashfs::PROGRAM, permit)?),
+            Compression::External(program, _) => (program.name(), process::version(program.name(), permit)?),
         };
         Ok(vec![EncoderVersion { name, version }])
     }

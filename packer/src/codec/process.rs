@@ -225,7 +225,7 @@ pub(super) fn told(what: &str, words: &[u8]) -> String {
 }
 
 /// The first line of what a program says of its version.
-pub(super) fn version(name: &'static str) -> Result<String> {
+pub(super) fn version(name: &'static str, permit: Permit<'_>) -> Result<String> {
     let failed = |error: io::Error| Error::compressor(name, format!("cannot be asked for its version: {error}"));
     let (from, to) = io::pipe().map_err(failed)?;
     let mut command = command(name);
@@ -235,7 +235,8 @@ pub(super) fn version(name: &'static str) -> Result<String> {
     // It holds the writing ends.
     drop(command);
     rustix::io::ioctl_fionbio(&from, true).map_err(|error| failed(error.into()))?;
-    let text = listen(from, || PATIENCE);
+    let text = listen(from, || if permit.check().is_ok() { PATIENCE } else { 0 });
+    permit.check()?;
     Ok(String::from_utf8_lossy(&text).lines().next().unwrap_or_default().trim().to_owned())
 }
 

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::cases::Noise;
 use crate::laws::names;
 use crate::squashfs::can_be_made;
-use crate::trees;
+use crate::{faults, trees};
 
 /// How long an end may take. The promise is 200 ms; tests run beside each other, on machines that are busy.
 const AT_ONCE: Duration = Duration::from_millis(3_000);
@@ -143,6 +143,21 @@ fn a_signal_ends_the_command_at_once() {
             assert!(run.stdout.is_empty() && names(output.path()).is_empty());
         }
     }
+}
+
+/// A program that never says which version it is would be waited for half a minute.
+#[test]
+fn a_signal_ends_the_wait_for_a_compressor_that_does_not_answer() {
+    let place = faults::place();
+    let script = "mount -t tmpfs none /usr/local/sbin && printf '%s\\n' '#!/bin/sh' ': > /usr/local/sbin/asked' \
+                  'exec sleep 20' > /usr/local/sbin/gzip && chmod +x /usr/local/sbin/gzip && \
+                  { $ONEPASS pack tree -o out -c external:gzip & } && \
+                  until [ -e /usr/local/sbin/asked ]; do :; done; kill -TERM $!; wait $!";
+    let asked = Instant::now();
+    let run = faults::run(&place, script);
+    let words = String::from_utf8(run.stderr).unwrap();
+    assert_eq!((run.status.code(), names(&place.path().join("out")).len()), (Some(143), 0), "{words}");
+    assert!(words.contains("ended by signal 15") && asked.elapsed() < Duration::from_secs(15), "{words}");
 }
 
 #[test]
