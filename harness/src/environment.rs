@@ -35,7 +35,8 @@ impl Environment {
     #[must_use]
     pub fn look(scratch: &Path, repository: &Path) -> Self {
         let (processor, memory) = hardware().unwrap_or_else(|| ("unknown".into(), 0));
-        let tools = ["tar", "gzip", "pigz", "zstd", "openssl", "sha256sum", "bash"];
+        let tools =
+            ["tar", "gzip", "pigz", "zstd", "xz", "openssl", "sha256sum", "bash", "bsdtar", "mksquashfs", "umoci"];
         let versions = tools.map(|tool| (tool.to_owned(), version(tool)));
         let git = |arguments: &[&str]| first_line(Command::new("git").current_dir(repository).args(arguments));
         let changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|line| !line.is_empty());
@@ -79,7 +80,11 @@ fn hardware() -> Option<(String, u64)> {
 }
 
 fn version(tool: &str) -> Option<String> {
-    let argument = if tool == "openssl" { "version" } else { "--version" };
+    let argument = match tool {
+        "openssl" => "version",
+        "mksquashfs" => "-version",
+        _ => "--version",
+    };
     first_line(Command::new(tool).env_clear().env("PATH", PATH).env("LC_ALL", "C").arg(argument))
 }
 

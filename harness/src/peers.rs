@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::cases::Suite;
 use crate::runner::Work;
 
 /// A pipeline of installed tools. `$ROOTFS` is the tree, `$OUT` a directory to write to.
@@ -17,6 +18,8 @@ pub struct Peer {
     pub script: &'static str,
     /// The compression of ours that does the same.
     pub like: Like,
+    /// When it is run.
+    pub when: When,
 }
 
 /// Which of our codecs a peer is compared with.
@@ -28,10 +31,28 @@ pub enum Like {
     Gzip,
     /// `zstd:3`
     Zstd,
+    /// `xz:6`
+    Xz,
+}
+
+/// When a peer is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// In every suite.
+    Always,
+    /// In the full suite: it takes long, or says little that the others do not.
+    Full,
+}
+
+/// GNU tar of the tree to standard output, in an order and with owners that do not depend on the machine.
+macro_rules! tar {
+    ($rest:literal) => {
+        concat!("tar --sort=name --numeric-owner --xattrs -C \"$ROOTFS\" -cf - . | ", $rest, " && sync \"$OUT/image\"")
+    };
 }
 
 /// All of them. Every pipeline ends with `sync FILE`, because our image is on the disk when we say that it is done.
-pub const PEERS: [Peer; 5] = [
+pub const PEERS: [Peer; 13] = [
     Peer {
         name: "files-gzip",
         title: "tar to a file, gzip to a second file, sha256 (two passes, before 2019)",
@@ -39,42 +60,121 @@ pub const PEERS: [Peer; 5] = [
         script: "tar --sort=name --numeric-owner --xattrs -C \"$ROOTFS\" -cf \"$OUT/image.tar\" . && \
                  gzip -n -c \"$OUT/image.tar\" > \"$OUT/image\" && sync \"$OUT/image\" && sha256sum \"$OUT/image\"",
         like: Like::Gzip,
+        when: When::Always,
     },
     Peer {
         name: "pipe-gzip",
         title: "tar | gzip | tee | sha256sum (one stream, since 2019)",
         tools: &["tar", "gzip", "tee", "sha256sum", "sync"],
-        script: "tar --sort=name --numeric-owner --xattrs -C \"$ROOTFS\" -cf - . | gzip -n | tee \"$OUT/image\" | \
-                 sha256sum && sync \"$OUT/image\"",
+        script: tar!("gzip -n | tee \"$OUT/image\" | sha256sum"),
         like: Like::Gzip,
+        when: When::Always,
     },
     Peer {
         name: "pipe-pigz",
         title: "tar | pigz | tee | sha256sum",
         tools: &["tar", "pigz", "tee", "sha256sum", "sync"],
-        script: "tar --sort=name --numeric-owner --xattrs -C \"$ROOTFS\" -cf - . | pigz -n | tee \"$OUT/image\" | \
-                 sha256sum && sync \"$OUT/image\"",
+        script: tar!("pigz -n | tee \"$OUT/image\" | sha256sum"),
         like: Like::Gzip,
+        when: When::Always,
     },
     Peer {
         name: "pipe-zstd",
         title: "tar | zstd -T0 -3 | tee | sha256sum",
         tools: &["tar", "zstd", "tee", "sha256sum", "sync"],
-        script: "tar --sort=name --numeric-owner --xattrs -C \"$ROOTFS\" -cf - . | zstd -q -T0 -3 | tee \"$OUT/image\" | \
-                 sha256sum && sync \"$OUT/image\"",
+        script: tar!("zstd -q -T0 -3 | tee \"$OUT/image\" | sha256sum"),
         like: Like::Zstd,
+        when: When::Always,
     },
     Peer {
         name: "pipe-none",
         title: "tar | tee | openssl sha256 (no compression)",
         tools: &["tar", "tee", "openssl", "sync"],
-        script: "tar --sort=name --numeric-owner --xattrs -C \"$ROOTFS\" -cf - . | tee \"$OUT/image\" | \
-                 openssl sha256 && sync \"$OUT/image\"",
+        script: tar!("tee \"$OUT/image\" | openssl sha256"),
         like: Like::None,
+        when: When::Always,
+    },
+    Peer {
+        name: "pipe-xz",
+        title: "tar | xz -T0 -6 | tee | sha256sum",
+        tools: &["tar", "xz", "tee", "sha256sum", "sync"],
+        script: tar!("xz -T0 -6 | tee \"$OUT/image\" | sha256sum"),
+        like: Like::Xz,
+        when: When::Full,
+    },
+    Peer {
+        name: "pipe-gzip-unhashed",
+        title: "tar | gzip (not hashed)",
+        tools: &["tar", "gzip", "sync"],
+        script: tar!("gzip -n > \"$OUT/image\""),
+        like: Like::Gzip,
+        when: When::Full,
+    },
+    Peer {
+        name: "pipe-pigz-unhashed",
+        title: "tar | pigz (not hashed)",
+        tools: &["tar", "pigz", "sync"],
+        script: tar!("pigz -n > \"$OUT/image\""),
+        like: Like::Gzip,
+        when: When::Full,
+    },
+    Peer {
+        name: "pipe-zstd-unhashed",
+        title: "tar | zstd -T0 -3 (not hashed)",
+        tools: &["tar", "zstd", "sync"],
+        script: tar!("zstd -q -T0 -3 > \"$OUT/image\""),
+        like: Like::Zstd,
+        when: When::Full,
+    },
+    Peer {
+        name: "pipe-none-unhashed",
+        title: "tar (no compression, not hashed)",
+        tools: &["tar", "sync"],
+        // Into a file, GNU tar would not read the tree at all if that were /dev/null; a pipe is the same for all.
+        script: tar!("cat > \"$OUT/image\""),
+        like: Like::None,
+        when: When::Full,
+    },
+    Peer {
+        name: "bsdtar-gzip",
+        title: "bsdtar --gzip | tee | sha256sum",
+        tools: &["bsdtar", "tee", "sha256sum", "sync"],
+        // In the locale C it fails on long names that are UTF-8, although it packs them.
+        script: "LC_ALL=C.UTF-8 bsdtar --numeric-owner --gzip --options gzip:compression-level=6 -C \"$ROOTFS\" -cf - . | \
+                 tee \"$OUT/image\" | sha256sum && sync \"$OUT/image\"",
+        like: Like::Gzip,
+        when: When::Full,
+    },
+    Peer {
+        name: "mksquashfs-gzip",
+        title: "mksquashfs -comp gzip, sha256 (a filesystem, on all cores)",
+        tools: &["mksquashfs", "sha256sum", "sync"],
+        script: "mksquashfs \"$ROOTFS\" \"$OUT/image\" -comp gzip -Xcompression-level 6 -no-progress -quiet && \
+                 sync \"$OUT/image\" && sha256sum \"$OUT/image\"",
+        like: Like::Gzip,
+        when: When::Full,
+    },
+    Peer {
+        name: "umoci-insert",
+        title: "umoci insert (an OCI layer, by Go's gzip on all cores)",
+        tools: &["umoci", "find", "sort", "head", "cut", "mv", "sync"],
+        // The layer is the largest blob.
+        script: "umoci init --layout \"$OUT/layout\" && umoci new --image \"$OUT/layout:image\" && \
+                 umoci insert --image \"$OUT/layout:image\" \"$ROOTFS\" / && \
+                 mv \"$(find \"$OUT/layout/blobs/sha256\" -type f -printf '%s %p\\n' | sort -rn | head -n 1 | cut -d ' ' -f 2-)\" \
+                 \"$OUT/image\" && sync \"$OUT/image\"",
+        like: Like::Gzip,
+        when: When::Full,
     },
 ];
 
 impl Peer {
+    /// Whether a suite runs it.
+    #[must_use]
+    pub fn is_in(&self, suite: Suite) -> bool {
+        self.when == When::Always || suite == Suite::Full
+    }
+
     /// One run of it.
     #[must_use]
     pub fn work(&self) -> Work<'_> {

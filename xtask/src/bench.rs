@@ -77,7 +77,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let (rootfs, subject) = taken(arguments, scratch.path())?;
     let run = plan(arguments, subject, scratch.path())?;
     let mut journal = Journal::create(&results(arguments), &run.date, &run.topic)?;
-    let peers: Vec<&Peer> = PEERS.iter().filter(|peer| peer.missing().is_none()).collect();
+    let peers = |peer: &&Peer| peer.missing().is_none() && run.peers.iter().any(|planned| planned.name == peer.name);
+    let peers: Vec<&Peer> = PEERS.iter().filter(peers).collect();
     let widest = |case: &&Case| case.threads == run.environment.cores && !case.compression.starts_with("external");
     let floors = run.cases.iter().filter(widest).cloned().collect();
     let bench = Bench { run, peers, peer_rounds: arguments.suite.peer_rounds(), floors };
@@ -131,14 +132,20 @@ fn plan(arguments: &Arguments, subject: Subject, scratch: &Path) -> Result<Run> 
         Like::None => Compression::None,
         Like::Gzip => Compression::GZIP,
         Like::Zstd => Compression::ZSTD,
+        Like::Xz => Compression::XZ,
     };
-    let peers = PEERS.iter().map(|peer| PeerRecord {
-        name: peer.name.into(),
-        title: peer.title.into(),
-        script: peer.script.into(),
-        like: like(peer.like).to_string(),
-        missing: peer.missing().map(String::from),
-    });
+    // A tool says nothing beside a compression that is not measured.
+    let beside = |peer: &&Peer| cases.iter().any(|case| case.compression == like(peer.like).to_string());
+    let asked = PEERS.iter().filter(|peer| peer.is_in(arguments.suite)).filter(beside);
+    let peers: Vec<PeerRecord> = asked
+        .map(|peer| PeerRecord {
+            name: peer.name.into(),
+            title: peer.title.into(),
+            script: peer.script.into(),
+            like: like(peer.like).to_string(),
+            missing: peer.missing().map(String::from),
+        })
+        .collect();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
     Ok(Run {
         schema: SCHEMA,
@@ -150,7 +157,7 @@ fn plan(arguments: &Arguments, subject: Subject, scratch: &Path) -> Result<Run> 
         subject,
         environment,
         cases,
-        peers: peers.collect(),
+        peers,
         checks: Vec::new(),
         complete: false,
         comparisons: Vec::new(),

@@ -79,6 +79,7 @@ fn others(record: &Record) -> Option<String> {
     let lines = peer_lines(record);
     let told: Vec<String> = lines
         .iter()
+        .filter(|line| !line.title.contains("not hashed"))
         .filter_map(|line| {
             let name = line.title.split(" (").next().unwrap_or(&line.title);
             Some(format!("{}× as fast as `{name}`", three(line.times()?)))
