@@ -30,6 +30,15 @@ pub fn ratio(pairs: &[(f64, f64)]) -> Option<Estimate> {
     Some(Estimate { value: shift.value.exp(), low: shift.low.exp(), high: shift.high.exp(), ..shift })
 }
 
+/// The standard deviation of a sample; nothing of fewer than two values.
+#[must_use]
+pub fn deviation(values: &[f64]) -> Option<f64> {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt())
+}
+
 /// The centre of a symmetric distribution: the median of the averages of all pairs of values, each with itself included.
 #[must_use]
 pub fn hodges_lehmann(values: &[f64]) -> Option<Estimate> {
@@ -106,6 +115,14 @@ fn middle(sorted: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_deviation_is_of_the_sample() {
+        assert_eq!(deviation(&[]), None);
+        assert_eq!(deviation(&[1.0]), None);
+        assert_eq!(deviation(&[3.0, 3.0, 3.0]), Some(0.0));
+        assert_eq!(deviation(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]), Some((32.0_f64 / 7.0).sqrt()));
+    }
 
     /// Critical values of the two-sided signed-rank test at 5 %, as every printed table has them (for instance Wilcoxon and
     /// Wilcox 1964): the statistic is significant up to this value.

@@ -95,15 +95,10 @@ pub fn comparisons(record: &Record) -> Vec<Comparison> {
 
 fn comparison(samples: &[Sample], case: &str) -> Option<Comparison> {
     let of = |strategy: Strategy| -> Vec<&Sample> {
-        let wanted =
-            |sample: &&Sample| sample.role == Role::Measure && sample.case == case && sample.arm == strategy.name();
-        samples.iter().filter(wanted).collect()
+        samples.iter().filter(|sample| counts(sample, case, strategy)).collect()
     };
     let (two, single) = (of(Strategy::TwoPass), of(Strategy::SingleStream));
-    let pairs: Vec<(f64, f64)> = single
-        .iter()
-        .filter_map(|one| Some((one.wall_ns as f64, two.iter().find(|other| other.pair == one.pair)?.wall_ns as f64)))
-        .collect();
+    let pairs = pairs(&single, &two);
     Some(Comparison {
         case: case.to_owned(),
         pairs: pairs.len(),
@@ -111,6 +106,57 @@ fn comparison(samples: &[Sample], case: &str) -> Option<Comparison> {
         two_pass: arm(&two)?,
         single_stream: arm(&single)?,
     })
+}
+
+/// The times of runs that stand beside each other.
+fn pairs(ones: &[&Sample], others: &[&Sample]) -> Vec<(f64, f64)> {
+    let other = |one: &Sample| others.iter().find(|other| other.pair == one.pair).map(|other| other.wall_ns as f64);
+    ones.iter().filter_map(|one| Some((one.wall_ns as f64, other(one)?))).collect()
+}
+
+/// How much a case varied while nothing was changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NoiseLine {
+    /// The case's name.
+    pub case: String,
+    /// Pairs that were measured.
+    pub pairs: usize,
+    /// The standard deviation of the logarithm of a pair's ratio.
+    pub pair: f64,
+    /// The standard deviation of the logarithm of a time, of single-stream and of two-pass.
+    pub arms: [f64; 2],
+    /// Half the width of the ratio's interval, as a part of the ratio.
+    pub half_width: f64,
+}
+
+/// The noise of a record, in the order of its cases. A case with one pair has none.
+#[must_use]
+pub fn noise_lines(record: &Record) -> Vec<NoiseLine> {
+    let line = |case: &crate::cases::Case| {
+        let name = case.name();
+        let of = |strategy: Strategy| -> Vec<&Sample> {
+            record.samples.iter().filter(|sample| counts(sample, &name, strategy)).collect()
+        };
+        let arms = [of(Strategy::SingleStream), of(Strategy::TwoPass)];
+        let pairs = pairs(&arms[0], &arms[1]);
+        let ratio: Interval = statistics::ratio(&pairs)?.into();
+        let spread = |samples: &[&Sample]| {
+            statistics::deviation(&samples.iter().map(|sample| (sample.wall_ns as f64).ln()).collect::<Vec<_>>())
+        };
+        Some(NoiseLine {
+            case: name.clone(),
+            pairs: pairs.len(),
+            pair: statistics::deviation(&pairs.iter().map(|(one, other)| (one / other).ln()).collect::<Vec<_>>())?,
+            arms: [spread(&arms[0])?, spread(&arms[1])?],
+            half_width: (ratio.high / ratio.low).sqrt() - 1.0,
+        })
+    };
+    record.run.cases.iter().filter_map(line).collect()
+}
+
+/// Whether a sample is a timed run of a case.
+fn counts(sample: &Sample, case: &str, strategy: Strategy) -> bool {
+    sample.role == Role::Measure && sample.case == case && sample.arm == strategy.name()
 }
 
 fn arm(samples: &[&Sample]) -> Option<Arm> {

@@ -53,6 +53,20 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peer
             ],
         ));
     }
+    if let Some(noise) = tables::noise(record) {
+        sections.push(Section::new(
+            "Noise",
+            vec![
+                Block::Table(noise),
+                Block::Text(
+                    "What varies from one run to the next, as a standard deviation, while nothing is changed. Nothing is discarded. \
+                     Two runs of a pair are adjacent, so that a slow minute slows both; where a pair varies more than its \
+                     runs do, pairing did not help. No counter certifies a quiet machine: the width of the interval does."
+                        .into(),
+                ),
+            ],
+        ));
+    }
     let holds = |check: &crate::record::Check| {
         format!("{}: {}. {}", if check.holds { "Holds" } else { "DOES NOT HOLD" }, check.law, check.detail)
     };

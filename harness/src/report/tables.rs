@@ -2,7 +2,7 @@
 
 use super::figures::{bytes, change, three, time};
 use crate::record::Record;
-use crate::summary::{Arm, Comparison, Interval, comparisons, floor_lines, peer_lines};
+use crate::summary::{Arm, Comparison, Interval, comparisons, floor_lines, noise_lines, peer_lines};
 
 /// A table: a head, and rows of as many cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +95,34 @@ pub(super) fn floor(record: &Record) -> Option<Table> {
         })
         .collect();
     let head = ["", "encoder", "sha256", "opening, reading", "floor", "single-stream", "time ÷ floor"];
+    (!rows.is_empty()).then(|| Table::new(head, rows))
+}
+
+/// How much times vary while nothing is changed; nothing if there are no pairs to tell it from.
+pub(super) fn noise(record: &Record) -> Option<Table> {
+    let percent = |part: f64| format!("{:.1} %", part * 100.0);
+    let rows: Vec<[String; 6]> = noise_lines(record)
+        .into_iter()
+        .map(|line| {
+            let [single, two] = line.arms.map(percent);
+            [
+                line.case,
+                line.pairs.to_string(),
+                single,
+                two,
+                percent(line.pair),
+                format!("±{}", percent(line.half_width)),
+            ]
+        })
+        .collect();
+    let head = [
+        "",
+        "pairs",
+        "single-stream varies by",
+        "two-pass varies by",
+        "a pair's ratio varies by",
+        "interval of the ratio",
+    ];
     (!rows.is_empty()).then(|| Table::new(head, rows))
 }
 

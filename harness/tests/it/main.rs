@@ -19,6 +19,7 @@ use harness::record::{
 };
 use harness::report::Report;
 use harness::runner::{Inside, Inspection, Outcome, Runner, Work};
+use harness::summary::noise_lines;
 use packer::Strategy;
 use tempfile::TempDir;
 
@@ -188,6 +189,24 @@ fn a_report_is_made_from_its_record_alone_and_always_the_same() {
         let found = texts[0].replace("http://www.w3.org/2000/svg", "").contains(foreign);
         assert!(!found, "the page refers to something: {foreign}");
     }
+}
+
+/// Runs of the fake vary by at most one per cent; the runs of a pair by what stands between their numbers.
+#[test]
+fn noise_is_what_varies_and_nothing_else() {
+    let results = TempDir::new().unwrap();
+    let mut record = bench(Fault::None, &results).0.unwrap();
+    let lines = noise_lines(&record);
+    assert_eq!(lines.len(), 3);
+    assert!(lines.iter().all(|line| line.pairs == 8 && (0.0001..0.01).contains(&line.pair)), "{lines:?}");
+    // What is twice as slow in every run varies no more.
+    let slower = |sample: &mut harness::record::Sample| sample.wall_ns *= 2;
+    record.samples.iter_mut().filter(|sample| sample.arm == "two-pass").for_each(slower);
+    for (line, before) in noise_lines(&record).iter().zip(&lines) {
+        assert!((line.pair - before.pair).abs() < 1e-9 && (line.half_width - before.half_width).abs() < 1e-6);
+    }
+    record.samples.retain(|sample| sample.pair == 0);
+    assert_eq!(noise_lines(&record), [], "one pair has no noise that could be told");
 }
 
 #[test]
