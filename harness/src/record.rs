@@ -38,6 +38,9 @@ pub struct Run {
     pub seed: u64,
     /// The tree.
     pub subject: Subject,
+    /// If it is a fixture, and somebody looked: how near it is to the real tree that it stands for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub likeness: Vec<Likeness>,
     /// The machine and the tools.
     pub environment: Environment,
     /// The comparisons, in order.
@@ -63,6 +66,19 @@ pub struct Subject {
     pub tar_size: u64,
     /// The sha256 of the tar: the same for everybody who packs the same tree.
     pub diff_id: String,
+}
+
+/// A figure of a fixture beside that of a real tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Likeness {
+    /// What it is, as `elf-shared: ratio by gzip -6`.
+    pub what: String,
+    /// How it is in the real tree.
+    pub real: String,
+    /// How it is in the fixture.
+    pub fixture: String,
+    /// Whether they are as near as they are to be.
+    pub near: bool,
 }
 
 /// A pipeline of other tools.

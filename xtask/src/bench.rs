@@ -116,10 +116,14 @@ pub(crate) fn taken(arguments: &Arguments, scratch: &Path) -> Result<(PathBuf, S
         }
         return Ok((rootfs, named(arguments.subject.clone())));
     }
-    let fixture = Fixture::new(Profile::DebianBase).scale(arguments.suite.scale().parse()?);
+    let fixture = fixture(arguments)?;
     let rootfs = scratch.join("rootfs");
     trees::make(fixture, &rootfs)?;
     Ok((rootfs, named(format!("the fixture {fixture}"))))
+}
+
+fn fixture(arguments: &Arguments) -> Result<Fixture> {
+    Ok(Fixture::new(Profile::DebianBase).scale(arguments.suite.scale().parse()?))
 }
 
 fn plan(arguments: &Arguments, subject: Subject, scratch: &Path) -> Result<Run> {
@@ -155,6 +159,10 @@ fn plan(arguments: &Arguments, subject: Subject, scratch: &Path) -> Result<Run> 
         pairs: arguments.pairs.unwrap_or_else(|| arguments.suite.pairs()),
         seed: arguments.seed,
         subject,
+        likeness: match (&arguments.rootfs, arguments.suite) {
+            (None, Suite::Full) => crate::fixtures::likeness(&fixture(arguments)?, scratch)?,
+            _ => Vec::new(),
+        },
         environment,
         cases,
         peers,

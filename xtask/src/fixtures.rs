@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context, Result};
 use clap::Args;
 use fixtures::{Fixture, Owners, Profile, Scale, Shape, Yardstick};
+use harness::record::Likeness;
 use packer::{Compression, Pack};
 
 use crate::say;
@@ -81,6 +82,12 @@ fn create(fixture: &Fixture, root: &Path) -> Result<()> {
         made.content_bytes,
         made.digest
     ))
+}
+
+/// A fixture beside the real tree, as records have it.
+pub(crate) fn likeness(fixture: &Fixture, scratch: &Path) -> Result<Vec<Likeness>> {
+    let told = shape(fixture, scratch)?.told();
+    Ok(told.into_iter().map(|(what, [real, fixture], near)| Likeness { what, real, fixture, near }).collect())
 }
 
 /// Measures the classes and, of a fixture that has a target for it, the whole tar.

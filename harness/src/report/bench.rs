@@ -67,6 +67,15 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peer
             ],
         ));
     }
+    if let Some(likeness) = tables::likeness(record) {
+        let text = "The tree is made, so that anybody can make it again. Sizes are in bytes, at percentiles of the files of a class or \
+                    of the tree; ratios are uncompressed ÷ compressed. What is off by more than a twentieth (classes) or 3 % \
+                    (the whole tar) is told.";
+        sections.push(Section::new(
+            "How near the fixture is to a real tree",
+            vec![Block::Table(likeness), Block::Text(text.into())],
+        ));
+    }
     let holds = |check: &crate::record::Check| {
         format!("{}: {}. {}", if check.holds { "Holds" } else { "DOES NOT HOLD" }, check.law, check.detail)
     };

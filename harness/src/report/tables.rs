@@ -1,7 +1,7 @@
 //! The tables, as rows of text that any form can show.
 
 use super::figures::{bytes, change, three, time};
-use crate::record::Record;
+use crate::record::{Likeness, Record};
 use crate::summary::{Arm, Comparison, Interval, comparisons, floor_lines, noise_lines, peer_lines};
 
 /// A table: a head, and rows of as many cells.
@@ -124,6 +124,16 @@ pub(super) fn noise(record: &Record) -> Option<Table> {
         "interval of the ratio",
     ];
     (!rows.is_empty()).then(|| Table::new(head, rows))
+}
+
+/// A fixture beside the real tree; nothing if nobody looked.
+pub(super) fn likeness(record: &Record) -> Option<Table> {
+    let row = |likeness: &Likeness| {
+        let far = if likeness.near { "" } else { "farther than it should be" };
+        [&likeness.what, &likeness.real, &likeness.fixture, far].map(String::from)
+    };
+    let rows: Vec<[String; 4]> = record.run.likeness.iter().map(row).collect();
+    (!rows.is_empty()).then(|| Table::new(["", "real tree", "fixture", ""], rows))
 }
 
 /// Other tools beside our single stream.

@@ -15,7 +15,7 @@ use harness::cases::{Case, Suite};
 use harness::environment::Environment;
 use harness::peers::{PEERS, Peer};
 use harness::record::{
-    BytesWritten, Curve, Floor, Journal, PackRecord, PeerRecord, Record, Role, Run, SCHEMA, Subject,
+    BytesWritten, Curve, Floor, Journal, Likeness, PackRecord, PeerRecord, Record, Role, Run, SCHEMA, Subject,
 };
 use harness::report::Report;
 use harness::runner::{Inside, Inspection, Outcome, Runner, Work};
@@ -135,6 +135,7 @@ fn planned() -> Run {
         pairs: 8,
         seed: 1,
         subject: Subject { name: "a fake".into(), entries: 0, tar_size: 0, diff_id: String::new() },
+        likeness: Vec::new(),
         environment: Environment::default(),
         cases: vec![case("none", 2), case("gzip:5", 1), case("gzip:5", 2)],
         peers: peers.map(peer).to_vec(),
@@ -189,6 +190,24 @@ fn a_report_is_made_from_its_record_alone_and_always_the_same() {
         let found = texts[0].replace("http://www.w3.org/2000/svg", "").contains(foreign);
         assert!(!found, "the page refers to something: {foreign}");
     }
+}
+
+#[test]
+fn a_fixture_is_shown_beside_the_real_tree_and_a_record_without_that_is_read() {
+    let results = TempDir::new().unwrap();
+    let (record, directory) = bench(Fault::None, &results);
+    let mut record = record.unwrap();
+    assert!(!fs::read_to_string(directory.join("run.json")).unwrap().contains("likeness"));
+    let page = |record: &Record| {
+        Report::new(record).write(&directory).unwrap();
+        fs::read_to_string(directory.join("report.md")).unwrap()
+    };
+    assert!(!page(&record).contains("How near the fixture is"));
+    let likeness = |what: &str, near| Likeness { what: what.into(), real: "2.48".into(), fixture: "2.47".into(), near };
+    record.run.likeness = vec![likeness("elf: ratio", true), likeness("mo: ratio", false)];
+    let page = page(&record);
+    assert!(page.contains("| elf: ratio | 2.48 | 2.47 |  |"), "{page}");
+    assert!(page.contains("| mo: ratio | 2.48 | 2.47 | farther than it should be |"), "{page}");
 }
 
 /// Runs of the fake vary by at most one per cent; the runs of a pair by what stands between their numbers.
