@@ -59,6 +59,13 @@ fn failures_name_the_thing() {
     }
 }
 
+/// A build as it is released knows no faults that can be planted.
+#[cfg(not(feature = "planted"))]
+#[test]
+fn no_fault_can_be_planted() {
+    Place::new().refuses(&["pack", "tree", "-o", "out", "--planted", "flip"], 2, "unexpected argument '--planted'");
+}
+
 #[test]
 fn usage_errors_say_what_would_be_right() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! However a bench ends, what it measured is kept, and nothing else.
+//! However a bench or a run of the gates ends, what it measured is kept, and nothing else.
 
 use std::fs;
 use std::io::Write;
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use harness::gate::record::{Conclusion, GateRun};
 use harness::record::samples;
 use tempfile::TempDir;
 
@@ -33,11 +34,21 @@ impl Place {
 
     /// The bench, after what stands before its program.
     fn bench(&self, before: &[&str]) -> Command {
-        let program = [before, &[env!("CARGO_BIN_EXE_xtask")]].concat();
+        let mut command = self.task(before, &["bench", "--suite", "smoke"]);
+        command.arg("--rootfs").arg(self.at("tree")).stdout(Stdio::null());
+        command
+    }
+
+    /// The exact gates.
+    fn gate(&self, before: &[&str]) -> Command {
+        self.task(before, &["gate", "--without-time"])
+    }
+
+    fn task(&self, before: &[&str], task: &[&str]) -> Command {
+        let program = [before, &[env!("CARGO_BIN_EXE_xtask")], task].concat();
         let mut command = Command::new(program[0]);
-        command.args(&program[1..]).args(["bench", "--suite", "smoke", "--rootfs"]).arg(self.at("tree"));
-        command.arg("--scratch").arg(self.at("scratch")).arg("--results").arg(self.at("results"));
-        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.args(&program[1..]).arg("--scratch").arg(self.at("scratch")).arg("--results").arg(self.at("results"));
+        command.stdin(Stdio::null());
         command
     }
 
@@ -95,19 +106,50 @@ fn a_bench_that_is_killed_leaves_what_it_measured_and_no_scratch() {
     }
 }
 
+/// The first kill finds it making trees, the others packing.
+#[test]
+fn gates_that_are_killed_leave_what_they_measured_and_no_scratch() {
+    drop(built());
+    for (signal, wanted) in [("KILL", 0), ("KILL", 2), ("INT", 1)] {
+        let place = Place::new();
+        let mut gate = place.gate(&[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let recorded = || place.record().is_some_and(|record| record.join("gate.json").exists());
+        let noted = || place.record().and_then(|record| samples(&record).ok()).map_or(0, |samples| samples.len());
+        in_time("gates that measure", || recorded() && noted() >= wanted);
+        let killed = Command::new("kill").args(["-s", signal, &gate.id().to_string()]).status().unwrap();
+        gate.wait().unwrap();
+        assert!(killed.success());
+        in_time("scratch space that is gone", || is_empty(&place.at("scratch")));
+        let record = place.record().unwrap();
+        let run = GateRun::read(&record).unwrap();
+        assert!(!run.complete && run.conclusion() == Conclusion::NotMeasured, "{:?}", run.conclusion());
+        assert!(samples(&record).unwrap().len() >= wanted);
+        let accepted = Command::new(env!("CARGO_BIN_EXE_xtask")).arg("accept").arg(&record).output().unwrap();
+        let said = String::from_utf8_lossy(&accepted.stderr).into_owned();
+        assert!(!accepted.status.success() && said.contains("did not come to its end"), "{said}");
+    }
+}
+
 /// In a mount namespace of its own, `$1` is a filesystem with these options.
 fn mounted(options: &str) -> Vec<&str> {
     let mount = "mount -t tmpfs -o \"$0\" none \"$1\" && shift && exec \"$@\"";
     vec!["unshare", "--map-root-user", "--mount", "sh", "-c", mount, options]
 }
 
+fn mounts_can_be_made() -> bool {
+    let tried = Command::new("unshare").args(["--map-root-user", "--mount", "true"]).output();
+    let can = tried.is_ok_and(|run| run.status.success());
+    if !can {
+        let _ = writeln!(std::io::stderr(), "skipped: no mount namespace can be made");
+    }
+    can
+}
+
 #[test]
 fn what_cannot_be_written_is_one_line() {
     drop(built());
     let place = Place::new();
-    let tried = Command::new("unshare").args(["--map-root-user", "--mount", "true"]).output();
-    if !tried.is_ok_and(|run| run.status.success()) {
-        let _ = writeln!(std::io::stderr(), "skipped: no mount namespace can be made");
+    if !mounts_can_be_made() {
         return;
     }
     let [results, scratch] = ["results", "scratch"].map(|name| place.at(name).display().to_string());
@@ -129,4 +171,28 @@ fn what_cannot_be_written_is_one_line() {
         assert_eq!(others, 1, "{said}");
         assert!(is_empty(&place.at("scratch")), "{before:?}");
     }
+}
+
+/// What keeps the gates from being tried is no failure of the packer: exit code 2, and the one line says why.
+#[test]
+fn gates_that_cannot_be_tried_say_so_in_one_line() {
+    drop(built());
+    let place = Place::new();
+    let check = |command: &mut Command, words: &str| {
+        let run = command.output().unwrap();
+        let [said, noise] = [run.stdout, run.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        assert_eq!(run.status.code(), Some(2), "{words}: {said}{noise}");
+        assert!(said.starts_with("NOT MEASURED: ") && said.to_lowercase().contains(words), "{words}: {said}{noise}");
+        assert_eq!((said.lines().count(), noise.as_str()), (1, ""), "{words}");
+        assert!(is_empty(&place.at("scratch")), "{words}");
+    };
+    check(place.gate(&[]).env("CARGO", "/missing/cargo"), "cannot run cargo: no such file or directory");
+    check(&mut place.task(&[], &["gate", "--base", "nothing"]), "`nothing` is no revision");
+    if !mounts_can_be_made() {
+        return;
+    }
+    let [results, scratch] = ["results", "scratch"].map(|name| place.at(name).display().to_string());
+    check(&mut place.gate(&[&mounted("ro")[..], &[results.as_str()]].concat()), "read-only file system");
+    check(&mut place.gate(&[&mounted("ro")[..], &[scratch.as_str()]].concat()), "cannot create a scratch directory");
+    check(&mut place.gate(&[&mounted("size=4m")[..], &[scratch.as_str()]].concat()), "no space left on device");
 }
