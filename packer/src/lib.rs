@@ -4,8 +4,8 @@
 //! Tree ─▶ Segments ─▶ workers: frame (tar) + encode (compress) ─▶ in-order sink: hash + write ─▶ publish
 //! ```
 //!
-//! [`Pack`] does it, in a [`Format`] that LXD, Incus or OCI clients take; [`verify`] checks the result. Two strategies give the same bytes: in one stream, or in two passes
-//! with a temporary tar between them. The same tree gives the same fingerprint whatever the strategy, the number of
+//! [`Pack`] does it, in a [`Format`] that LXD, Incus or OCI clients take; [`verify`] checks the result. Two strategies give the
+//! same bytes: in one stream, or in two passes with a temporary tar between them. The same tree gives the same fingerprint whatever the strategy, the number of
 //! threads, the order of directories, the filesystem, the locale, the umask, the time zone.
 //!
 //! The library prints nothing, reads neither the environment nor the clock, and starts no process but an external

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -13,7 +13,7 @@ use harness::cases::{self, Case, Suite};
 use harness::environment::Environment;
 use harness::lease::Lease;
 use harness::peers::{Like, PEERS, Peer};
-use harness::record::{self, Journal, PeerRecord, Run, SCHEMA, Subject};
+use harness::record::{Journal, PeerRecord, Run, SCHEMA, Subject};
 use harness::report::Report;
 use harness::runner::Processes;
 use harness::study::Kind;
@@ -21,7 +21,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use packer::Compression;
 
 pub(crate) use crate::builds::release as build;
-use crate::{repository, say, study, trees};
+use crate::{repository, say, study, today, trees};
 
 /// Pack a tree both ways, prove one fingerprint, and show what single-stream saves
 ///
@@ -150,10 +150,9 @@ fn plan(arguments: &Arguments, subject: Subject, scratch: &Path) -> Result<Run> 
             missing: peer.missing().map(String::from),
         })
         .collect();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
     Ok(Run {
         schema: SCHEMA,
-        date: record::date(now),
+        date: today()?,
         topic: arguments.topic.clone().unwrap_or_else(|| arguments.suite.name().into()),
         suite: arguments.suite,
         pairs: arguments.pairs.unwrap_or_else(|| arguments.suite.pairs()),

@@ -2,19 +2,18 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use harness::environment::Environment;
 use harness::gate::calibration::{Calibration, Kind, SAME, SCHEMA, SLOWED, Subjects};
 use harness::gate::ruling::PAIRS;
-use harness::record::{self, Journal};
+use harness::record::Journal;
 
 use crate::bench::{Line, shown};
 use crate::ground::{Ground, TIMED, timed};
 use crate::planted::SPIN;
-use crate::{builds, repository, say};
+use crate::{builds, repository, say, today};
 
 /// Compare the packer with itself forty times, and ten times with one that takes a fifth longer
 ///
@@ -49,12 +48,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let [case, _] = timed();
     let (subject, mut base) = ground.tree(TIMED, &[])?;
     let [(_, mut same), (_, mut slowed)] = [ground.tree(TIMED, &[])?, ground.tree(TIMED, &SPIN)?];
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+    let date = today()?;
     let results = arguments.results.clone().unwrap_or_else(|| repository().join("results"));
-    let mut journal = Journal::create(&results, &record::date(now), &arguments.topic)?;
+    let mut journal = Journal::create(&results, &date, &arguments.topic)?;
     let mut calibration = Calibration {
         schema: SCHEMA,
-        date: record::date(now),
+        date,
         topic: arguments.topic.clone(),
         environment: Environment::look(ground.scratch(), repository()),
         subject,

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use harness::cases::Case;
 use harness::environment::Environment;
@@ -14,13 +14,13 @@ use harness::gate::contest::{Builds, Contest, Sides, Strategies};
 use harness::gate::expected::Expected;
 use harness::gate::record::{Against, GateRun, SCHEMA, Time, Timing};
 use harness::gate::ruling::PAIRS;
-use harness::record::{self, Diary, Journal};
+use harness::record::{Diary, Journal};
 use harness::runner::{Label, Outcome, Processes};
 
 use crate::bench::{Line, shown};
 use crate::builds::{self, Base};
 use crate::ground::{Ground, TIMED, timed};
-use crate::{accept, repository, say};
+use crate::{accept, repository, say, today};
 
 /// Check what must hold of every change: same bytes, disk, reading and writing, image sizes, memory; then time
 ///
@@ -90,10 +90,9 @@ fn gate(arguments: &Arguments) -> Result<ExitCode> {
 
 /// A run of which nothing is known yet.
 fn planned(seed: u64, ground: &Ground) -> Result<GateRun> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
     Ok(GateRun {
         schema: SCHEMA,
-        date: record::date(now),
+        date: today()?,
         topic: "gate".into(),
         seed,
         environment: Environment::look(ground.scratch(), repository()),

@@ -21,7 +21,7 @@ const EXACT: (Profile, &str) = (Profile::DebianBase, "0.4");
 /// The tree of the further sizes.
 const FURTHER: (Profile, &str) = (Profile::AlpineMini, "1");
 
-/// The tree that is timed: one stream takes about two seconds with two threads.
+/// The tree that is timed: one stream takes at least two seconds with two threads.
 pub(crate) const TIMED: (Profile, &str) = (Profile::DebianBase, "4");
 
 /// A small input and a large one, 64 and 512 MiB.

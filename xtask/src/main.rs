@@ -18,7 +18,9 @@ mod trees;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 /// The project's own tasks
@@ -72,6 +74,12 @@ fn main() -> ExitCode {
 /// The top of the repository.
 fn repository() -> &'static std::path::Path {
     std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// The day, as records have it.
+fn today() -> anyhow::Result<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+    Ok(harness::record::date(now))
 }
 
 /// Prints a line to standard output.

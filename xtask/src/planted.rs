@@ -2,19 +2,19 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use harness::gate::contest::{Builds, Contest, Timed};
 use harness::gate::ruling::{PAIRS, Ruling};
 use harness::gate::{Gate, Verdict};
-use harness::record::{self, Diary, Journal};
+use harness::record::{Diary, Journal};
 use harness::runner::{Label, Outcome};
 
 use crate::bench::Line;
 use crate::ground::{Ground, TIMED, timed};
-use crate::{accept, builds, say};
+use crate::{accept, builds, say, today};
 
 /// Build the packer with faults that can be planted, and show that each turns its gates red and no other
 ///
@@ -45,8 +45,7 @@ pub(crate) const SPIN: [&str; 2] = ["--planted", "spin"];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let ground = Ground::take(builds::planted()?, arguments.scratch.as_deref())?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
-    let mut journal = Journal::create(&builds::target()?.join("gate"), &record::date(now), "planted")?;
+    let mut journal = Journal::create(&builds::target()?.join("gate"), &today()?, "planted")?;
     let mut diary = Diary::of(&mut journal);
     let mut unseen = 0;
     for (fault, gates) in FAULTS {

@@ -2,19 +2,18 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use fixtures::{Fixture, Profile};
 use harness::environment::Environment;
 use harness::lease::Lease;
-use harness::record::{self, Journal, Subject};
+use harness::record::{Journal, Subject};
 use harness::report::StudyReport;
 use harness::runner::Processes;
 use harness::study::{self, Kind, SCHEMA, Study};
 
 use crate::bench::{Arguments, Line, build, results, shown, taken};
-use crate::{repository, say};
+use crate::{repository, say, today};
 
 /// Trees of 0.1 to 4 GB, and of 10,000 to 1,000,000 entries.
 const SCALING: [(Profile, &str); 8] = [
@@ -69,11 +68,10 @@ pub(crate) fn run(arguments: &Arguments, kind: Kind) -> Result<ExitCode> {
             ("scaling", subjects, study::scaling(&names, environment.cores), runners)
         }
     };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
     let mut study = Study {
         schema: SCHEMA,
         kind,
-        date: record::date(now),
+        date: today()?,
         topic: arguments.topic.clone().unwrap_or_else(|| topic.into()),
         rounds: arguments.pairs.unwrap_or(ROUNDS),
         seed: arguments.seed,

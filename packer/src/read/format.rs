@@ -60,7 +60,7 @@ pub(super) const ROOTFS: &[u8] = b"rootfs";
 const TEMPLATES: &[u8] = b"templates";
 
 /// The most that LXD and Incus read of the description, in bytes.
-pub(super) const METADATA_LIMIT: u64 = 1 << 20;
+pub(super) const METADATA_LIMIT: u64 = crate::format::Metadata::LIMIT as u64;
 
 /// What the names in an archive say of its format, seen one by one.
 #[derive(Debug, Default)]

@@ -5,8 +5,9 @@
 //!                                         └▶ unpack: Contents (a tree as a value)           ─▶ Summary, Differences
 //! ```
 //!
-//! Nothing here is shared with what writes images but the walk over a root filesystem that an image is compared with. Whatever an
-//! image holds, memory is bounded, nothing waits, and nothing outside the image is read.
+//! No archive is read by what writes one. Shared are the walk over a root filesystem that an image is compared with, what importers ask
+//! of a `metadata.yaml`, and the program that makes a tar of a squashfs. Whatever an image holds, memory is bounded, nothing waits, and
+//! nothing outside the image is read.
 
 // An archive: its members, whoever wrote them.
 mod acl;

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::corners::{PLACE, pack, skip};
 use crate::corners_tree::{Node, Order, create, nodes};
+use crate::faults;
 use crate::workshop::{WHOLE, Workshop, sha256};
 
 /// The time of an entry as it is now, to be set again.
@@ -286,12 +287,7 @@ fn mounts_are_crossed_only_when_asked_for() {
          && echo here > tree/memory/inside && P=$(\"$ONEPASS\" pack tree -o out | cut -c67-) \
          && C=$(\"$ONEPASS\" pack tree -o out --cross-mounts | cut -c67-) && \"$ONEPASS\" verify $P --against tree \
          && \"$ONEPASS\" verify $C --against tree --cross-mounts && ! \"$ONEPASS\" verify $C --against tree";
-    let run = Command::new("unshare")
-        .args(["--mount", "--map-root-user", "sh", "-c", script])
-        .env("ONEPASS", env!("CARGO_BIN_EXE_onepass"))
-        .current_dir(place.path())
-        .output()
-        .unwrap();
+    let run = faults::run(&place, script);
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     assert_eq!(String::from_utf8_lossy(&run.stdout), "memory/inside: only in the image\n");
 }

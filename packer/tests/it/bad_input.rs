@@ -43,6 +43,13 @@ impl Place {
     }
 }
 
+/// What is built without the feature `planted` has no faults to plant.
+#[cfg(not(feature = "planted"))]
+#[test]
+fn no_fault_can_be_planted() {
+    Place::new().refuses(&["pack", "tree", "-o", "out", "--planted", "flip"], 2, "unexpected argument '--planted'");
+}
+
 #[test]
 fn failures_name_the_thing() {
     let place = Place::new();

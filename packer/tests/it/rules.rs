@@ -3,11 +3,11 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
-use std::process::Command;
 
 use packer::{Compression, Pack};
 use tempfile::TempDir;
 
+use crate::faults;
 use crate::listing::{self, Member};
 
 fn tree() -> TempDir {
@@ -103,12 +103,7 @@ fn other_mounts_are_left_out_and_told_unless_they_are_asked_for() {
          && touch tree/single && mount --bind outside tree/bind && mount --bind outside/secret tree/single \
          && mount -t tmpfs none tree/memory && echo here > tree/memory/inside \
          && \"$ONEPASS\" pack tree -o out -c none --json && \"$ONEPASS\" pack tree -o out -c none --json --cross-mounts";
-    let run = Command::new("unshare")
-        .args(["--mount", "--map-root-user", "sh", "-c", script])
-        .env("ONEPASS", env!("CARGO_BIN_EXE_onepass"))
-        .current_dir(place.path())
-        .output()
-        .unwrap();
+    let run = faults::run(&place, script);
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let told: Vec<serde_json::Value> =
         run.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
