@@ -46,7 +46,7 @@ impl<'a> Job<'a> {
     where
         'a: 'scope,
     {
-        Workshop { scope, meter: self.meter, buffers: self.encoded }
+        Workshop { scope, meter: self.meter, buffers: self.encoded, waiting: self.compression.ahead() - 1 }
     }
 
     /// The tree, cut into segments.
@@ -76,9 +76,8 @@ impl<'a> Job<'a> {
         self.meter.time(Step::Encode, || encoder.encode(framed, self.encoded, self.diff_id, self.meter.permit()))
     }
 
-    /// Two finished results for each worker may wait for the sink, so that one slow segment does not stop the others.
     pub(crate) fn width(&self) -> Width {
-        Width { threads: self.threads, window: 2 * self.threads + 2 }
+        Width { threads: self.threads, window: self.compression.ahead() * self.threads }
     }
 
     pub(crate) fn begin(&self, pass: Pass) -> Passing<'a> {

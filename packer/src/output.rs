@@ -16,9 +16,6 @@ use crate::observer::{Meter, Step};
 use crate::pool::Panicked;
 use crate::publish::{Shelf, Staged};
 
-/// Pieces that may wait for the disk.
-const WAITING: usize = 2;
-
 /// Where an image goes.
 pub(crate) enum Destination<'a> {
     /// To a file that is published in this directory.
@@ -60,6 +57,8 @@ pub(crate) struct Workshop<'scope, 'env> {
     pub(crate) meter: &'scope Meter<'scope>,
     /// For encoded bytes.
     pub(crate) buffers: &'scope Buffers,
+    /// Pieces that may wait for the disk.
+    pub(crate) waiting: usize,
 }
 
 /// Writes pieces to a staged file, behind the thread that hands them over.
@@ -111,7 +110,7 @@ impl<'scope> Writer<'scope, Option<Staged>> {
 
 impl<'scope, Kept: Send + 'scope> Writer<'scope, Kept> {
     fn start(shop: Workshop<'scope, '_>, work: impl FnOnce(Receiver<Buffer>) -> Result<Kept> + Send + 'scope) -> Self {
-        let (queue, waiting) = bounded(WAITING);
+        let (queue, waiting) = bounded(shop.waiting);
         Writer { queue, thread: Some(shop.scope.spawn(move || work(waiting))), length: 0 }
     }
 

@@ -8,7 +8,7 @@ use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::observer::Permit;
 
-/// The highest level that encodes a segment in one piece: eight MiB, the most that a segment has, take a tenth of a second.
+/// The highest level that encodes a segment in one piece: five MiB, the most that a segment has, take a tenth of a second.
 const WHOLE: u8 = 9;
 
 /// What higher levels are given at once, in bytes; a tenth of a second at level 19. Without pieces a pack that is cancelled
