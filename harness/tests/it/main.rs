@@ -1,5 +1,6 @@
 //! A whole bench without a process: a fake runner, real records, a real report.
 
+mod calibration;
 mod compare;
 mod gates;
 mod processes;
