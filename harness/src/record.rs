@@ -8,6 +8,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::cases::{Case, Suite};
@@ -323,12 +324,7 @@ impl Record {
     ///
     /// If a file cannot be read, or is of a schema that is not known.
     pub fn read(directory: &Path) -> Result<Self> {
-        let path = directory.join("run.json");
-        let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
-        let run: Run = serde_json::from_str(&text).map_err(|error| Error::record(&path, error))?;
-        if run.schema != SCHEMA {
-            return Err(Error::record(&path, format!("its schema is {}, this reads {SCHEMA}", run.schema)));
-        }
+        let run = read(&directory.join("run.json"), SCHEMA)?;
         let samples = samples(directory)?;
         Ok(Record { run, samples })
     }
@@ -344,8 +340,27 @@ pub fn samples(directory: &Path) -> Result<Vec<Sample>> {
     let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
     // What stands behind the last end of a line is a sample that somebody was killed over.
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let samples = whole.lines().map(|line| serde_json::from_str(line).map_err(|error| Error::record(&path, error)));
-    samples.collect()
+    whole.lines().map(|line| parse(&path, line, SCHEMA)).collect()
+}
+
+/// Reads a file of a record that should be of this version.
+pub(crate) fn read<Of: DeserializeOwned>(path: &Path, schema: u32) -> Result<Of> {
+    let text = fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
+    parse(path, &text, schema)
+}
+
+/// What a text in `path` says. Of one of another version that is said, and not which field it lacks.
+fn parse<Of: DeserializeOwned>(path: &Path, text: &str, schema: u32) -> Result<Of> {
+    #[derive(Deserialize)]
+    struct Version {
+        schema: u32,
+    }
+    let unclear = |error| Error::record(path, error);
+    let found = serde_json::from_str::<Version>(text).map_err(unclear)?.schema;
+    if found != schema {
+        return Err(Error::record(path, format!("its schema is {found}, this reads {schema}")));
+    }
+    serde_json::from_str(text).map_err(unclear)
 }
 
 /// The day of a moment, as `2026-11-24`, in UTC.

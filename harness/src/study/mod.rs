@@ -4,7 +4,6 @@
 
 mod points;
 
-use std::fs;
 use std::path::Path;
 
 use packer::Strategy;
@@ -164,12 +163,7 @@ impl Study {
     ///
     /// If it cannot be read, or is of another version.
     pub fn read(directory: &Path) -> Result<Self> {
-        let path = directory.join("study.json");
-        let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
-        let mut study: Study = serde_json::from_str(&text).map_err(|error| Error::record(&path, error))?;
-        if study.schema != SCHEMA {
-            return Err(Error::record(&path, format!("its schema is {}, this reads {SCHEMA}", study.schema)));
-        }
+        let mut study: Study = record::read(&directory.join("study.json"), SCHEMA)?;
         study.samples = record::samples(directory)?;
         Ok(study)
     }

@@ -1,5 +1,7 @@
 //! Whether the gate on time may fail: calibrations of packers that are made up.
 
+use std::path::PathBuf;
+
 use harness::Result;
 use harness::environment::Environment;
 use harness::gate::calibration::{Calibration, Counts, Kind, SAME, SCHEMA, SLOWED, Subjects};
@@ -69,6 +71,11 @@ fn sound(results: &TempDir) -> (Calibration, Journal) {
     let (result, calibration, journal) = calibrated(results, [SAME, SLOWED], Steady::new(3.0));
     result.unwrap();
     (calibration, journal)
+}
+
+/// A record in `results`; where it is.
+pub(super) fn record(results: &TempDir) -> PathBuf {
+    sound(results).1.directory().to_owned()
 }
 
 #[test]

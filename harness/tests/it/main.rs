@@ -4,6 +4,7 @@ mod calibration;
 mod compare;
 mod gates;
 mod processes;
+mod records;
 mod simulation;
 mod study;
 
