@@ -81,7 +81,7 @@ pub(super) fn page(calibration: &Calibration, samples: &[Sample], verdict: &[Str
             calibration.subject,
             calibration.case.name()
         ),
-        sound: calibration.complete,
+        sound: calibration.is_enough(),
         verdict: verdict.to_vec(),
         sections: vec![
             Section::new("Every comparison", vec![Block::Table(comparisons.clone())]),
