@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::cases::{Case, Suite};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
+use crate::peers::Maker;
 use crate::runner::{Label, Outcome};
 pub use crate::scratch::Curve;
 use crate::summary::Comparison;
@@ -93,7 +94,10 @@ pub struct PeerRecord {
     pub script: String,
     /// The compression of ours that it is compared with.
     pub like: String,
-    /// The tool that was not installed, if that is why there are no samples.
+    /// Who makes the image.
+    #[serde(default, skip_serializing_if = "Maker::is_pipeline")]
+    pub maker: Maker,
+    /// The tool that was not installed, if that is why there are no samples; of LXD, in words, why it was not asked.
     pub missing: Option<String>,
 }
 
@@ -125,12 +129,14 @@ pub struct Sample {
     pub pair: usize,
     /// From the start of the process to its end.
     pub wall_ns: u64,
-    /// What `wait4` says.
-    pub usage: Usage,
+    /// What `wait4` says; nothing if a daemon did the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
     /// The size of the image.
     pub image_size: u64,
-    /// The scratch space that was seen from outside.
-    pub scratch: Curve,
+    /// The scratch space that was seen from outside; nothing if a daemon did the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scratch: Option<Curve>,
     /// What the packer says of itself.
     pub pack: Option<PackRecord>,
     /// What the parts take that no packer can save, if this is about them.

@@ -3,6 +3,7 @@
 use packer::Strategy;
 use serde::{Deserialize, Serialize};
 
+use crate::peers::Maker;
 use crate::record::{Floor, Record, Role, Sample};
 use crate::statistics::{self, Estimate};
 
@@ -62,6 +63,11 @@ impl From<Estimate> for Interval {
         let Estimate { value, low, high, confidence } = estimate;
         Interval { value: round(value), low: round(low), high: round(high), confidence: round(confidence) }
     }
+}
+
+/// The most scratch space that was seen from outside.
+pub(crate) fn peak(sample: &Sample) -> u64 {
+    sample.scratch.as_ref().map_or(0, |scratch| scratch.peak)
 }
 
 /// A peer beside the case of ours that does the same.
@@ -161,7 +167,8 @@ fn counts(sample: &Sample, case: &str, strategy: Strategy) -> bool {
 
 fn arm(samples: &[&Sample]) -> Option<Arm> {
     let walls: Vec<f64> = samples.iter().map(|sample| sample.wall_ns as f64).collect();
-    let cpu: Vec<f64> = samples.iter().map(|sample| (sample.usage.user_ns + sample.usage.system_ns) as f64).collect();
+    let usages = samples.iter().filter_map(|sample| sample.usage);
+    let cpu: Vec<f64> = usages.map(|usage| (usage.user_ns + usage.system_ns) as f64).collect();
     let most = |what: fn(&Sample) -> u64| samples.iter().map(|sample| what(sample)).max().unwrap_or(0);
     let packed = |sample: &Sample| sample.pack.clone().unwrap_or_default();
     let pack_most = |what: fn(&crate::record::PackRecord) -> u64| {
@@ -171,7 +178,7 @@ fn arm(samples: &[&Sample]) -> Option<Arm> {
         wall_ns: statistics::median(&walls)?.into(),
         cpu_ns: statistics::median(&cpu)?.value as u64,
         scratch_peak: pack_most(|pack| pack.scratch_peak),
-        scratch_seen: most(|sample| sample.scratch.peak),
+        scratch_seen: most(peak),
         bytes_written: pack_most(|pack| pack.bytes_written.image + pack.bytes_written.temporary_tar),
         bytes_read: pack_most(|pack| pack.bytes_read),
         memory: pack_most(|pack| pack.vm_hwm.unwrap_or(0)),
@@ -235,7 +242,10 @@ pub fn peer_lines(record: &Record) -> Vec<PeerLine> {
         PeerLine {
             name: peer.name.clone(),
             title: peer.title.clone(),
-            missing: peer.missing.clone(),
+            missing: peer.missing.as_ref().map(|missing| match peer.maker {
+                Maker::Pipeline => format!("{missing} is not installed"),
+                Maker::Lxd => missing.clone(),
+            }),
             measured: statistics::median(&walls).map(|median| (median.into(), low, high, size)),
             ours: ours(&peer.like),
         }

@@ -13,6 +13,7 @@ use crate::bench::{Audience, length};
 use crate::cases::Case;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
+use crate::peers::Maker;
 use crate::record::{self, Journal, Role, Sample, Subject};
 use crate::runner::{Label, Runner, Work};
 use crate::schedule::{Step, schedule};
@@ -139,7 +140,7 @@ impl Study {
             audience.progress(number, steps.len(), &point.name, left.sum());
             let work = match &point.tool {
                 Tool::Onepass(case) => Work::Pack(case, Strategy::SingleStream),
-                Tool::Script(script) => Work::Peer { name: &point.name, script },
+                Tool::Script(script) => Work::Peer { name: &point.name, script, maker: Maker::Pipeline },
             };
             let runner = runners.get_mut(point.subject).ok_or_else(|| Error::run(&point.name, "it has no tree"))?;
             let outcome = runner.run(work)?;

@@ -3,6 +3,7 @@
 mod calibration;
 mod compare;
 mod gates;
+mod lxd;
 mod processes;
 mod records;
 mod simulation;
@@ -127,6 +128,7 @@ fn planned() -> Run {
         title: peer.title.into(),
         script: peer.script.into(),
         like: "gzip:5".into(),
+        maker: peer.maker,
         missing,
     };
     Run {

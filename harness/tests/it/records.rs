@@ -54,7 +54,11 @@ fn committed_records_are_read_and_mean_what_they_meant() {
         let name = name.into_iter().find(|name| directory.join(name).is_file());
         let name = name.unwrap_or_else(|| panic!("{} is of no kind that is known", directory.display()));
         read(name, &directory).unwrap();
-        old += samples(&directory).unwrap().iter().filter(|sample| sample.usage.io.is_none()).count();
+        old += samples(&directory)
+            .unwrap()
+            .iter()
+            .filter(|sample| sample.usage.is_some_and(|usage| usage.io.is_none()))
+            .count();
         if name == "run.json" {
             let record = Record::read(&directory).unwrap();
             assert_eq!(summary::comparisons(&record), record.run.comparisons, "{}", directory.display());

@@ -1,4 +1,5 @@
 //! The tasks as they are run, and the house they live in.
 
 mod ends;
+mod lxd;
 mod tidy;
