@@ -81,15 +81,15 @@ pub struct PeerLine {
     pub missing: Option<String>,
     /// The median and the range of its times in nanoseconds, and its image's size.
     pub measured: Option<(Interval, f64, f64, u64)>,
-    /// Our median time, and the size of our image.
-    pub ours: Option<(String, f64, u64)>,
+    /// Our case, its median time, and the size of our image.
+    pub ours: Option<(String, Interval, u64)>,
 }
 
 impl PeerLine {
     /// How many times as fast ours is.
     #[must_use]
     pub fn times(&self) -> Option<f64> {
-        Some(self.measured.as_ref()?.0.value / self.ours.as_ref()?.1)
+        Some(self.measured.as_ref()?.0.value / self.ours.as_ref()?.1.value)
     }
 }
 
@@ -228,7 +228,7 @@ pub fn peer_lines(record: &Record) -> Vec<PeerLine> {
     let ours = |like: &str| {
         let widest = record.run.cases.iter().filter(|case| case.compression == like).max_by_key(|case| case.threads)?;
         let found = comparisons.iter().find(|comparison| comparison.case == widest.name())?;
-        Some((found.case.clone(), found.single_stream.wall_ns.value, found.single_stream.image_size))
+        Some((found.case.clone(), found.single_stream.wall_ns, found.single_stream.image_size))
     };
     let line = |peer: &crate::record::PeerRecord| {
         let samples: Vec<&Sample> = record

@@ -4,6 +4,7 @@ mod bench;
 mod calibrations;
 mod chart;
 mod compare;
+mod conclusions;
 mod disclosure;
 mod figures;
 mod html;
@@ -24,6 +25,7 @@ use crate::record::{Record, Sample};
 use crate::study::Study;
 
 pub use compare::Compared;
+pub use conclusions::{Conclusions, Verdict};
 pub(crate) use figures::bytes;
 pub use tables::Table;
 

@@ -141,7 +141,7 @@ pub(super) fn peers(record: &Record) -> Table {
     let rows = peer_lines(record).into_iter().map(|line| {
         let ours = line.ours.as_ref();
         let against = ours
-            .map_or_else(String::new, |(case, wall, size)| format!("{case}: {}, {}", time(*wall), bytes(*size)));
+            .map_or_else(String::new, |(case, wall, size)| format!("{case}: {}, {}", time(wall.value), bytes(*size)));
         let times = line.times().map_or_else(String::new, |times| format!("{}×", three(times)));
         match (&line.measured, &line.missing) {
             (Some((median, low, high, size)), _) => {
