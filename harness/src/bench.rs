@@ -151,7 +151,10 @@ fn keep(
         Work::Pack(case, _) | Work::Floor(case) => case.name(),
         Work::Peer { name, .. } => name.to_owned(),
     };
-    let sample = outcome.sample(samples.len(), Label { role, case, arm: work.arm(), pair });
+    let mut sample = outcome.sample(samples.len(), Label { role, case, arm: work.arm(), pair });
+    if !work.is_ours() {
+        (sample.usage, sample.scratch) = (None, None);
+    }
     journal.add(&sample)?;
     samples.push(sample);
     Ok(())

@@ -21,9 +21,11 @@ pub struct Lease {
     _warden: Child,
 }
 
-/// Says that it is there, waits, and removes; again if something was still being written.
-const WARDEN: &str = "trap '' HUP INT TERM; echo; read -r _; \
-                      for _ in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- \"$1\" && break; sleep 1; done";
+/// Says that it is there, and waits.
+const WAIT: &str = "trap '' HUP INT TERM; echo; read -r _; ";
+
+/// Removes the directory; again if something was still being written.
+const REMOVE: &str = "for _ in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- \"$1\" && break; sleep 1; done";
 
 impl Lease {
     /// Makes a new directory in `parent`, with a name of its own.
@@ -35,7 +37,8 @@ impl Lease {
         let parent = parent.canonicalize().map_err(|error| Error::io("open", parent, error))?;
         let directory = tempfile::Builder::new().prefix("onepass-bench-").tempdir_in(&parent);
         let directory = directory.map_err(|error| Error::io("create a scratch directory in", &parent, error))?;
-        let warden = warden(directory.path()).map_err(|error| Error::run("the shell that cleans up", error))?;
+        let warden = post(warden(REMOVE).arg(directory.path()));
+        let warden = warden.map_err(|error| Error::run("the shell that cleans up", error))?;
         Ok(Lease { directory, _warden: warden })
     }
 
@@ -46,10 +49,16 @@ impl Lease {
     }
 }
 
-/// Starts the shell that removes `directory` when its input ends, in a group that Ctrl-C does not reach.
-fn warden(directory: &Path) -> std::io::Result<Child> {
+/// The shell that does `work` when its input ends, in a group that Ctrl-C does not reach.
+pub(crate) fn warden(work: &str) -> Command {
     let mut command = Command::new("sh");
-    command.args(["-c", WARDEN, "sh"]).arg(directory).env_clear().env("PATH", PATH).current_dir("/").process_group(0);
+    command.args(["-c", &format!("{WAIT}{work}"), "sh"]);
+    command.env_clear().env("PATH", PATH).current_dir("/").process_group(0);
+    command
+}
+
+/// Starts a warden, and waits until it is on its guard.
+pub(crate) fn post(command: &mut Command) -> std::io::Result<Child> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     if let Some(mut out) = child.stdout.take() {
         out.read_exact(&mut [0])?;
@@ -81,7 +90,7 @@ mod tests {
         let left = parent.path().join("it's \"left\" $HERE");
         fs::create_dir_all(left.join("deep")).unwrap();
         fs::write(left.join("deep/image"), "bytes").unwrap();
-        let mut warden = warden(&left).unwrap();
+        let mut warden = post(warden(REMOVE).arg(&left)).unwrap();
         let pid = Pid::from_child(&warden);
         for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
             kill_process(pid, signal).unwrap();

@@ -22,9 +22,11 @@ pub mod gate;
 mod laws;
 pub mod lease;
 mod listing;
+pub mod lxd;
 pub mod runner;
 mod scratch;
 pub mod study;
+mod tool;
 mod usage;
 
 // What others make of our images.

@@ -1,11 +1,13 @@
-//! What people use today: shell pipelines that do the same work – the same tree, hashed, written, and on the disk.
+//! What people use today: shell pipelines that do the same work – the same tree, hashed, written, and on the disk –, and LXD.
 
 use std::path::Path;
+
+use serde::{Deserialize, Serialize};
 
 use crate::cases::Suite;
 use crate::runner::Work;
 
-/// A pipeline of installed tools. `$ROOTFS` is the tree, `$OUT` a directory to write to.
+/// A pipeline of installed tools. `$ROOTFS` is the tree, `$OUT` a directory to write to, `$CONTAINER` the tree in LXD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The name in records.
@@ -16,10 +18,31 @@ pub struct Peer {
     pub tools: &'static [&'static str],
     /// What bash runs, with `pipefail` on.
     pub script: &'static str,
+    /// Who makes the image.
+    pub maker: Maker,
     /// The compression of ours that does the same.
     pub like: Like,
     /// When it is run.
     pub when: When,
+}
+
+/// Who makes the image of a peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Maker {
+    /// The processes of its script, which leave it in `$OUT/image`.
+    #[default]
+    Pipeline,
+    /// A running LXD, which keeps it as `$CONTAINER-published`: the script only asks for it. What that takes beside time cannot be told.
+    Lxd,
+}
+
+impl Maker {
+    /// Whether it is the script itself.
+    #[must_use]
+    pub fn is_pipeline(&self) -> bool {
+        *self == Maker::Pipeline
+    }
 }
 
 /// Which of our codecs a peer is compared with.
@@ -51,14 +74,23 @@ macro_rules! tar {
     };
 }
 
-/// All of them. Every pipeline ends with `sync FILE`, because our image is on the disk when we say that it is done.
-pub const PEERS: [Peer; 13] = [
+/// An image of the container, by LXD.
+macro_rules! publish {
+    ($compression:literal) => {
+        concat!("lxc publish \"$CONTAINER\" --alias \"$CONTAINER-published\" --compression ", $compression)
+    };
+}
+
+/// All of them. Every pipeline ends with `sync FILE`, because our image is on the disk when we say that it is done. LXD does not wait for
+/// the disk.
+pub const PEERS: [Peer; 17] = [
     Peer {
         name: "files-gzip",
         title: "tar to a file, gzip to a second file, sha256 (two passes, before 2019)",
         tools: &["tar", "gzip", "sha256sum", "sync"],
         script: "tar --sort=name --numeric-owner --xattrs -C \"$ROOTFS\" -cf \"$OUT/image.tar\" . && \
                  gzip -n -c \"$OUT/image.tar\" > \"$OUT/image\" && sync \"$OUT/image\" && sha256sum \"$OUT/image\"",
+        maker: Maker::Pipeline,
         like: Like::Gzip,
         when: When::Always,
     },
@@ -67,6 +99,7 @@ pub const PEERS: [Peer; 13] = [
         title: "tar | gzip | tee | sha256sum (one stream, since 2019)",
         tools: &["tar", "gzip", "tee", "sha256sum", "sync"],
         script: tar!("gzip -n | tee \"$OUT/image\" | sha256sum"),
+        maker: Maker::Pipeline,
         like: Like::Gzip,
         when: When::Always,
     },
@@ -75,6 +108,7 @@ pub const PEERS: [Peer; 13] = [
         title: "tar | pigz | tee | sha256sum",
         tools: &["tar", "pigz", "tee", "sha256sum", "sync"],
         script: tar!("pigz -n | tee \"$OUT/image\" | sha256sum"),
+        maker: Maker::Pipeline,
         like: Like::Gzip,
         when: When::Always,
     },
@@ -83,6 +117,7 @@ pub const PEERS: [Peer; 13] = [
         title: "tar | zstd -T0 -3 | tee | sha256sum",
         tools: &["tar", "zstd", "tee", "sha256sum", "sync"],
         script: tar!("zstd -q -T0 -3 | tee \"$OUT/image\" | sha256sum"),
+        maker: Maker::Pipeline,
         like: Like::Zstd,
         when: When::Always,
     },
@@ -91,6 +126,7 @@ pub const PEERS: [Peer; 13] = [
         title: "tar | tee | openssl sha256 (no compression)",
         tools: &["tar", "tee", "openssl", "sync"],
         script: tar!("tee \"$OUT/image\" | openssl sha256"),
+        maker: Maker::Pipeline,
         like: Like::None,
         when: When::Always,
     },
@@ -99,6 +135,7 @@ pub const PEERS: [Peer; 13] = [
         title: "tar | xz -T0 -6 | tee | sha256sum",
         tools: &["tar", "xz", "tee", "sha256sum", "sync"],
         script: tar!("xz -T0 -6 | tee \"$OUT/image\" | sha256sum"),
+        maker: Maker::Pipeline,
         like: Like::Xz,
         when: When::Full,
     },
@@ -107,6 +144,7 @@ pub const PEERS: [Peer; 13] = [
         title: "tar | gzip (not hashed)",
         tools: &["tar", "gzip", "sync"],
         script: tar!("gzip -n > \"$OUT/image\""),
+        maker: Maker::Pipeline,
         like: Like::Gzip,
         when: When::Full,
     },
@@ -115,6 +153,7 @@ pub const PEERS: [Peer; 13] = [
         title: "tar | pigz (not hashed)",
         tools: &["tar", "pigz", "sync"],
         script: tar!("pigz -n > \"$OUT/image\""),
+        maker: Maker::Pipeline,
         like: Like::Gzip,
         when: When::Full,
     },
@@ -123,6 +162,7 @@ pub const PEERS: [Peer; 13] = [
         title: "tar | zstd -T0 -3 (not hashed)",
         tools: &["tar", "zstd", "sync"],
         script: tar!("zstd -q -T0 -3 > \"$OUT/image\""),
+        maker: Maker::Pipeline,
         like: Like::Zstd,
         when: When::Full,
     },
@@ -132,6 +172,7 @@ pub const PEERS: [Peer; 13] = [
         tools: &["tar", "sync"],
         // Into a file, GNU tar would not read the tree at all if that were /dev/null; a pipe is the same for all.
         script: tar!("cat > \"$OUT/image\""),
+        maker: Maker::Pipeline,
         like: Like::None,
         when: When::Full,
     },
@@ -142,6 +183,7 @@ pub const PEERS: [Peer; 13] = [
         // In the locale C it fails on long names that are UTF-8, although it packs them.
         script: "LC_ALL=C.UTF-8 bsdtar --numeric-owner --gzip --options gzip:compression-level=6 -C \"$ROOTFS\" -cf - . | \
                  tee \"$OUT/image\" | sha256sum && sync \"$OUT/image\"",
+        maker: Maker::Pipeline,
         like: Like::Gzip,
         when: When::Full,
     },
@@ -151,6 +193,7 @@ pub const PEERS: [Peer; 13] = [
         tools: &["mksquashfs", "sha256sum", "sync"],
         script: "mksquashfs \"$ROOTFS\" \"$OUT/image\" -comp gzip -Xcompression-level 6 -no-progress -quiet && \
                  sync \"$OUT/image\" && sha256sum \"$OUT/image\"",
+        maker: Maker::Pipeline,
         like: Like::Gzip,
         when: When::Full,
     },
@@ -163,7 +206,44 @@ pub const PEERS: [Peer; 13] = [
                  umoci insert --image \"$OUT/layout:image\" \"$ROOTFS\" / && \
                  mv \"$(find \"$OUT/layout/blobs/sha256\" -type f -printf '%s %p\\n' | sort -rn | head -n 1 | cut -d ' ' -f 2-)\" \
                  \"$OUT/image\" && sync \"$OUT/image\"",
+        maker: Maker::Pipeline,
         like: Like::Gzip,
+        when: When::Full,
+    },
+    Peer {
+        name: "publish-none",
+        title: "lxc publish --compression none (no compression, by a running LXD)",
+        tools: &[],
+        script: publish!("none"),
+        maker: Maker::Lxd,
+        like: Like::None,
+        when: When::Full,
+    },
+    Peer {
+        name: "publish-gzip",
+        title: "lxc publish --compression gzip (by a running LXD)",
+        tools: &[],
+        script: publish!("gzip"),
+        maker: Maker::Lxd,
+        like: Like::Gzip,
+        when: When::Full,
+    },
+    Peer {
+        name: "publish-pigz",
+        title: "lxc publish --compression pigz (by a running LXD)",
+        tools: &["pigz"],
+        script: publish!("pigz"),
+        maker: Maker::Lxd,
+        like: Like::Gzip,
+        when: When::Full,
+    },
+    Peer {
+        name: "publish-zstd",
+        title: "lxc publish --compression zstd (by a running LXD)",
+        tools: &["zstd"],
+        script: publish!("zstd"),
+        maker: Maker::Lxd,
+        like: Like::Zstd,
         when: When::Full,
     },
 ];
@@ -178,7 +258,7 @@ impl Peer {
     /// One run of it.
     #[must_use]
     pub fn work(&self) -> Work<'_> {
-        Work::Peer { name: self.name, script: self.script }
+        Work::Peer { name: self.name, script: self.script, maker: self.maker }
     }
 
     /// The first program that is needed and not installed.

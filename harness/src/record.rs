@@ -8,11 +8,13 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::cases::{Case, Suite};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
+use crate::peers::Maker;
 use crate::runner::{Label, Outcome};
 pub use crate::scratch::Curve;
 use crate::summary::Comparison;
@@ -92,7 +94,10 @@ pub struct PeerRecord {
     pub script: String,
     /// The compression of ours that it is compared with.
     pub like: String,
-    /// The tool that was not installed, if that is why there are no samples.
+    /// Who makes the image.
+    #[serde(default, skip_serializing_if = "Maker::is_pipeline")]
+    pub maker: Maker,
+    /// The tool that was not installed, if that is why there are no samples; of LXD, in words, why it was not asked.
     pub missing: Option<String>,
 }
 
@@ -124,12 +129,14 @@ pub struct Sample {
     pub pair: usize,
     /// From the start of the process to its end.
     pub wall_ns: u64,
-    /// What `wait4` says.
-    pub usage: Usage,
+    /// What `wait4` says; nothing if a daemon did the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
     /// The size of the image.
     pub image_size: u64,
-    /// The scratch space that was seen from outside.
-    pub scratch: Curve,
+    /// The scratch space that was seen from outside; nothing if a daemon did the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scratch: Option<Curve>,
     /// What the packer says of itself.
     pub pack: Option<PackRecord>,
     /// What the parts take that no packer can save, if this is about them.
@@ -323,12 +330,7 @@ impl Record {
     ///
     /// If a file cannot be read, or is of a schema that is not known.
     pub fn read(directory: &Path) -> Result<Self> {
-        let path = directory.join("run.json");
-        let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
-        let run: Run = serde_json::from_str(&text).map_err(|error| Error::record(&path, error))?;
-        if run.schema != SCHEMA {
-            return Err(Error::record(&path, format!("its schema is {}, this reads {SCHEMA}", run.schema)));
-        }
+        let run = read(&directory.join("run.json"), SCHEMA)?;
         let samples = samples(directory)?;
         Ok(Record { run, samples })
     }
@@ -344,8 +346,27 @@ pub fn samples(directory: &Path) -> Result<Vec<Sample>> {
     let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
     // What stands behind the last end of a line is a sample that somebody was killed over.
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let samples = whole.lines().map(|line| serde_json::from_str(line).map_err(|error| Error::record(&path, error)));
-    samples.collect()
+    whole.lines().map(|line| parse(&path, line, SCHEMA)).collect()
+}
+
+/// Reads a file of a record that should be of this version.
+pub(crate) fn read<Of: DeserializeOwned>(path: &Path, schema: u32) -> Result<Of> {
+    let text = fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
+    parse(path, &text, schema)
+}
+
+/// What a text in `path` says. Of one of another version that is said, and not which field it lacks.
+fn parse<Of: DeserializeOwned>(path: &Path, text: &str, schema: u32) -> Result<Of> {
+    #[derive(Deserialize)]
+    struct Version {
+        schema: u32,
+    }
+    let unclear = |error| Error::record(path, error);
+    let found = serde_json::from_str::<Version>(text).map_err(unclear)?.schema;
+    if found != schema {
+        return Err(Error::record(path, format!("its schema is {found}, this reads {schema}")));
+    }
+    serde_json::from_str(text).map_err(unclear)
 }
 
 /// The day of a moment, as `2026-11-24`, in UTC.

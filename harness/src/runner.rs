@@ -12,7 +12,8 @@ use serde::Deserialize;
 use crate::cases::Case;
 use crate::decode;
 use crate::error::{Error, Result};
-use crate::peers::PATH;
+use crate::lxd::Container;
+use crate::peers::{Maker, PATH};
 use crate::record::{Curve, Floor, PackRecord, Role, SCHEMA, Sample, Usage};
 use crate::{scratch, usage};
 
@@ -30,6 +31,8 @@ pub enum Work<'a> {
         name: &'a str,
         /// What bash runs.
         script: &'a str,
+        /// Who makes the image.
+        maker: Maker,
     },
     /// What no packer can save.
     Floor(&'a Case),
@@ -44,6 +47,11 @@ impl Work<'_> {
             Work::Peer { name, .. } => (*name).to_owned(),
             Work::Floor(case) => format!("{}, floor", case.name()),
         }
+    }
+
+    /// Whether what it takes is taken by processes of ours, and can be told.
+    pub(crate) fn is_ours(&self) -> bool {
+        !matches!(self, Work::Peer { maker: Maker::Lxd, .. })
     }
 
     /// The name of the arm in samples.
@@ -92,6 +100,7 @@ impl Outcome {
         let Outcome { wall_ns, usage, scratch, image_size, pack, floor } = self;
         let Label { role, case, arm, pair } = label;
         let arm = arm.to_owned();
+        let (usage, scratch) = (Some(usage), Some(scratch));
         Sample { schema: SCHEMA, sequence, role, case, arm, pair, wall_ns, usage, image_size, scratch, pack, floor }
     }
 }
@@ -114,7 +123,7 @@ pub trait Runner {
 }
 
 /// Runs processes, each in an empty directory and with a fixed environment.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Processes {
     /// The `onepass` to be measured.
     pub onepass: PathBuf,
@@ -126,6 +135,8 @@ pub struct Processes {
     pub floor: PathBuf,
     /// Further options of each pack.
     pub options: Vec<String>,
+    /// The tree in LXD, if there is one.
+    pub container: Option<Container>,
 }
 
 /// What the packer prints, with the path that records leave out.
@@ -175,7 +186,11 @@ impl Processes {
         self.settle();
         let (run, scratch) = scratch::watch(&self.scratch, || {
             let start = Instant::now();
-            let child = self.command(work, out.path()).spawn()?;
+            let mut command = self.command(work, out.path());
+            if let (Work::Peer { maker: Maker::Lxd, .. }, Some(container)) = (work, &self.container) {
+                container.surround(&mut command)?;
+            }
+            let child = command.spawn()?;
             let (printed, words, code, usage) = collect(child)?;
             Ok::<_, std::io::Error>((start.elapsed(), printed, words, code, usage))
         });
@@ -192,7 +207,13 @@ impl Processes {
                 outcome.pack = Some(record);
                 path
             }
-            Work::Peer { .. } => out.path().join("image"),
+            Work::Peer { maker: Maker::Pipeline, .. } => out.path().join("image"),
+            Work::Peer { maker: Maker::Lxd, .. } => {
+                let container =
+                    self.container.as_ref().ok_or_else(|| Error::run(work.name(), "the tree is not in LXD"))?;
+                outcome.image_size = container.published()?;
+                return Ok((outcome, out, PathBuf::new()));
+            }
             Work::Floor(_) => {
                 outcome.floor = Some(serde_json::from_str(&printed).map_err(unclear)?);
                 return Ok((outcome, out, PathBuf::new()));

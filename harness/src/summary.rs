@@ -3,6 +3,7 @@
 use packer::Strategy;
 use serde::{Deserialize, Serialize};
 
+use crate::peers::Maker;
 use crate::record::{Floor, Record, Role, Sample};
 use crate::statistics::{self, Estimate};
 
@@ -64,6 +65,11 @@ impl From<Estimate> for Interval {
     }
 }
 
+/// The most scratch space that was seen from outside.
+pub(crate) fn peak(sample: &Sample) -> u64 {
+    sample.scratch.as_ref().map_or(0, |scratch| scratch.peak)
+}
+
 /// A peer beside the case of ours that does the same.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PeerLine {
@@ -75,15 +81,15 @@ pub struct PeerLine {
     pub missing: Option<String>,
     /// The median and the range of its times in nanoseconds, and its image's size.
     pub measured: Option<(Interval, f64, f64, u64)>,
-    /// Our median time, and the size of our image.
-    pub ours: Option<(String, f64, u64)>,
+    /// Our case, its median time, and the size of our image.
+    pub ours: Option<(String, Interval, u64)>,
 }
 
 impl PeerLine {
     /// How many times as fast ours is.
     #[must_use]
     pub fn times(&self) -> Option<f64> {
-        Some(self.measured.as_ref()?.0.value / self.ours.as_ref()?.1)
+        Some(self.measured.as_ref()?.0.value / self.ours.as_ref()?.1.value)
     }
 }
 
@@ -161,7 +167,8 @@ fn counts(sample: &Sample, case: &str, strategy: Strategy) -> bool {
 
 fn arm(samples: &[&Sample]) -> Option<Arm> {
     let walls: Vec<f64> = samples.iter().map(|sample| sample.wall_ns as f64).collect();
-    let cpu: Vec<f64> = samples.iter().map(|sample| (sample.usage.user_ns + sample.usage.system_ns) as f64).collect();
+    let usages = samples.iter().filter_map(|sample| sample.usage);
+    let cpu: Vec<f64> = usages.map(|usage| (usage.user_ns + usage.system_ns) as f64).collect();
     let most = |what: fn(&Sample) -> u64| samples.iter().map(|sample| what(sample)).max().unwrap_or(0);
     let packed = |sample: &Sample| sample.pack.clone().unwrap_or_default();
     let pack_most = |what: fn(&crate::record::PackRecord) -> u64| {
@@ -171,7 +178,7 @@ fn arm(samples: &[&Sample]) -> Option<Arm> {
         wall_ns: statistics::median(&walls)?.into(),
         cpu_ns: statistics::median(&cpu)?.value as u64,
         scratch_peak: pack_most(|pack| pack.scratch_peak),
-        scratch_seen: most(|sample| sample.scratch.peak),
+        scratch_seen: most(peak),
         bytes_written: pack_most(|pack| pack.bytes_written.image + pack.bytes_written.temporary_tar),
         bytes_read: pack_most(|pack| pack.bytes_read),
         memory: pack_most(|pack| pack.vm_hwm.unwrap_or(0)),
@@ -221,7 +228,7 @@ pub fn peer_lines(record: &Record) -> Vec<PeerLine> {
     let ours = |like: &str| {
         let widest = record.run.cases.iter().filter(|case| case.compression == like).max_by_key(|case| case.threads)?;
         let found = comparisons.iter().find(|comparison| comparison.case == widest.name())?;
-        Some((found.case.clone(), found.single_stream.wall_ns.value, found.single_stream.image_size))
+        Some((found.case.clone(), found.single_stream.wall_ns, found.single_stream.image_size))
     };
     let line = |peer: &crate::record::PeerRecord| {
         let samples: Vec<&Sample> = record
@@ -235,7 +242,10 @@ pub fn peer_lines(record: &Record) -> Vec<PeerLine> {
         PeerLine {
             name: peer.name.clone(),
             title: peer.title.clone(),
-            missing: peer.missing.clone(),
+            missing: peer.missing.as_ref().map(|missing| match peer.maker {
+                Maker::Pipeline => format!("{missing} is not installed"),
+                Maker::Lxd => missing.clone(),
+            }),
             measured: statistics::median(&walls).map(|median| (median.into(), low, high, size)),
             ours: ours(&peer.like),
         }

@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: the main job. Builds the packer, makes or takes a tree, and lets the harness do the rest.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,7 +12,8 @@ use harness::bench::{Audience, Bench};
 use harness::cases::{self, Case, Suite};
 use harness::environment::Environment;
 use harness::lease::Lease;
-use harness::peers::{Like, PEERS, Peer};
+use harness::lxd::{Container, Lxd};
+use harness::peers::{Like, Maker, PEERS, Peer};
 use harness::record::{Journal, PeerRecord, Run, SCHEMA, Subject};
 use harness::report::Report;
 use harness::runner::Processes;
@@ -38,7 +39,8 @@ pub(crate) struct Arguments {
     /// Instead: trees of 0.1 to 4 GB and of 10,000 to 1,000,000 entries; needs 25 GB of scratch space
     #[arg(long, conflicts_with_all = ["suite", "compression", "rootfs"])]
     scaling: bool,
-    /// How much: smoke (does it work), quick, full (external compressors too, a larger fixture)
+    /// How much: smoke (does it work), quick, full (external compressors and a running LXD too, a larger
+    /// fixture)
     #[arg(long, default_value_t = Suite::Quick)]
     suite: Suite,
     /// Compare this compression, with one thread and with all cores; may be given several times [default: the suite's]
@@ -75,16 +77,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let parent = arguments.scratch.clone().unwrap_or_else(std::env::temp_dir);
     let scratch = Lease::take(&parent)?;
     let (rootfs, subject) = taken(arguments, scratch.path())?;
-    let run = plan(arguments, subject, scratch.path())?;
+    let container = match arguments.suite {
+        Suite::Full => container(&onepass, &rootfs, scratch.path()),
+        Suite::Smoke | Suite::Quick => Err("not asked for".into()),
+    };
+    let run = plan(arguments, subject, scratch.path(), &container)?;
     let mut journal = Journal::create(&results(arguments), &run.date, &run.topic)?;
-    let peers = |peer: &&Peer| peer.missing().is_none() && run.peers.iter().any(|planned| planned.name == peer.name);
+    let there = |planned: &PeerRecord, peer: &Peer| planned.name == peer.name && planned.missing.is_none();
+    let peers = |peer: &&Peer| run.peers.iter().any(|planned| there(planned, peer));
     let peers: Vec<&Peer> = PEERS.iter().filter(peers).collect();
     let widest = |case: &&Case| case.threads == run.environment.cores && !case.compression.starts_with("external");
     let floors = run.cases.iter().filter(widest).cloned().collect();
     let bench = Bench { run, peers, peer_rounds: arguments.suite.peer_rounds(), floors };
     let floor = std::env::current_exe().context("cannot find this program")?;
-    let mut runner = Processes { onepass, rootfs, scratch: scratch.path().to_owned(), floor, options: Vec::new() };
+    let scratch = scratch.path().to_owned();
+    let container = container.ok();
+    let mut runner = Processes { onepass, rootfs, scratch, floor, container, ..Processes::default() };
     let record = bench.run(&mut runner, &mut journal, &mut Line::new())?;
+    runner.container.take().map_or(Ok(()), Container::remove)?;
     let report = Report::new(&record);
     report.write(journal.directory())?;
     for sentence in &report.verdict {
@@ -126,8 +136,33 @@ fn fixture(arguments: &Arguments) -> Result<Fixture> {
     Ok(Fixture::new(Profile::DebianBase).scale(arguments.suite.scale().parse()?))
 }
 
-fn plan(arguments: &Arguments, subject: Subject, scratch: &Path) -> Result<Run> {
-    let environment = Environment::look(scratch, repository());
+/// The tree in the LXD of this machine; if that cannot be, why. What LXD says to that may name places, and is not for the record.
+fn container(onepass: &Path, rootfs: &Path, scratch: &Path) -> std::result::Result<Container, String> {
+    let lxd = Lxd::find(|name| std::env::var_os(name), scratch)?;
+    lxd.take(onepass, rootfs, scratch).map_err(|error| {
+        // Nobody is lost if this line cannot be written.
+        let _ = writeln!(std::io::stderr(), "{error}");
+        "LXD did not take the tree".into()
+    })
+}
+
+/// Why a peer cannot be run, if it cannot.
+fn missing(peer: &Peer, container: &std::result::Result<Container, String>) -> Option<String> {
+    match (peer.maker, container) {
+        (Maker::Pipeline, _) => peer.missing().map(String::from),
+        (Maker::Lxd, Err(why)) => Some(why.clone()),
+        (Maker::Lxd, Ok(_)) => peer.missing().map(|tool| format!("{tool} is not installed")),
+    }
+}
+
+fn plan(
+    arguments: &Arguments,
+    subject: Subject,
+    scratch: &Path,
+    container: &std::result::Result<Container, String>,
+) -> Result<Run> {
+    let mut environment = Environment::look(scratch, repository());
+    environment.tools.extend(container.iter().map(|container| ("lxd".to_owned(), container.version().to_owned())));
     let cases = match &arguments.compression[..] {
         [] => arguments.suite.cases(environment.cores),
         chosen => cases::of(chosen, environment.cores),
@@ -147,7 +182,8 @@ fn plan(arguments: &Arguments, subject: Subject, scratch: &Path) -> Result<Run> 
             title: peer.title.into(),
             script: peer.script.into(),
             like: like(peer.like).to_string(),
-            missing: peer.missing().map(String::from),
+            maker: peer.maker,
+            missing: missing(peer, container),
         })
         .collect();
     Ok(Run {
@@ -202,10 +238,8 @@ impl Audience for Line {
             bar.set_message(format!("{left}{name}"));
         } else if self.said.is_none_or(|said| done >= said + 10) || done == 0 {
             // Nobody is lost if this line cannot be written.
-            let _ = std::io::Write::write_all(
-                &mut std::io::stderr(),
-                format!("{done}/{all} runs, {left}{name}\n").as_bytes(),
-            );
+            let line = format!("{done}/{all} runs, {left}{name}\n");
+            let _ = std::io::stderr().write_all(line.as_bytes());
             self.said = Some(done);
         }
     }

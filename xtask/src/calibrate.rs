@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use harness::environment::Environment;
-use harness::gate::calibration::{Calibration, Kind, SAME, SCHEMA, SLOWED, Subjects};
+use harness::gate::calibration::{Calibration, SAME, SCHEMA, SLOWED, Subjects};
 use harness::gate::ruling::PAIRS;
-use harness::record::Journal;
+use harness::record::{self, Journal};
+use harness::report::CalibrationReport;
 
 use crate::bench::{Line, shown};
 use crate::ground::{Ground, TIMED, timed};
@@ -66,20 +67,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     let subjects = Subjects { base: &mut base, same: &mut same, slowed: &mut slowed };
     calibration.run(subjects, &mut journal, &mut Line::new())?;
-    for (kind, called) in [(Kind::Same, "the same packer"), (Kind::Slowed, "one that takes a fifth longer")] {
-        let counts = calibration.counts(kind);
-        say(format!(
-            "{called}: {} times called slower, {} times not, {} times too noisy to say",
-            counts.slower, counts.passed, counts.inconclusive
-        ))?;
+    let report = CalibrationReport::new(&calibration, &record::samples(journal.directory())?);
+    report.write(journal.directory())?;
+    for sentence in &report.verdict {
+        say(format!("* {sentence}"))?;
     }
-    say(format!("Record: {}", shown(journal.directory())))?;
-    let permits = calibration.permits();
-    let of = calibration.environment.class();
-    say(match (permits, calibration.is_enough()) {
-        (true, _) => format!("The gate on time may fail on {of}."),
-        (false, true) => format!("The gate on time only warns on {of}."),
-        (false, false) => format!("{SAME} and {SLOWED} comparisons are needed: the gate on time only warns on {of}."),
-    })?;
-    Ok(if permits { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    say(format!("Report: {}", shown(&journal.directory().join("report.html"))))?;
+    Ok(if calibration.permits() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use harness::record::Record;
-use harness::report::Compared;
+use harness::report::{Compared, Conclusions};
 
 use crate::say;
 
@@ -20,12 +20,35 @@ pub(crate) struct Arguments {
     first: PathBuf,
     /// The one that is compared with it
     second: PathBuf,
+    /// Instead: whether two trees, a real one and a fixture, lead to the same conclusions. Exits with 1 if one differs
+    #[arg(long)]
+    conclusions: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let Compared { remarks, table } =
-        Compared::new(&Record::read(&arguments.first)?, &Record::read(&arguments.second)?);
+    let (first, second) = (Record::read(&arguments.first)?, Record::read(&arguments.second)?);
+    if arguments.conclusions {
+        return conclusions(&first, &second);
+    }
+    let Compared { remarks, table } = Compared::new(&first, &second);
     say(table.text().trim_end())?;
     remarks.iter().try_for_each(say)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn conclusions(first: &Record, second: &Record) -> Result<ExitCode> {
+    for (record, which) in [(first, "first"), (second, "second")] {
+        if !record.run.complete {
+            bail!("the {which} run did not come to its end, and has no conclusions");
+        }
+    }
+    let found = Conclusions::new(first, second);
+    say(found.table.text().trim_end())?;
+    found.remarks.iter().try_for_each(say)?;
+    say(match (found.agree(), found.differ()) {
+        (true, _) => "Both lead to the same conclusions.",
+        (false, true) => "They do not lead to the same conclusions.",
+        (false, false) => "No conclusion can be compared.",
+    })?;
+    Ok(if found.agree() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -130,13 +130,8 @@ impl Clock<'_> {
             None => (run(&mut Strategies(&mut new))?, Against::TwoPass),
             Some(base) => {
                 let (rootfs, scratch) = (new.rootfs.clone(), new.scratch.clone());
-                let mut reference = Processes {
-                    onepass: base.onepass.clone(),
-                    rootfs,
-                    scratch,
-                    floor: PathBuf::new(),
-                    options: Vec::new(),
-                };
+                let onepass = base.onepass.clone();
+                let mut reference = Processes { onepass, rootfs, scratch, ..Processes::default() };
                 let mut sides = Builds { subject: &mut new, called: "new", reference: &mut reference };
                 (run(&mut sides)?, Against::Base(base.revision.clone()))
             }

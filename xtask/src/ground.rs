@@ -72,8 +72,8 @@ impl Ground {
             trees::make(fixture, &rootfs)?;
         }
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let (onepass, scratch, floor) = (self.onepass.clone(), self.scratch().to_owned(), PathBuf::new());
-        Ok((name, Processes { onepass, rootfs, scratch, floor, options }))
+        let (onepass, scratch) = (self.onepass.clone(), self.scratch().to_owned());
+        Ok((name, Processes { onepass, rootfs, scratch, options, ..Processes::default() }))
     }
 
     /// Runs the exact gates, each pack with these options, too.

@@ -6,8 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use harness::record::Record;
-use harness::report::{Report, StudyReport};
+use harness::gate::calibration::Calibration;
+use harness::gate::record::GateRun;
+use harness::record::{Record, samples};
+use harness::report::{CalibrationReport, Report, StudyReport};
 use harness::study::Study;
 
 use crate::bench::shown;
@@ -32,6 +34,12 @@ const END: &str = "<!-- bench:end -->";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let Some(directory) = &arguments.record else { return check() };
+    if is_of_gates(directory) {
+        let run = GateRun::read(directory)?;
+        run.lines().iter().try_for_each(say)?;
+        say(run.verdict())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     write(directory, directory)?;
     say(format!("Report: {}", shown(&directory.join("report.html"))))?;
     if arguments.readme {
@@ -53,10 +61,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 fn write(records: &Path, to: &Path) -> Result<()> {
     if records.join("study.json").is_file() {
         StudyReport::new(&Study::read(records)?).write(to)?;
+    } else if records.join("calibration.json").is_file() {
+        CalibrationReport::new(&Calibration::read(records)?, &samples(records)?).write(to)?;
     } else {
         Report::new(&Record::read(records)?).write(to)?;
     }
     Ok(())
+}
+
+/// Whether a record is of the gates: what they say is a few lines, and no page.
+fn is_of_gates(directory: &Path) -> bool {
+    directory.join("gate.json").is_file()
 }
 
 fn readme() -> Result<String> {
@@ -81,7 +96,14 @@ fn check() -> Result<ExitCode> {
     let results = repository().join("results");
     for entry in fs::read_dir(&results).context("cannot read results/")? {
         let directory = entry?.path();
-        if directory.join("samples.jsonl").is_file() {
+        if !directory.join("samples.jsonl").is_file() {
+            continue;
+        }
+        // What gates say is made anew each time; that it can be is all there is to check.
+        if is_of_gates(&directory) {
+            GateRun::read(&directory)?;
+            samples(&directory)?;
+        } else {
             check_report(&directory)?;
         }
     }

@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments, kind: Kind) -> Result<ExitCode> {
             rootfs: rootfs.to_owned(),
             scratch: scratch.path().to_owned(),
             floor,
-            options: Vec::new(),
+            ..Processes::default()
         })
     };
     let environment = Environment::look(scratch.path(), repository());

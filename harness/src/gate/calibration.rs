@@ -15,7 +15,7 @@ use crate::bench::Audience;
 use crate::cases::Case;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::record::{Diary, Journal};
+use crate::record::{Diary, Journal, read};
 use crate::runner::{Label, Outcome, Runner};
 use crate::schedule::Random;
 
@@ -162,13 +162,7 @@ impl Calibration {
     ///
     /// If it cannot be read, or is of another version.
     pub fn read(directory: &Path) -> Result<Self> {
-        let path = directory.join("calibration.json");
-        let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
-        let calibration: Calibration = serde_json::from_str(&text).map_err(|error| Error::record(&path, error))?;
-        if calibration.schema != SCHEMA {
-            return Err(Error::record(&path, format!("its schema is {}, this reads {SCHEMA}", calibration.schema)));
-        }
-        Ok(calibration)
+        read(&directory.join("calibration.json"), SCHEMA)
     }
 
     /// The newest calibration of a class of machine below `results`, with the name of its directory. One of fewer

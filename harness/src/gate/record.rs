@@ -1,7 +1,6 @@
 //! What is kept of a run of the gates, and what it comes to.
 
 use std::fmt;
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -11,8 +10,8 @@ use super::finding::{Finding, Verdict};
 use super::ruling::{self, Ruling};
 use super::sizes::Size;
 use crate::environment::Environment;
-use crate::error::{Error, Result};
-use crate::record::Journal;
+use crate::error::Result;
+use crate::record::{Journal, read};
 use crate::summary::Interval;
 
 /// The version of the schema of `gate.json`.
@@ -162,13 +161,7 @@ impl GateRun {
     ///
     /// If it cannot be read, or is of another version.
     pub fn read(directory: &Path) -> Result<Self> {
-        let path = directory.join("gate.json");
-        let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
-        let run: GateRun = serde_json::from_str(&text).map_err(|error| Error::record(&path, error))?;
-        if run.schema != SCHEMA {
-            return Err(Error::record(&path, format!("its schema is {}, this reads {SCHEMA}", run.schema)));
-        }
-        Ok(run)
+        read(&directory.join("gate.json"), SCHEMA)
     }
 }
 

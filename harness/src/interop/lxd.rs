@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::readers::{NOTHING, equal, remove};
-use super::tool::Tool;
 use super::trees::{Limits, Listing};
 use super::{Checks, Packed, Setting, Verdict};
+use crate::tool::Tool;
 use crate::{Error, Result};
 
 /// What LXD leaves out when it unpacks an image.

@@ -7,14 +7,13 @@
 mod lxd;
 mod oci;
 mod readers;
-mod tool;
 mod trees;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::Result;
-use tool::Tool;
+use crate::tool::Tool;
 
 /// What is tried, and where.
 #[derive(Clone, Debug)]

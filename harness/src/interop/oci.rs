@@ -6,9 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::readers::{NOTHING, equal, remove};
-use super::tool::Tool;
 use super::trees::{Limits, Listing};
 use super::{Checks, Packed, Setting, Verdict};
+use crate::tool::Tool;
 use crate::{Error, Result};
 
 const CODECS: [&str; 3] = ["none", "gzip", "zstd"];

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::tool::Tool;
 use super::trees::{Limits, Listing};
 use super::{Checks, Packed, Setting, Verdict};
+use crate::tool::Tool;
 use crate::{Error, Result};
 
 /// A program that unpacks an image into a directory.

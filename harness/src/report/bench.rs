@@ -5,7 +5,8 @@ use super::markdown::{list, table};
 use super::page::{Block, Page, Section};
 use super::tables::{self, Table};
 use super::{disclosure, plots, verdict};
-use crate::record::Record;
+use crate::peers::Maker;
+use crate::record::{PeerRecord, Record};
 
 /// What can fool a reader of these figures; the long form is in `harness/METHODOLOGY.md`.
 const THREATS: [&str; 5] = [
@@ -15,6 +16,21 @@ const THREATS: [&str; 5] = [
     "Scratch space over time is seen on a filesystem that others may use as well; the peaks in the table are the packer's own account.",
     "The peers' tar has other bytes than ours (GNU format, blocked to 10 KiB); it holds the same files.",
 ];
+
+/// What is not known of the work of a daemon.
+const DAEMON: &str = "What LXD does for `lxc publish` is done by a daemon and its processes, on its own disk, which it does not wait for: only the \
+                      time from the request to the answer is known. Processor time, memory, and what is read and written are not, and \
+                      have no figures in the record; they are not zero.";
+
+/// How the tree gets into LXD.
+const CONTAINER: &str = "The tree is in LXD as `$CONTAINER`, which is never started: before anything was measured, `onepass pack --format \
+                         unified --compression none`, `lxc image import`, `lxc init`. What LXD leaves out when it unpacks an image, which \
+                         is all below `dev`, is not in what it publishes. After each run, untimed, the image is removed.";
+
+/// The peers that were made by LXD, if there were any.
+fn by_lxd(record: &Record) -> Option<&PeerRecord> {
+    record.run.peers.iter().find(|peer| peer.maker == Maker::Lxd && peer.missing.is_none())
+}
 
 pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peers: &Table) -> Page {
     let run = &record.run;
@@ -35,6 +51,7 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peer
         let mut section = Section::plot(plot);
         if beside_peers {
             section.blocks.push(Block::Table(peers.clone()));
+            section.blocks.extend(by_lxd(record).map(|_| Block::Text(DAEMON.into())));
         }
         sections.push(section);
     }
@@ -91,15 +108,16 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peer
         vec![Block::Facts(disclosure::facts(&run.environment, &record.samples, runs))],
     ));
     let peers = run.peers.iter().map(|peer| format!("{}: `{}`", peer.name, peer.script));
-    let commands = vec![
+    let mut commands = vec![
         Block::Text(
             "onepass: `onepass pack $ROOTFS --output $OUT --compression SPEC --strategy STRATEGY --threads N --json`. The \
              peers, run by `bash -o pipefail -c`:"
                 .into(),
         ),
         Block::List(peers.collect()),
-        Block::Text(disclosure::SOURCES.into()),
     ];
+    commands.extend(by_lxd(record).map(|_| Block::Text(CONTAINER.into())));
+    commands.push(Block::Text(disclosure::SOURCES.into()));
     sections.push(Section::new("The exact commands", commands));
     let subject = &run.subject;
     Page {

@@ -107,7 +107,7 @@ fn case(one: &Comparison, other: &Comparison, comparable: &Comparable) -> Vec<[S
 }
 
 /// The second divided by the first.
-fn quotient(first: &Interval, second: &Interval) -> Interval {
+pub(super) fn quotient(first: &Interval, second: &Interval) -> Interval {
     let value = second.value / first.value;
     let distance = |interval: &Interval, end: f64| (end / interval.value).ln().powi(2);
     // It is low where the second one is low and the first one high.

@@ -1,8 +1,10 @@
 //! The reports: made from the records alone, the same bytes for the same records, readable without a network.
 
 mod bench;
+mod calibrations;
 mod chart;
 mod compare;
+mod conclusions;
 mod disclosure;
 mod figures;
 mod html;
@@ -18,10 +20,12 @@ use std::fs;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::record::Record;
+use crate::gate::calibration::Calibration;
+use crate::record::{Record, Sample};
 use crate::study::Study;
 
 pub use compare::Compared;
+pub use conclusions::{Conclusions, Verdict};
 pub(crate) use figures::bytes;
 pub use tables::Table;
 
@@ -85,6 +89,35 @@ impl StudyReport {
     }
 
     /// Writes `report.md`, `report.html` and the plots into a directory of records.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be written.
+    pub fn write(&self, directory: &Path) -> Result<()> {
+        self.files.write(directory)
+    }
+}
+
+/// Everything that is shown of a calibration, in every form.
+#[derive(Debug)]
+pub struct CalibrationReport {
+    /// What it comes to, in sentences.
+    pub verdict: Vec<String>,
+    /// Every comparison.
+    pub comparisons: Table,
+    files: Files,
+}
+
+impl CalibrationReport {
+    /// Makes the report of a calibration and its samples.
+    #[must_use]
+    pub fn new(calibration: &Calibration, samples: &[Sample]) -> Self {
+        let (verdict, comparisons) = (calibrations::verdict(calibration), calibrations::table(calibration));
+        let files = Files::of(&calibrations::page(calibration, samples, &verdict, &comparisons));
+        CalibrationReport { verdict, comparisons, files }
+    }
+
+    /// Writes `report.md` and `report.html` into a directory of records.
     ///
     /// # Errors
     ///

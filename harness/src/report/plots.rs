@@ -3,7 +3,7 @@
 use super::figures::{bytes, three, time};
 use super::svg::{Anchor, Svg, ticks};
 use crate::record::{Record, Role, Sample};
-use crate::summary::{Comparison, comparisons, peer_lines};
+use crate::summary::{Comparison, comparisons, peak, peer_lines};
 
 /// A plot, and what is said beside it.
 #[derive(Debug)]
@@ -108,8 +108,8 @@ fn scratch(record: &Record, found: &[Comparison]) -> Plot {
     svg.text(((left + right) / 2.0, bottom + 40.0), Anchor::Middle, "soft", "time since the start");
     for (arm, class, sample) in arms {
         let Some(sample) = sample else { continue };
-        let points: Vec<(f64, f64)> =
-            sample.scratch.points.iter().map(|(at, used)| (x(*at as f64), y(*used as f64))).collect();
+        let points = sample.scratch.iter().flat_map(|scratch| &scratch.points);
+        let points: Vec<(f64, f64)> = points.map(|(at, used)| (x(*at as f64), y(*used as f64))).collect();
         svg.curve(&points, class);
         let label = y(peak(sample) as f64).clamp(top + 12.0, bottom - 20.0);
         svg.text((right + 12.0, label), Anchor::Start, &format!("{class} strong"), arm);
@@ -120,10 +120,6 @@ fn scratch(record: &Record, found: &[Comparison]) -> Plot {
          hold the whole tar until the image is complete; one stream holds the image only."
     );
     Plot { file: "scratch.svg", title: "Disk: scratch space over time", caption, svg }
-}
-
-fn peak(sample: &Sample) -> u64 {
-    sample.scratch.peak
 }
 
 fn time_tick(nanoseconds: f64) -> String {

@@ -140,17 +140,15 @@ pub(super) fn likeness(record: &Record) -> Option<Table> {
 pub(super) fn peers(record: &Record) -> Table {
     let rows = peer_lines(record).into_iter().map(|line| {
         let ours = line.ours.as_ref();
-        let against =
-            ours.map_or_else(String::new, |(case, wall, size)| format!("{case}: {}, {}", time(*wall), bytes(*size)));
+        let against = ours
+            .map_or_else(String::new, |(case, wall, size)| format!("{case}: {}, {}", time(wall.value), bytes(*size)));
         let times = line.times().map_or_else(String::new, |times| format!("{}×", three(times)));
         match (&line.measured, &line.missing) {
             (Some((median, low, high, size)), _) => {
                 let range = format!("{} – {}", time(*low), time(*high));
                 [line.title, times, time(median.value), range, bytes(*size), against]
             }
-            (None, Some(tool)) => {
-                [line.title, times, format!("{tool} is not installed"), String::new(), String::new(), against]
-            }
+            (None, Some(why)) => [line.title, times, why.clone(), String::new(), String::new(), against],
             (None, None) => [line.title, times, "not run".into(), String::new(), String::new(), against],
         }
     });

@@ -4,7 +4,6 @@
 
 mod points;
 
-use std::fs;
 use std::path::Path;
 
 use packer::Strategy;
@@ -14,6 +13,7 @@ use crate::bench::{Audience, length};
 use crate::cases::Case;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
+use crate::peers::Maker;
 use crate::record::{self, Journal, Role, Sample, Subject};
 use crate::runner::{Label, Runner, Work};
 use crate::schedule::{Step, schedule};
@@ -140,7 +140,7 @@ impl Study {
             audience.progress(number, steps.len(), &point.name, left.sum());
             let work = match &point.tool {
                 Tool::Onepass(case) => Work::Pack(case, Strategy::SingleStream),
-                Tool::Script(script) => Work::Peer { name: &point.name, script },
+                Tool::Script(script) => Work::Peer { name: &point.name, script, maker: Maker::Pipeline },
             };
             let runner = runners.get_mut(point.subject).ok_or_else(|| Error::run(&point.name, "it has no tree"))?;
             let outcome = runner.run(work)?;
@@ -164,12 +164,7 @@ impl Study {
     ///
     /// If it cannot be read, or is of another version.
     pub fn read(directory: &Path) -> Result<Self> {
-        let path = directory.join("study.json");
-        let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
-        let mut study: Study = serde_json::from_str(&text).map_err(|error| Error::record(&path, error))?;
-        if study.schema != SCHEMA {
-            return Err(Error::record(&path, format!("its schema is {}, this reads {SCHEMA}", study.schema)));
-        }
+        let mut study: Study = record::read(&directory.join("study.json"), SCHEMA)?;
         study.samples = record::samples(directory)?;
         Ok(study)
     }

@@ -1,6 +1,6 @@
 //! All gates together, without a process: what each fault breaks, what a run comes to, what can be accepted of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use harness::Result;
@@ -101,9 +101,21 @@ impl Confine for Packer<'_> {
 const ACCEPTED: &str = "size | main | none | 50000000\nsize | main | gzip:5 | 20000000\nsize | further | zstd:3 | 4000000\n\
                         ratio | timed | gzip:5 2 threads | a processor, 2 cores | 0.8\n";
 
+/// A record in `results`; where it is.
+pub(super) fn record(results: &TempDir) -> PathBuf {
+    gated_in(results, Fault::None, 0.8, true).0
+}
+
 /// A run of all gates.
 fn gated(fault: Fault, ratio: f64, calibrated: bool) -> (TempDir, GateRun) {
-    let (place, rootfs) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let place = TempDir::new().unwrap();
+    let run = gated_in(&place, fault, ratio, calibrated).1;
+    (place, run)
+}
+
+/// A run of all gates that is recorded in `place`; where its record is.
+fn gated_in(place: &TempDir, fault: Fault, ratio: f64, calibrated: bool) -> (PathBuf, GateRun) {
+    let rootfs = TempDir::new().unwrap();
     std::fs::write(rootfs.path().join("file"), "content").unwrap();
     let mut journal = Journal::create(place.path(), "2026-01-02", "gate").unwrap();
     let packer = |tar| Packer { fault, tar, rootfs: rootfs.path(), ratio };
@@ -145,7 +157,7 @@ fn gated(fault: Fault, ratio: f64, calibrated: bool) -> (TempDir, GateRun) {
     assert!(GateRun::read(journal.directory()).unwrap() == run, "what is read back is not what was written");
     let kept = samples(journal.directory()).unwrap();
     assert!(kept.iter().enumerate().all(|(number, sample)| sample.sequence == number));
-    (place, run)
+    (journal.directory().to_owned(), run)
 }
 
 fn broken(run: &GateRun) -> Vec<Gate> {

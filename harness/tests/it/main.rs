@@ -1,8 +1,11 @@
 //! A whole bench without a process: a fake runner, real records, a real report.
 
+mod calibration;
 mod compare;
 mod gates;
+mod lxd;
 mod processes;
+mod records;
 mod simulation;
 mod study;
 
@@ -125,6 +128,7 @@ fn planned() -> Run {
         title: peer.title.into(),
         script: peer.script.into(),
         like: "gzip:5".into(),
+        maker: peer.maker,
         missing,
     };
     Run {

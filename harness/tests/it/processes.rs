@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use harness::cases::Case;
 use harness::confined::{Confine, Confined};
-use harness::peers::{Like, Peer, When};
+use harness::peers::{Like, Maker, Peer, When};
 use harness::runner::{Processes, Runner, Work};
 use packer::Strategy;
 use tempfile::TempDir;
@@ -25,12 +25,20 @@ fn processes(directory: &TempDir, script: &str) -> Processes {
         rootfs: at("rootfs"),
         scratch: at("scratch"),
         floor: at("floor"),
-        options: Vec::new(),
+        ..Processes::default()
     }
 }
 
 fn peer(script: &'static str) -> Peer {
-    Peer { name: "peer", title: "a peer", tools: &[], script, like: Like::None, when: When::Always }
+    Peer {
+        name: "peer",
+        title: "a peer",
+        tools: &[],
+        script,
+        maker: Maker::Pipeline,
+        like: Like::None,
+        when: When::Always,
+    }
 }
 
 /// What the runner says of `work`, after it was seen that the scratch directory is empty.

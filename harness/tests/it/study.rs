@@ -1,6 +1,7 @@
 //! Studies without a process: the points are run, recorded, read back and reported.
 
 use std::fs;
+use std::path::PathBuf;
 
 use harness::Result;
 use harness::environment::Environment;
@@ -52,6 +53,17 @@ fn subject(name: &str) -> Subject {
 
 fn studied(kind: Kind, trees: &[(&str, u64, u64)], broken: Option<&'static str>) -> (TempDir, Study) {
     let results = TempDir::new().unwrap();
+    let study = studied_in(&results, kind, trees, broken).1;
+    (results, study)
+}
+
+/// A study that is recorded in `results`; where its record is.
+fn studied_in(
+    results: &TempDir,
+    kind: Kind,
+    trees: &[(&str, u64, u64)],
+    broken: Option<&'static str>,
+) -> (PathBuf, Study) {
     let names: Vec<&str> = trees.iter().map(|(name, ..)| *name).collect();
     let mut study = Study {
         schema: SCHEMA,
@@ -75,7 +87,12 @@ fn studied(kind: Kind, trees: &[(&str, u64, u64)], broken: Option<&'static str>)
     study.run(&mut runners, &mut journal, &mut Ear::default()).unwrap();
     let read = Study::read(journal.directory()).unwrap();
     assert_eq!(read.samples, study.samples, "what is read back is not what was written");
-    (results, read)
+    (journal.directory().to_owned(), read)
+}
+
+/// A record in `results`; where it is.
+pub(super) fn record(results: &TempDir, kind: Kind) -> PathBuf {
+    studied_in(results, kind, &[("a tree", 1_000_000_000, 50_000)], None).0
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! However a bench ends, what it measured is kept, and nothing else.
+//! However a bench or a run of the gates ends, what it measured is kept, and nothing else.
 
 use std::fs;
 use std::io::Write;
@@ -6,17 +6,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use harness::gate::record::{Conclusion, GateRun};
 use harness::record::samples;
 use tempfile::TempDir;
 
-/// How long something may take that takes a moment.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long something may take that takes a moment, or a minute where others are at work.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A small tree, a place for scratch, and one for records.
-struct Place(TempDir);
+pub(crate) struct Place(TempDir);
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let place = Place(TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
         for name in ["tree", "scratch", "results"] {
             fs::create_dir(place.at(name)).unwrap();
@@ -27,28 +28,42 @@ impl Place {
         place
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// The bench, after what stands before its program.
     fn bench(&self, before: &[&str]) -> Command {
-        let program = [before, &[env!("CARGO_BIN_EXE_xtask")]].concat();
+        let mut command = self.task(before, &["bench", "--suite", "smoke"]);
+        command.arg("--rootfs").arg(self.at("tree")).stdout(Stdio::null());
+        command
+    }
+
+    /// The exact gates.
+    fn gate(&self, before: &[&str]) -> Command {
+        self.task(before, &["gate", "--without-time"])
+    }
+
+    /// Any task, after what stands before its program.
+    pub(crate) fn task(&self, before: &[&str], task: &[&str]) -> Command {
+        let program = [before, &[env!("CARGO_BIN_EXE_xtask")], task].concat();
         let mut command = Command::new(program[0]);
-        command.args(&program[1..]).args(["bench", "--suite", "smoke", "--rootfs"]).arg(self.at("tree"));
-        command.arg("--scratch").arg(self.at("scratch")).arg("--results").arg(self.at("results"));
-        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.args(&program[1..]).arg("--scratch").arg(self.at("scratch")).arg("--results").arg(self.at("results"));
+        command.stdin(Stdio::null());
         command
     }
 
     /// The one record, once it is there.
-    fn record(&self) -> Option<PathBuf> {
+    pub(crate) fn record(&self) -> Option<PathBuf> {
         fs::read_dir(self.at("results")).unwrap().next().map(|entry| entry.unwrap().path())
     }
 }
 
+/// Whoever runs the tests in the background may have them ignore Ctrl-C.
+pub(crate) const NO_SIGNAL_IGNORED: [&str; 2] = ["env", "--default-signal=INT,TERM"];
+
 #[track_caller]
-fn in_time(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn in_time(what: &str, mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
     while !holds() {
         assert!(started.elapsed() < PATIENCE, "{what}");
@@ -56,7 +71,7 @@ fn in_time(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn is_empty(directory: &Path) -> bool {
+pub(crate) fn is_empty(directory: &Path) -> bool {
     fs::read_dir(directory).unwrap().next().is_none()
 }
 
@@ -74,7 +89,7 @@ fn a_bench_that_is_killed_leaves_what_it_measured_and_no_scratch() {
     let all = samples(&whole.record().unwrap()).unwrap().len();
     for (signal, wanted) in [("KILL", 0), ("KILL", 1), ("KILL", all / 2), ("TERM", 3), ("INT", 5)] {
         let place = Place::new();
-        let mut bench = place.bench(&[]).stderr(Stdio::null()).spawn().unwrap();
+        let mut bench = place.bench(&NO_SIGNAL_IGNORED).stderr(Stdio::null()).spawn().unwrap();
         let noted = || place.record().and_then(|record| samples(&record).ok()).map_or(0, |samples| samples.len());
         in_time("a bench that measures", || place.record().is_some() && noted() >= wanted);
         let killed = Command::new("kill").args(["-s", signal, &bench.id().to_string()]).status().unwrap();
@@ -95,19 +110,50 @@ fn a_bench_that_is_killed_leaves_what_it_measured_and_no_scratch() {
     }
 }
 
+/// The first is killed while it makes trees, the other while it packs.
+#[test]
+fn gates_that_are_killed_leave_what_they_measured_and_no_scratch() {
+    drop(built());
+    for (signal, wanted) in [("KILL", 0), ("INT", 2)] {
+        let place = Place::new();
+        let mut gate = place.gate(&NO_SIGNAL_IGNORED).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let recorded = || place.record().is_some_and(|record| record.join("gate.json").exists());
+        let noted = || place.record().and_then(|record| samples(&record).ok()).map_or(0, |samples| samples.len());
+        in_time("gates that measure", || recorded() && noted() >= wanted);
+        let killed = Command::new("kill").args(["-s", signal, &gate.id().to_string()]).status().unwrap();
+        gate.wait().unwrap();
+        assert!(killed.success());
+        in_time("scratch space that is gone", || is_empty(&place.at("scratch")));
+        let record = place.record().unwrap();
+        let run = GateRun::read(&record).unwrap();
+        assert!(!run.complete && run.conclusion() == Conclusion::NotMeasured, "{:?}", run.conclusion());
+        assert!(samples(&record).unwrap().len() >= wanted);
+        let accepted = Command::new(env!("CARGO_BIN_EXE_xtask")).arg("accept").arg(&record).output().unwrap();
+        let said = String::from_utf8_lossy(&accepted.stderr).into_owned();
+        assert!(!accepted.status.success() && said.contains("did not come to its end"), "{said}");
+    }
+}
+
 /// In a mount namespace of its own, `$1` is a filesystem with these options.
 fn mounted(options: &str) -> Vec<&str> {
     let mount = "mount -t tmpfs -o \"$0\" none \"$1\" && shift && exec \"$@\"";
     vec!["unshare", "--map-root-user", "--mount", "sh", "-c", mount, options]
 }
 
+fn mounts_can_be_made() -> bool {
+    let tried = Command::new("unshare").args(["--map-root-user", "--mount", "true"]).output();
+    let can = tried.is_ok_and(|run| run.status.success());
+    if !can {
+        let _ = writeln!(std::io::stderr(), "skipped: no mount namespace can be made");
+    }
+    can
+}
+
 #[test]
 fn what_cannot_be_written_is_one_line() {
     drop(built());
     let place = Place::new();
-    let tried = Command::new("unshare").args(["--map-root-user", "--mount", "true"]).output();
-    if !tried.is_ok_and(|run| run.status.success()) {
-        let _ = writeln!(std::io::stderr(), "skipped: no mount namespace can be made");
+    if !mounts_can_be_made() {
         return;
     }
     let [results, scratch] = ["results", "scratch"].map(|name| place.at(name).display().to_string());
@@ -129,4 +175,28 @@ fn what_cannot_be_written_is_one_line() {
         assert_eq!(others, 1, "{said}");
         assert!(is_empty(&place.at("scratch")), "{before:?}");
     }
+}
+
+/// What keeps the gates from being tried is no failure of the packer: exit code 2, and the one line says why.
+#[test]
+fn gates_that_cannot_be_tried_say_so_in_one_line() {
+    drop(built());
+    let place = Place::new();
+    let check = |command: &mut Command, words: &str| {
+        let run = command.output().unwrap();
+        let [said, noise] = [run.stdout, run.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        assert_eq!(run.status.code(), Some(2), "{words}: {said}{noise}");
+        assert!(said.starts_with("NOT MEASURED: ") && said.to_lowercase().contains(words), "{words}: {said}{noise}");
+        assert_eq!((said.lines().count(), noise.as_str()), (1, ""), "{words}");
+        assert!(is_empty(&place.at("scratch")), "{words}");
+    };
+    check(place.gate(&[]).env("CARGO", "/missing/cargo"), "cannot run cargo: no such file or directory");
+    check(&mut place.task(&[], &["gate", "--base", "nothing"]), "`nothing` is no revision");
+    if !mounts_can_be_made() {
+        return;
+    }
+    let [results, scratch] = ["results", "scratch"].map(|name| place.at(name).display().to_string());
+    check(&mut place.gate(&[&mounted("ro")[..], &[results.as_str()]].concat()), "read-only file system");
+    check(&mut place.gate(&[&mounted("ro")[..], &[scratch.as_str()]].concat()), "cannot create a scratch directory");
+    check(&mut place.gate(&[&mounted("size=4m")[..], &[scratch.as_str()]].concat()), "no space left on device");
 }

@@ -73,3 +73,18 @@ fn dependencies_point_one_way() {
         "only the packer's tests may know fixtures"
     );
 }
+
+/// The feature is turned on by the one task that is about it, in a build beside the one that is released.
+#[test]
+fn planted_faults_reach_no_release() {
+    let on = |text: &str| text.lines().filter(|line| line.contains("planted")).map(String::from).collect::<Vec<_>>();
+    for name in CRATES {
+        let manifest = fs::read_to_string(repository().join(name).join("Cargo.toml")).unwrap();
+        let declared: &[&str] = if name == "packer" { &["planted = []"] } else { &[] };
+        assert_eq!(on(&manifest), declared, "{name}");
+    }
+    for (name, text) in sources().iter().filter(|(name, _)| !name.contains("/tests/")) {
+        let turned_on = text.contains(concat!("\"--features\", \"", "planted"));
+        assert_eq!(turned_on, name == "xtask/src/builds.rs", "{name}");
+    }
+}

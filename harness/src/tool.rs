@@ -6,37 +6,37 @@ use std::process::{Command, Stdio};
 
 /// A program and its arguments. It gets no input.
 #[derive(Debug)]
-pub(super) struct Tool(Command);
+pub(crate) struct Tool(Command);
 
 impl Tool {
-    pub(super) fn new(program: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
         let mut command = Command::new(program);
         command.stdin(Stdio::null()).env("LC_ALL", "C.UTF-8");
         Tool(command)
     }
 
-    pub(super) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.0.arg(argument);
         self
     }
 
-    pub(super) fn args<Argument: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = Argument>) -> Self {
+    pub(crate) fn args<Argument: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = Argument>) -> Self {
         self.0.args(arguments);
         self
     }
 
-    pub(super) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.0.env(name, value);
         self
     }
 
-    pub(super) fn current_dir(mut self, directory: &Path) -> Self {
+    pub(crate) fn current_dir(mut self, directory: &Path) -> Self {
         self.0.current_dir(directory);
         self
     }
 
     /// Runs it; what it wrote to standard output, if it succeeded.
-    pub(super) fn output(mut self) -> Result<String, String> {
+    pub(crate) fn output(mut self) -> Result<String, String> {
         let program = self.0.get_program().to_string_lossy().into_owned();
         let run = self.0.output().map_err(|error| format!("cannot run {program}: {error}"))?;
         if run.status.success() {
@@ -47,7 +47,7 @@ impl Tool {
     }
 
     /// Runs it.
-    pub(super) fn run(self) -> Result<(), String> {
+    pub(crate) fn run(self) -> Result<(), String> {
         self.output().map(drop)
     }
 }

@@ -1,0 +1,95 @@
+//! The page of a calibration: how often the gate on time was right about packers of which the truth is known.
+
+use super::disclosure;
+use super::figures::time;
+use super::page::{Block, Page, Section};
+use super::tables::{Table, interval};
+use crate::gate::calibration::{Calibration, Kind, SAME, SLOWED};
+use crate::gate::contest::{Batch, Timed};
+use crate::gate::ruling::{Ruling, half_width};
+use crate::record::Sample;
+
+/// What it comes to.
+pub(super) fn verdict(calibration: &Calibration) -> Vec<String> {
+    let class = calibration.environment.class();
+    let mut sentences = vec![match (calibration.permits(), calibration.is_enough()) {
+        (true, _) => format!("The gate on time may fail on {class}."),
+        (false, true) => format!("The gate on time only warns on {class}: it was not right often enough."),
+        (false, false) => format!(
+            "INCOMPLETE: {SAME} comparisons with itself and {SLOWED} with the slowed packer are needed; the gate on time only \
+             warns on {class}."
+        ),
+    }];
+    for (kind, called) in [(Kind::Same, "The same packer"), (Kind::Slowed, "One that takes a fifth longer")] {
+        let counts = calibration.counts(kind);
+        sentences.push(format!(
+            "{called}: {} times called slower, {} times not, {} times too noisy to say.",
+            counts.slower, counts.passed, counts.inconclusive
+        ));
+    }
+    let batches = calibration.comparisons.iter().flat_map(|comparison| &comparison.timed.batches);
+    let mut widths: Vec<f64> = batches.map(|batch| half_width(&batch.ratio) * 100.0).collect();
+    widths.sort_by(f64::total_cmp);
+    if let (Some(least), Some(most)) = (widths.first(), widths.last()) {
+        let median = widths[widths.len() / 2];
+        sentences.push(format!("Intervals: ±{least:.1} to ±{most:.1} % wide, half of them less than ±{median:.1} %."));
+    }
+    sentences
+}
+
+/// Every comparison, in order.
+pub(super) fn table(calibration: &Calibration) -> Table {
+    let row = |(number, comparison): (usize, &crate::gate::calibration::Comparison)| {
+        let Timed { batches, ruling, cold, .. } = &comparison.timed;
+        let ratio = |batch: Option<&Batch>| batch.map_or_else(String::new, |batch| interval(&batch.ratio));
+        let medians = batches.first().map_or([0; 2], |batch| batch.medians_ns);
+        let ruling = match ruling {
+            Some(Ruling::Slower) => "slower",
+            Some(Ruling::Passed) => "not slower",
+            Some(Ruling::Inconclusive) | None => "too noisy",
+        };
+        [
+            format!("{}: {}", number + 1, comparison.kind.name()),
+            time(medians[0] as f64),
+            time(medians[1] as f64),
+            ratio(batches.first()),
+            ratio(batches.get(1)),
+            cold.to_string(),
+            ruling.to_owned(),
+        ]
+    };
+    let head = ["", "its time", "beside", "ratio [95 %]", "of a fresh batch", "cold runs", "called"];
+    Table::new(head, calibration.comparisons.iter().enumerate().map(row).collect())
+}
+
+/// The page.
+pub(super) fn page(calibration: &Calibration, samples: &[Sample], verdict: &[String], comparisons: &Table) -> Page {
+    let [same, slowed] = calibration.wanted;
+    let runs = format!(
+        "{same} comparisons with itself and {slowed} with the slowed packer, {} pairs for each batch, shuffled with seed {}",
+        calibration.pairs, calibration.seed
+    );
+    let commands = "onepass: `onepass pack $ROOTFS --output $OUT --compression SPEC --strategy single-stream --threads N --json`, \
+                    built with the feature `planted`; the slowed one has `--planted spin` as well.";
+    Page {
+        name: format!("onepass calibration · {} · {}", calibration.date, calibration.topic),
+        title: "Whether the gate on time can be trusted here".into(),
+        opening: format!(
+            "A packer is compared with itself, and now and then with one that is known to take a fifth longer, by the gate that \
+             decides whether a change costs time. It may fail a change only where it never called the same packer slower, and \
+             called the slowed one slower at least nine times of ten. Here {} was packed with {}.",
+            calibration.subject,
+            calibration.case.name()
+        ),
+        sound: calibration.is_enough(),
+        verdict: verdict.to_vec(),
+        sections: vec![
+            Section::new("Every comparison", vec![Block::Table(comparisons.clone())]),
+            Section::new("With what", vec![Block::Facts(disclosure::facts(&calibration.environment, samples, runs))]),
+            Section::new(
+                "The exact commands",
+                vec![Block::Text(commands.into()), Block::Text(disclosure::SOURCES.into())],
+            ),
+        ],
+    }
+}

@@ -1,0 +1,47 @@
+//! `cargo xtask compare --conclusions` answers with its exit code.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// What it says of two records, and its exit code.
+fn compared(one: &Path, other: &Path) -> (String, i32) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let run = command.args(["compare", "--conclusions"]).arg(one).arg(other).output().unwrap();
+    let said = [run.stdout, run.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    (said, run.status.code().unwrap())
+}
+
+/// A recorded run, with this change to both files.
+fn changed(place: &TempDir, change: impl Fn(String) -> String) -> PathBuf {
+    for name in ["run.json", "samples.jsonl"] {
+        fs::write(place.path().join(name), change(fs::read_to_string(recorded().join(name)).unwrap())).unwrap();
+    }
+    place.path().to_owned()
+}
+
+fn recorded() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/2026-11-24-debian-1.4gb")
+}
+
+#[test]
+fn the_exit_code_says_whether_conclusions_differ() {
+    let (said, code) = compared(&recorded(), &recorded());
+    assert!(code == 0 && said.contains("Both lead to the same conclusions."), "{said}");
+    let place = TempDir::new().unwrap();
+    // With the strategies exchanged, what was faster is slower.
+    let exchanged = |text: String| {
+        let text = text.replace("\"arm\":\"single-stream\"", "\"arm\":\"other\"");
+        let text = text.replace("\"arm\":\"two-pass\"", "\"arm\":\"single-stream\"");
+        text.replace("\"arm\":\"other\"", "\"arm\":\"two-pass\"")
+    };
+    let (said, code) = compared(&recorded(), &changed(&place, exchanged));
+    assert!(code == 1 && said.contains("They do not lead to the same conclusions."), "{said}");
+    let row = said.lines().find(|row| row.starts_with("zstd:3 2 threads: time")).unwrap();
+    assert!(row.ends_with("DIFFERS"), "{said}");
+    let cut = changed(&place, |text| text.replace("\"complete\": true", "\"complete\": false"));
+    let (said, code) = compared(&recorded(), &cut);
+    assert!(code == 1 && said.contains("the second run did not come to its end"), "{said}");
+}
