@@ -46,7 +46,8 @@ pub(crate) struct Arguments {
     /// Compare this compression, with one thread and with all cores; may be given several times [default: the suite's]
     #[arg(long, value_name = "SPEC")]
     compression: Vec<Compression>,
-    /// Pairs of runs for each case; with --curve and --scaling, rounds of each point [default: 12, smoke: 2, rounds: 3]
+    /// Pairs of runs for each case and rounds of each peer; with --curve and --scaling, rounds of each point [default: 12 pairs and 3
+    /// rounds of peers, full: 7 of these, smoke: 2 and 1; points: 3]
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub(crate) pairs: Option<usize>,
     /// What the order of the runs is shuffled with
@@ -88,7 +89,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let peers: Vec<&Peer> = PEERS.iter().filter(peers).collect();
     let widest = |case: &&Case| case.threads == run.environment.cores && !case.compression.starts_with("external");
     let floors = run.cases.iter().filter(widest).cloned().collect();
-    let bench = Bench { run, peers, peer_rounds: arguments.suite.peer_rounds(), floors };
+    let peer_rounds = arguments.pairs.unwrap_or_else(|| arguments.suite.peer_rounds());
+    let bench = Bench { run, peers, peer_rounds, floors };
     let floor = std::env::current_exe().context("cannot find this program")?;
     let scratch = scratch.path().to_owned();
     let container = container.ok();
