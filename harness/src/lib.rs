@@ -28,6 +28,7 @@ mod scratch;
 pub mod study;
 mod tool;
 mod usage;
+mod warm;
 
 // What others make of our images.
 pub mod interop;

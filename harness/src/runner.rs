@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::lxd::Container;
 use crate::peers::{Maker, PATH};
 use crate::record::{Curve, Floor, PackRecord, Role, SCHEMA, Sample, Usage};
+use crate::warm::warm;
 use crate::{scratch, usage};
 
 pub use crate::decode::{Inside, Inspection};
@@ -184,6 +185,7 @@ impl Processes {
         let out =
             tempfile::tempdir_in(&self.scratch).map_err(|error| Error::io("create directory", &self.scratch, error))?;
         self.settle();
+        warm(&self.rootfs);
         let (run, scratch) = scratch::watch(&self.scratch, || {
             let start = Instant::now();
             let mut command = self.command(work, out.path());
