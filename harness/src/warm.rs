@@ -6,30 +6,28 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Looks at every entry below `root` on its filesystem, and reads every file. What cannot be read is for the run to complain about.
-pub(crate) fn warm(root: &Path) {
-    let Ok(top) = fs::symlink_metadata(root) else { return };
-    let mut directories = vec![root.to_owned()];
+/// Looks at every entry below `root` on its filesystem, and reads every file; says how many bytes that was. What cannot be read is for the
+/// run to complain about.
+pub(crate) fn warm(root: &Path) -> u64 {
+    let Ok(top) = fs::symlink_metadata(root) else { return 0 };
+    let (mut directories, mut read) = (vec![root.to_owned()], 0);
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-            directories.extend(visit(&entry.path(), top.dev()));
+            let path = entry.path();
+            let Some(metadata) = fs::symlink_metadata(&path).ok().filter(|metadata| metadata.dev() == top.dev()) else {
+                continue;
+            };
+            // Nothing but directories and files: a fifo would wait for whoever writes to it.
+            if metadata.is_dir() {
+                directories.push(path);
+            } else if metadata.is_file() {
+                read += File::open(path).and_then(|mut file| io::copy(&mut file, &mut io::sink())).unwrap_or(0);
+            }
         }
     }
-}
-
-/// Reads a file; gives back a directory, if that is what it is.
-fn visit(path: &Path, device: u64) -> Option<PathBuf> {
-    let metadata = fs::symlink_metadata(path).ok().filter(|metadata| metadata.dev() == device)?;
-    if metadata.is_dir() {
-        return Some(path.to_owned());
-    }
-    // Nothing but files: a fifo would wait for whoever writes to it.
-    if metadata.is_file() {
-        let _ = File::open(path).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
-    }
-    None
+    read
 }
 
 #[cfg(test)]
@@ -40,15 +38,15 @@ mod tests {
 
     /// As a tree has it: what never answers, what leads away, what is in a circle, and what is not there.
     #[test]
-    fn it_comes_to_its_end() {
+    fn all_files_are_read_and_nothing_else() {
         let tree = tempfile::tempdir().unwrap();
         let at = |name: &str| tree.path().join(name);
         fs::create_dir_all(at("directory/below")).unwrap();
         fs::write(at("directory/file"), "content").unwrap();
+        fs::write(at("directory/below/large"), vec![1; 100_000]).unwrap();
         std::os::unix::fs::symlink("..", at("directory/up")).unwrap();
         std::os::unix::fs::symlink("/dev/zero", at("endless")).unwrap();
         assert!(Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
-        warm(tree.path());
-        warm(&at("nothing"));
+        assert_eq!((warm(tree.path()), warm(&at("nothing"))), (100_007, 0));
     }
 }

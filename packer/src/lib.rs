@@ -5,8 +5,8 @@
 //! ```
 //!
 //! [`Pack`] does it, in a [`Format`] that LXD, Incus or OCI clients take; [`verify`] checks the result. Two strategies give the
-//! same bytes: in one stream, or in two passes with a temporary tar between them. The same tree gives the same fingerprint whatever the strategy, the number of
-//! threads, the order of directories, the filesystem, the locale, the umask, the time zone.
+//! same bytes: in one stream, or in two passes with a temporary tar between them. The same tree gives the same fingerprint
+//! whatever the strategy, the number of threads, the order of directories, the filesystem, the locale, the umask, the time zone.
 //!
 //! The library prints nothing, reads neither the environment nor the clock, and starts no process but an external
 //! compressor that was asked for, and what writes or reads a squashfs.

@@ -292,6 +292,21 @@ mod tests {
         }
 
         #[test]
+        fn a_short_run_has_a_reason(files in files()) {
+            let segments = cut(&files);
+            for (run, next) in segments.iter().zip(&segments[1..]) {
+                match (&run.parts[0], &next.parts[0]) {
+                    (Part::Member(_), Part::Member(entry)) => {
+                        let together = run.length + tar::framed_length(entry);
+                        prop_assert!(run.length >= SIZE / 4 * 3 || together > SIZE / 4 * 5, "{}", run.length);
+                    }
+                    (_, Part::Range { .. } | Part::End) | (Part::Range { .. }, _) => {}
+                    (Part::Framed(_) | Part::End, _) | (_, Part::Framed(_)) => prop_assert!(false, "in the middle"),
+                }
+            }
+        }
+
+        #[test]
         fn what_stands_before_a_change_is_cut_as_it_was(files in files(), which: prop::sample::Index, size in 0..SIZE) {
             prop_assume!(!files.is_empty());
             let mut changed = files.clone();

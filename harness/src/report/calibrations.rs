@@ -8,6 +8,7 @@ use crate::gate::calibration::{Calibration, Kind, SAME, SLOWED};
 use crate::gate::contest::{Batch, Timed};
 use crate::gate::ruling::{Ruling, half_width};
 use crate::record::Sample;
+use crate::statistics::{self, Estimate};
 
 /// What it comes to.
 pub(super) fn verdict(calibration: &Calibration) -> Vec<String> {
@@ -28,10 +29,10 @@ pub(super) fn verdict(calibration: &Calibration) -> Vec<String> {
         ));
     }
     let batches = calibration.comparisons.iter().flat_map(|comparison| &comparison.timed.batches);
-    let mut widths: Vec<f64> = batches.map(|batch| half_width(&batch.ratio) * 100.0).collect();
-    widths.sort_by(f64::total_cmp);
-    if let (Some(least), Some(most)) = (widths.first(), widths.last()) {
-        let median = widths[widths.len() / 2];
+    let widths: Vec<f64> = batches.map(|batch| half_width(&batch.ratio) * 100.0).collect();
+    if let Some(Estimate { value: median, .. }) = statistics::median(&widths) {
+        let least = widths.iter().copied().fold(f64::MAX, f64::min);
+        let most = widths.iter().copied().fold(0.0, f64::max);
         sentences.push(format!("Intervals: ±{least:.1} to ±{most:.1} % wide, half of them less than ±{median:.1} %."));
     }
     sentences
