@@ -3,7 +3,7 @@
 use super::Malformed;
 
 /// A stream read from its lowest bit on.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Bits<'a> {
     stream: &'a [u8],
     /// The next byte to load.
