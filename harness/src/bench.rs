@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::cases::{self, ARMS, Case};
 use crate::error::{Error, Result};
+use crate::gate::traffic;
 use crate::laws::{self, Seen};
+use crate::listing::Listing;
 use crate::peers::Peer;
 use crate::record::{Check, Journal, Record, Role, Run, Sample};
 use crate::runner::{Label, Outcome, Runner, Work};
@@ -23,6 +25,8 @@ pub trait Audience {
 pub struct Bench<'a> {
     /// What is known beforehand; cases and peers are filled in already.
     pub run: Run,
+    /// What the tree holds, as somebody else than the packer finds it.
+    pub tree: Listing,
     /// The peers of [`Run::peers`] that can be run, by their names there.
     pub peers: Vec<&'a Peer>,
     /// Rounds for each of them, and for each floor.
@@ -79,6 +83,7 @@ impl Bench<'_> {
             keep(journal, &mut samples, Role::Measure, work, pair, outcome)?;
         }
         self.run.complete = true;
+        self.run.checks.push(laws::steadiness(&samples));
         let mut record = Record { run: self.run, samples };
         record.run.comparisons = summary::comparisons(&record);
         journal.save(&record.run)?;
@@ -129,7 +134,8 @@ impl Bench<'_> {
             self.run.subject.diff_id.clone_from(&tar.diff_id);
         }
         self.run.subject.entries = first.outcome.pack.as_ref().map_or(0, |pack| pack.entries);
-        let checks = [laws::identity(&seen), laws::disk(&seen)].concat();
+        let listing = vec![laws::listing(&seen, &self.tree)];
+        let checks = [laws::identity(&seen), listing, laws::disk(&seen), traffic::laws(&seen)].concat();
         Ok(Verified { checks, lengths })
     }
 }

@@ -59,10 +59,10 @@ impl Environment {
 }
 
 impl Environment {
-    /// Machines of which times can be compared: `AMD EPYC, 2 cores`.
+    /// Machines of which times can be compared: `AMD EPYC, 2 cores, ext4`. The disk decides what two passes cost.
     #[must_use]
     pub fn class(&self) -> String {
-        format!("{}, {} cores", self.processor.replace('|', "/"), self.cores)
+        format!("{}, {} cores, {}", self.processor.replace('|', "/"), self.cores, self.filesystem)
     }
 }
 

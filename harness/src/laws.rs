@@ -3,7 +3,8 @@
 use packer::Strategy;
 
 use crate::cases::{ARMS, Case};
-use crate::record::{Check, PackRecord};
+use crate::listing::Listing;
+use crate::record::{Check, PackRecord, Role, Sample};
 use crate::runner::{Inspection, Outcome};
 
 /// An image that was made and looked at.
@@ -68,6 +69,45 @@ fn tar(seen: &[Seen]) -> Check {
         law: "every image holds the same tar".into(),
         holds: same == seen.len(),
         detail: format!("{same} of {} images decode to sha256 {diff_id}, {size} bytes{unreadable}", seen.len()),
+    }
+}
+
+/// The images hold what an independent walk over the tree finds.
+pub(crate) fn listing(seen: &[Seen], tree: &Listing) -> Check {
+    let law = format!("an image lists the {} entries of its tree in the order of their names", tree.members);
+    // Of what cannot be decoded another law speaks.
+    let images: Vec<_> =
+        seen.iter().filter_map(|one| Some((one, &one.inspection.tar.as_ref().ok()?.listing))).collect();
+    let other = images.iter().find(|(_, listing)| listing.as_ref().ok() != Some(tree));
+    let other = other.map(|(one, listing)| {
+        let found = match listing {
+            Ok(Listing { disorder: Some(disorder), .. }) => disorder.clone(),
+            Ok(listing) if listing.members != tree.members => format!("{} members", listing.members),
+            Ok(_) => "members that differ from the entries".to_owned(),
+            Err(cause) => cause.clone(),
+        };
+        format!("{}: {found}", one.name())
+    });
+    Check { law, holds: other.is_none(), detail: other.unwrap_or_else(|| format!("{} images", images.len())) }
+}
+
+/// Every timed run made the image that was verified.
+pub(crate) fn steadiness(samples: &[Sample]) -> Check {
+    let packs = |role| {
+        let of = samples.iter().filter(move |sample| sample.role == role);
+        of.filter_map(|sample| Some((sample, sample.pack.as_ref()?)))
+    };
+    let same = |(one, pack): &(&Sample, &PackRecord)| {
+        packs(Role::Verify).any(|(verified, image)| {
+            (&verified.case, &verified.arm, &image.fingerprint, image.size)
+                == (&one.case, &one.arm, &pack.fingerprint, one.image_size)
+        })
+    };
+    let (all, right) = (packs(Role::Measure).count(), packs(Role::Measure).filter(same).count());
+    Check {
+        law: "every timed run made the image that was verified".into(),
+        holds: right == all,
+        detail: format!("{right} of {all} runs"),
     }
 }
 

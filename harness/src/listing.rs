@@ -83,14 +83,15 @@ pub(crate) fn hexadecimal(hasher: Sha256) -> String {
 }
 
 impl Listing {
-    /// The entries of a tree. Sockets are left out, as they are of archives.
+    /// The entries of a tree. Sockets, and what is mounted from another filesystem, are left out, as they are of archives.
     ///
     /// # Errors
     ///
     /// If it cannot be read.
     pub fn of_tree(root: &Path) -> io::Result<Self> {
         let mut lines = Lines::default();
-        visit(root, b"", &mut HashMap::new(), &mut lines)?;
+        let device = fs::symlink_metadata(root)?.dev();
+        visit(root, b"", device, &mut HashMap::new(), &mut lines)?;
         Ok(lines.finish())
     }
 
@@ -105,19 +106,28 @@ impl Listing {
     }
 }
 
-fn visit(path: &Path, name: &[u8], seen: &mut HashMap<(u64, u64), Vec<u8>>, lines: &mut Lines) -> io::Result<()> {
+fn visit(
+    path: &Path,
+    name: &[u8],
+    device: u64,
+    seen: &mut HashMap<(u64, u64), Vec<u8>>,
+    lines: &mut Lines,
+) -> io::Result<()> {
     let found = fs::symlink_metadata(path)?;
     let file_type = found.file_type();
     let line =
         Line { kind: '0', mode: found.mode() & 0o7777, size: 0, seconds: found.mtime(), path: name, target: b"" };
     if file_type.is_dir() {
         lines.add(&Line { kind: '5', path: if name.is_empty() { b"." } else { name }, ..line });
+        if found.dev() != device {
+            return Ok(());
+        }
         let mut names = fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
         names.sort_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
         return names.into_iter().try_for_each(|child| {
             let below =
                 if name.is_empty() { child.as_bytes().to_vec() } else { [name, b"/", child.as_bytes()].concat() };
-            visit(&path.join(&child), &below, seen, lines)
+            visit(&path.join(&child), &below, device, seen, lines)
         });
     }
     let first = seen.entry((found.dev(), found.ino())).or_insert_with(|| name.to_vec());

@@ -67,10 +67,21 @@ pub enum When {
     Full,
 }
 
-/// GNU tar of the tree to standard output, in an order and with owners that do not depend on the machine.
+/// GNU tar of the tree, in an order and with owners that do not depend on the machine, to what follows. `--xattrs` makes it write pax
+/// headers; the times of last access and of last change, which nobody unpacks, would be a header for every entry.
 macro_rules! tar {
+    () => {
+        "tar --sort=name --numeric-owner --xattrs --pax-option=delete=atime,delete=ctime -C \"$ROOTFS\" -cf "
+    };
+}
+
+/// A tar of the tree on standard output.
+pub(crate) const TAR: &str = concat!(tar!(), "- .");
+
+/// A tar of the tree through a pipe.
+macro_rules! pipe {
     ($rest:literal) => {
-        concat!("tar --sort=name --numeric-owner --xattrs -C \"$ROOTFS\" -cf - . | ", $rest, " && sync \"$OUT/image\"")
+        concat!(tar!(), "- . | ", $rest, " && sync \"$OUT/image\"")
     };
 }
 
@@ -88,8 +99,11 @@ pub const PEERS: [Peer; 17] = [
         name: "files-gzip",
         title: "tar to a file, gzip to a second file, sha256 (two passes, before 2019)",
         tools: &["tar", "gzip", "sha256sum", "sync"],
-        script: "tar --sort=name --numeric-owner --xattrs -C \"$ROOTFS\" -cf \"$OUT/image.tar\" . && \
-                 gzip -n -c \"$OUT/image.tar\" > \"$OUT/image\" && sync \"$OUT/image\" && sha256sum \"$OUT/image\"",
+        script: concat!(
+            tar!(),
+            "\"$OUT/image.tar\" . && gzip -n -c \"$OUT/image.tar\" > \"$OUT/image\" && sync \"$OUT/image\" && \
+             sha256sum \"$OUT/image\""
+        ),
         maker: Maker::Pipeline,
         like: Like::Gzip,
         when: When::Always,
@@ -98,7 +112,7 @@ pub const PEERS: [Peer; 17] = [
         name: "pipe-gzip",
         title: "tar | gzip | tee | sha256sum (one stream, since 2019)",
         tools: &["tar", "gzip", "tee", "sha256sum", "sync"],
-        script: tar!("gzip -n | tee \"$OUT/image\" | sha256sum"),
+        script: pipe!("gzip -n | tee \"$OUT/image\" | sha256sum"),
         maker: Maker::Pipeline,
         like: Like::Gzip,
         when: When::Always,
@@ -107,7 +121,7 @@ pub const PEERS: [Peer; 17] = [
         name: "pipe-pigz",
         title: "tar | pigz | tee | sha256sum",
         tools: &["tar", "pigz", "tee", "sha256sum", "sync"],
-        script: tar!("pigz -n | tee \"$OUT/image\" | sha256sum"),
+        script: pipe!("pigz -n | tee \"$OUT/image\" | sha256sum"),
         maker: Maker::Pipeline,
         like: Like::Gzip,
         when: When::Always,
@@ -116,7 +130,7 @@ pub const PEERS: [Peer; 17] = [
         name: "pipe-zstd",
         title: "tar | zstd -T0 -3 | tee | sha256sum",
         tools: &["tar", "zstd", "tee", "sha256sum", "sync"],
-        script: tar!("zstd -q -T0 -3 | tee \"$OUT/image\" | sha256sum"),
+        script: pipe!("zstd -q -T0 -3 | tee \"$OUT/image\" | sha256sum"),
         maker: Maker::Pipeline,
         like: Like::Zstd,
         when: When::Always,
@@ -125,7 +139,7 @@ pub const PEERS: [Peer; 17] = [
         name: "pipe-none",
         title: "tar | tee | openssl sha256 (no compression)",
         tools: &["tar", "tee", "openssl", "sync"],
-        script: tar!("tee \"$OUT/image\" | openssl sha256"),
+        script: pipe!("tee \"$OUT/image\" | openssl sha256"),
         maker: Maker::Pipeline,
         like: Like::None,
         when: When::Always,
@@ -134,7 +148,7 @@ pub const PEERS: [Peer; 17] = [
         name: "pipe-xz",
         title: "tar | xz -T0 -6 | tee | sha256sum",
         tools: &["tar", "xz", "tee", "sha256sum", "sync"],
-        script: tar!("xz -T0 -6 | tee \"$OUT/image\" | sha256sum"),
+        script: pipe!("xz -T0 -6 | tee \"$OUT/image\" | sha256sum"),
         maker: Maker::Pipeline,
         like: Like::Xz,
         when: When::Full,
@@ -143,7 +157,7 @@ pub const PEERS: [Peer; 17] = [
         name: "pipe-gzip-unhashed",
         title: "tar | gzip (not hashed)",
         tools: &["tar", "gzip", "sync"],
-        script: tar!("gzip -n > \"$OUT/image\""),
+        script: pipe!("gzip -n > \"$OUT/image\""),
         maker: Maker::Pipeline,
         like: Like::Gzip,
         when: When::Full,
@@ -152,7 +166,7 @@ pub const PEERS: [Peer; 17] = [
         name: "pipe-pigz-unhashed",
         title: "tar | pigz (not hashed)",
         tools: &["tar", "pigz", "sync"],
-        script: tar!("pigz -n > \"$OUT/image\""),
+        script: pipe!("pigz -n > \"$OUT/image\""),
         maker: Maker::Pipeline,
         like: Like::Gzip,
         when: When::Full,
@@ -161,7 +175,7 @@ pub const PEERS: [Peer; 17] = [
         name: "pipe-zstd-unhashed",
         title: "tar | zstd -T0 -3 (not hashed)",
         tools: &["tar", "zstd", "sync"],
-        script: tar!("zstd -q -T0 -3 > \"$OUT/image\""),
+        script: pipe!("zstd -q -T0 -3 > \"$OUT/image\""),
         maker: Maker::Pipeline,
         like: Like::Zstd,
         when: When::Full,
@@ -171,7 +185,7 @@ pub const PEERS: [Peer; 17] = [
         title: "tar (no compression, not hashed)",
         tools: &["tar", "sync"],
         // Into a file, GNU tar would not read the tree at all if that were /dev/null; a pipe is the same for all.
-        script: tar!("cat > \"$OUT/image\""),
+        script: pipe!("cat > \"$OUT/image\""),
         maker: Maker::Pipeline,
         like: Like::None,
         when: When::Full,

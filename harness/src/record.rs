@@ -34,6 +34,9 @@ pub struct Run {
     pub topic: String,
     /// What was run.
     pub suite: Suite,
+    /// What was asked for, with `$ROOTFS` and the like for places; empty in records that are older than this field.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub command: String,
     /// Pairs for each case.
     pub pairs: usize,
     /// What the schedule was shuffled with.

@@ -16,13 +16,13 @@ use harness::lxd::{Container, Lxd};
 use harness::peers::{Like, Maker, PEERS, Peer};
 use harness::record::{Journal, PeerRecord, Run, SCHEMA, Subject};
 use harness::report::Report;
-use harness::runner::Processes;
+use harness::runner::{Listing, Processes};
 use harness::study::Kind;
 use indicatif::{ProgressBar, ProgressStyle};
 use packer::Compression;
 
 pub(crate) use crate::builds::release as build;
-use crate::{repository, say, study, today, trees};
+use crate::{asked, repository, say, study, today, trees};
 
 /// Pack a tree both ways, prove one fingerprint, and show what single-stream saves
 ///
@@ -46,10 +46,13 @@ pub(crate) struct Arguments {
     /// Compare this compression, with one thread and with all cores; may be given several times [default: the suite's]
     #[arg(long, value_name = "SPEC")]
     compression: Vec<Compression>,
-    /// Pairs of runs for each case and rounds of each peer; with --curve and --scaling, rounds of each point [default: 12 pairs and 3
-    /// rounds of peers, full: 7 of these, smoke: 2 and 1; points: 3]
+    /// Pairs of runs for each case [default: 12, smoke: 2]
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..),
+        conflicts_with_all = ["curve", "scaling"])]
+    pairs: Option<usize>,
+    /// Rounds of each peer, and of each point of --curve and --scaling [default: 3, full: 7, smoke: 1]
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
-    pub(crate) pairs: Option<usize>,
+    pub(crate) rounds: Option<usize>,
     /// What the order of the runs is shuffled with
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
@@ -89,8 +92,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let peers: Vec<&Peer> = PEERS.iter().filter(peers).collect();
     let widest = |case: &&Case| case.threads == run.environment.cores && !case.compression.starts_with("external");
     let floors = run.cases.iter().filter(widest).cloned().collect();
-    let peer_rounds = arguments.pairs.unwrap_or_else(|| arguments.suite.peer_rounds());
-    let bench = Bench { run, peers, peer_rounds, floors };
+    let peer_rounds = arguments.rounds.unwrap_or_else(|| arguments.suite.peer_rounds());
+    let tree = Listing::of_tree(&rootfs).context("cannot list the tree")?;
+    let bench = Bench { run, tree, peers, peer_rounds, floors };
     let floor = std::env::current_exe().context("cannot find this program")?;
     let scratch = scratch.path().to_owned();
     let container = container.ok();
@@ -177,8 +181,8 @@ fn plan(
     };
     // A tool says nothing beside a compression that is not measured.
     let beside = |peer: &&Peer| cases.iter().any(|case| case.compression == like(peer.like).to_string());
-    let asked = PEERS.iter().filter(|peer| peer.is_in(arguments.suite)).filter(beside);
-    let peers: Vec<PeerRecord> = asked
+    let beside_ours = PEERS.iter().filter(|peer| peer.is_in(arguments.suite)).filter(beside);
+    let peers: Vec<PeerRecord> = beside_ours
         .map(|peer| PeerRecord {
             name: peer.name.into(),
             title: peer.title.into(),
@@ -193,6 +197,7 @@ fn plan(
         date: today()?,
         topic: arguments.topic.clone().unwrap_or_else(|| arguments.suite.name().into()),
         suite: arguments.suite,
+        command: asked(),
         pairs: arguments.pairs.unwrap_or_else(|| arguments.suite.pairs()),
         seed: arguments.seed,
         subject,

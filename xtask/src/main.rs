@@ -82,8 +82,58 @@ fn today() -> anyhow::Result<String> {
     Ok(harness::record::date(now))
 }
 
+/// The command line for records: with names for the places of this machine.
+fn asked() -> String {
+    told(std::env::args().skip(1))
+}
+
+/// `cargo xtask bench --rootfs $ROOTFS --pairs 7`
+fn told(arguments: impl Iterator<Item = String>) -> String {
+    const PLACES: [(&str, &str); 3] = [("--rootfs", "$ROOTFS"), ("--scratch", "$SCRATCH"), ("--results", "$RESULTS")];
+    let mut words = vec!["cargo".to_owned(), "xtask".into()];
+    let mut place = None;
+    for argument in arguments {
+        let option = argument.split_once('=').map_or(&argument[..], |(option, _)| option);
+        let named = PLACES.iter().find(|(name, _)| *name == option).map(|(_, place)| (*place).to_owned());
+        words.push(match (place.take(), named) {
+            (Some(place), _) => place,
+            (None, Some(named)) if option.len() < argument.len() => format!("{option}={named}"),
+            (None, named) => {
+                place = named;
+                quoted(&argument)
+            }
+        });
+    }
+    words.join(" ")
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=:,./+@%".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
 /// Prints a line to standard output.
 fn say(line: impl std::fmt::Display) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{line}")?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_told_without_places() {
+        let told = |words: &[&str]| told(words.iter().map(|word| (*word).to_owned()));
+        assert_eq!(
+            told(&["bench", "--rootfs", "/home/me/tree", "--scratch=/mnt/x", "--pairs", "7", "--subject", "it's mine"]),
+            "cargo xtask bench --rootfs $ROOTFS --scratch=$SCRATCH --pairs 7 --subject 'it'\\''s mine'"
+        );
+        assert_eq!(told(&["bench", "--rootfs", "--scratch"]), "cargo xtask bench --rootfs $ROOTFS");
+    }
 }

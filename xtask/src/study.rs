@@ -13,7 +13,7 @@ use harness::runner::Processes;
 use harness::study::{self, Kind, SCHEMA, Study};
 
 use crate::bench::{Arguments, Line, build, results, shown, taken};
-use crate::{repository, say, today};
+use crate::{asked, repository, say, today};
 
 /// Trees of 0.1 to 4 GB, and of 10,000 to 1,000,000 entries.
 const SCALING: [(Profile, &str); 8] = [
@@ -73,7 +73,8 @@ pub(crate) fn run(arguments: &Arguments, kind: Kind) -> Result<ExitCode> {
         kind,
         date: today()?,
         topic: arguments.topic.clone().unwrap_or_else(|| topic.into()),
-        rounds: arguments.pairs.unwrap_or(ROUNDS),
+        command: asked(),
+        rounds: arguments.rounds.unwrap_or(ROUNDS),
         seed: arguments.seed,
         environment,
         subjects,

@@ -134,10 +134,10 @@ mod tests {
 
     #[test]
     fn a_table_is_read_as_it_is_written_and_its_rows_are_sorted() {
-        let text = "ratio | b | gzip:5 2 threads | a processor, 2 cores | 0.81\n\nsize | b | none | 2\n# a word\nsize | a | none | 1\n";
+        let text = "ratio | b | gzip:5 2 threads | a processor, 2 cores, ext4 | 0.81\n\nsize | b | none | 2\n# a word\nsize | a | none | 1\n";
         let expected: Expected = text.parse().unwrap();
         assert_eq!((expected.size("a", "none"), expected.size("a", "gzip:5")), (Some(1), None));
-        assert_eq!(expected.ratio("b", "gzip:5 2 threads", "a processor, 2 cores"), Some(0.81));
+        assert_eq!(expected.ratio("b", "gzip:5 2 threads", "a processor, 2 cores, ext4"), Some(0.81));
         let written = expected.to_string();
         let rows: Vec<&str> = written.lines().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(rows[..2], ["size | a | none | 1", "size | b | none | 2"]);

@@ -17,7 +17,7 @@ mod sizes;
 #[cfg(test)]
 mod sound;
 mod space;
-mod traffic;
+pub(crate) mod traffic;
 
 // Time.
 pub mod calibration;

@@ -3,31 +3,18 @@
 use super::finding::{Finding, Gate, Verdict};
 use crate::laws::{self, Seen};
 use crate::listing::Listing;
+use crate::record::Check;
 
 /// Judges images of one tree that lists so.
 pub(super) fn judge(seen: &[Seen], tree: &Listing) -> Finding {
-    let laws = laws::identity(seen);
+    let mut laws = laws::identity(seen);
+    laws.push(laws::listing(seen, tree));
     let figures = format!("{} images, {} members each", seen.len(), tree.members);
-    let laws = laws.into_iter().map(|check| {
-        let verdict = if check.holds { Verdict::Passed } else { Verdict::broken(check.law, check.detail) };
-        (verdict, figures.clone())
-    });
-    let listings = seen.iter().filter_map(|one| listed(one, tree)).take(1);
-    Finding::gather(Gate::Sameness, laws.chain(listings.map(|verdict| (verdict, figures.clone()))))
-}
-
-/// What is wrong with what an image lists. Of one that cannot be decoded another law speaks.
-fn listed(one: &Seen, tree: &Listing) -> Option<Verdict> {
-    let inside = one.inspection.tar.as_ref().ok()?;
-    let expected = format!("an image lists the {} entries of its tree in the order of their names", tree.members);
-    let found = match &inside.listing {
-        Ok(listing) if listing == tree => return None,
-        Ok(Listing { disorder: Some(disorder), .. }) => disorder.clone(),
-        Ok(listing) if listing.members != tree.members => format!("{} members", listing.members),
-        Ok(_) => "members that differ from the entries".to_owned(),
-        Err(cause) => cause.clone(),
+    let verdict = |check: Check| match check.holds {
+        true => Verdict::Passed,
+        false => Verdict::broken(check.law, check.detail),
     };
-    Some(Verdict::broken(expected, format!("{}: {found}", one.name())))
+    Finding::gather(Gate::Sameness, laws.into_iter().map(|check| (verdict(check), figures.clone())))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ const THREATS: [&str; 5] = [
     "The page cache was warm: reading the tree from a cold disk would add the same to both strategies.",
     "Runs shorter than two seconds vary more from one to the next; the intervals are wider for them, and that is all that is done about it.",
     "Scratch space over time is seen on a filesystem that others may use as well; the peaks in the table are the packer's own account.",
-    "The peers' tar has other bytes than ours (GNU format, blocked to 10 KiB); it holds the same files.",
+    "The peers' tar has other bytes than ours (pax headers where a time is not a whole second, blocks of 10 KiB); it holds the same files.",
 ];
 
 /// What is not known of the work of a daemon.
@@ -108,14 +108,15 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peer
         vec![Block::Facts(disclosure::facts(&run.environment, &record.samples, runs))],
     ));
     let peers = run.peers.iter().map(|peer| format!("{}: `{}`", peer.name, peer.script));
-    let mut commands = vec![
+    let mut commands = disclosure::asked(&run.command);
+    commands.extend([
         Block::Text(
             "onepass: `onepass pack $ROOTFS --output $OUT --compression SPEC --strategy STRATEGY --threads N --json`. The \
              peers, run by `bash -o pipefail -c`:"
                 .into(),
         ),
         Block::List(peers.collect()),
-    ];
+    ]);
     commands.extend(by_lxd(record).map(|_| Block::Text(CONTAINER.into())));
     commands.push(Block::Text(disclosure::SOURCES.into()));
     sections.push(Section::new("The exact commands", commands));

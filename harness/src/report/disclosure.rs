@@ -1,12 +1,19 @@
 //! What figures were made with.
 
 use super::figures::bytes;
+use super::page::Block;
 use crate::environment::Environment;
 use crate::record::Sample;
 
 /// Where everything is.
 pub(super) const SOURCES: &str =
     "Every sample is in `samples.jsonl`, everything else in the `.json` beside it; this page was made from those two.";
+
+/// The command that made the record, if that knows it.
+pub(super) fn asked(command: &str) -> Vec<Block> {
+    let told = || Block::Text(format!("This record: `{command}`, at the revision above."));
+    if command.is_empty() { Vec::new() } else { vec![told()] }
+}
 
 /// The machine and the tools. `runs` says what was run.
 pub(super) fn facts(environment: &Environment, samples: &[Sample], runs: String) -> Vec<(String, String)> {

@@ -71,11 +71,12 @@ pub(super) fn page(study: &Study, verdict: &[String], points: &Table) -> Page {
         Tool::Script(script) => Some(format!("{}: `{script}`", point.name)),
         Tool::Onepass(_) => None,
     });
-    let mut commands = vec![Block::Text(
+    let mut commands = disclosure::asked(&study.command);
+    commands.push(Block::Text(
         "onepass: `onepass pack $ROOTFS --output $OUT --compression SPEC --threads N --json`. Other tools are run by `bash -o \
          pipefail -c`, with hashing, writing and `sync` as in ours."
             .into(),
-    )];
+    ));
     commands.push(Block::List(scripts.collect()));
     commands.push(Block::Text(disclosure::SOURCES.into()));
     sections.push(Section::new("The exact commands", commands));

@@ -45,6 +45,9 @@ pub struct Study {
     pub date: String,
     /// The end of the directory's name.
     pub topic: String,
+    /// What was asked for, with `$ROOTFS` and the like for places; empty in records that are older than this field.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub command: String,
     /// How often each point is run.
     pub rounds: usize,
     /// What the order is shuffled with.

@@ -2,7 +2,7 @@
 
 use super::{Point, Tool};
 use crate::cases::Case;
-use crate::peers::installed;
+use crate::peers::{TAR, installed};
 
 /// A compressor that is put behind `tar`: what it is called, how it is called, and at which levels.
 type Program = (&'static str, &'static str, &'static [u8]);
@@ -32,8 +32,7 @@ pub fn curve(threads: usize) -> Vec<Point> {
             series: name.into(),
             subject: 0,
             tool: Tool::Script(format!(
-                "tar --sort=name --numeric-owner --xattrs -C \"$ROOTFS\" -cf - . | {command} -{level} | \
-                 tee \"$OUT/image\" | sha256sum && sync \"$OUT/image\""
+                "{TAR} | {command} -{level} | tee \"$OUT/image\" | sha256sum && sync \"$OUT/image\""
             )),
         })
     };

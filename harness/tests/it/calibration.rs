@@ -47,7 +47,12 @@ fn planned(wanted: [usize; 2]) -> Calibration {
         schema: SCHEMA,
         date: "2026-01-02".into(),
         topic: "calibration".into(),
-        environment: Environment { processor: "a processor".into(), cores: 2, ..Environment::default() },
+        environment: Environment {
+            processor: "a processor".into(),
+            cores: 2,
+            filesystem: "ext4".into(),
+            ..Environment::default()
+        },
         subject: "a fake".into(),
         case: case("gzip:5", 2),
         pairs: PAIRS,
@@ -99,7 +104,7 @@ fn a_gate_that_is_right_may_fail_and_is_recorded_and_reported() {
     assert!(kept.iter().enumerate().all(|(number, sample)| sample.sequence == number));
     let report = CalibrationReport::new(&calibration, &kept);
     report.write(journal.directory()).unwrap();
-    assert_eq!(report.verdict[0], "The gate on time may fail on a processor, 2 cores.");
+    assert_eq!(report.verdict[0], "The gate on time may fail on a processor, 2 cores, ext4.");
     assert!(report.verdict[1].contains("0 times called slower, 40 times not"), "{:?}", report.verdict);
     assert!(report.verdict[2].contains("10 times called slower, 0 times not"), "{:?}", report.verdict);
     assert_eq!(report.comparisons.rows.len(), SAME + SLOWED);
@@ -138,7 +143,7 @@ fn a_few_comparisons_show_nothing() {
         // The page warns before it is read.
         assert!(fs::read_to_string(journal.directory().join("report.html")).unwrap().contains("verdict bad"));
     }
-    assert_eq!(Calibration::newest(results.path(), "a processor, 2 cores").unwrap(), None);
+    assert_eq!(Calibration::newest(results.path(), "a processor, 2 cores, ext4").unwrap(), None);
 }
 
 #[test]
@@ -150,7 +155,7 @@ fn a_calibration_that_is_cut_short_keeps_what_it_compared_and_counts_for_nothing
     let kept = Calibration::read(journal.directory()).unwrap();
     assert!(kept == calibration && !kept.complete && !kept.permits());
     assert!(kept.counts(Kind::Same).all() >= 7, "{:?}", kept.counts(Kind::Same));
-    assert_eq!(Calibration::newest(results.path(), "a processor, 2 cores").unwrap(), None);
+    assert_eq!(Calibration::newest(results.path(), "a processor, 2 cores, ext4").unwrap(), None);
 }
 
 /// The newest of the same class of machine counts, even if it says that the gate is not to be trusted any more.
@@ -158,19 +163,19 @@ fn a_calibration_that_is_cut_short_keeps_what_it_compared_and_counts_for_nothing
 fn the_newest_calibration_of_a_class_of_machine_counts() {
     let results = TempDir::new().unwrap();
     let newest = |class: &str| Calibration::newest(results.path(), class).unwrap().map(|(name, _)| name);
-    assert_eq!(newest("a processor, 2 cores"), None);
+    assert_eq!(newest("a processor, 2 cores, ext4"), None);
     for name in ["2026-01-02-calibration", "2026-01-02-calibration-2", "2026-01-02-calibration-3"] {
         sound(&results);
-        assert_eq!(newest("a processor, 2 cores").as_deref(), Some(name));
+        assert_eq!(newest("a processor, 2 cores, ext4").as_deref(), Some(name));
     }
-    assert_eq!(newest("a processor, 4 cores"), None);
+    assert_eq!(newest("a processor, 4 cores, ext4"), None);
     fs::rename(results.path().join("2026-01-02-calibration-3"), results.path().join("2026-01-02-calibration-10"))
         .unwrap();
-    assert_eq!(newest("a processor, 2 cores").as_deref(), Some("2026-01-02-calibration-10"));
+    assert_eq!(newest("a processor, 2 cores, ext4").as_deref(), Some("2026-01-02-calibration-10"));
     calibrated(&results, [SAME, SLOWED], Steady::new(3.6)).0.unwrap();
-    let (name, calibration) = Calibration::newest(results.path(), "a processor, 2 cores").unwrap().unwrap();
+    let (name, calibration) = Calibration::newest(results.path(), "a processor, 2 cores, ext4").unwrap().unwrap();
     assert_eq!((name.as_str(), calibration.permits()), ("2026-01-02-calibration-10", true));
     fs::rename(results.path().join("2026-01-02-calibration-3"), results.path().join("2026-01-03-calibration")).unwrap();
-    let (name, calibration) = Calibration::newest(results.path(), "a processor, 2 cores").unwrap().unwrap();
+    let (name, calibration) = Calibration::newest(results.path(), "a processor, 2 cores, ext4").unwrap().unwrap();
     assert_eq!((name.as_str(), calibration.permits()), ("2026-01-03-calibration", false));
 }

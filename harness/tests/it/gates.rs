@@ -99,7 +99,7 @@ impl Confine for Packer<'_> {
 
 /// What is accepted of these trees.
 const ACCEPTED: &str = "size | main | none | 50000000\nsize | main | gzip:5 | 20000000\nsize | further | zstd:3 | 4000000\n\
-                        ratio | timed | gzip:5 2 threads | a processor, 2 cores | 0.8\n";
+                        ratio | timed | gzip:5 2 threads | a processor, 2 cores, ext4 | 0.8\n";
 
 /// A record in `results`; where it is.
 pub(super) fn record(results: &TempDir) -> PathBuf {
@@ -136,7 +136,7 @@ fn gated_in(place: &TempDir, fault: Fault, ratio: f64, calibrated: bool) -> (Pat
     };
     let mut diary = Diary::of(&mut journal);
     let examined = exact.run(&mut diary, &mut Ear::default());
-    let ratio = expected.ratio("timed", "gzip:5 2 threads", "a processor, 2 cores");
+    let ratio = expected.ratio("timed", "gzip:5 2 threads", "a processor, 2 cores, ext4");
     let contest = Contest { cases: vec![(case("gzip:5", 2), ratio)], pairs: PAIRS, seed: 1, limit: Duration::MAX };
     let mut timed = Packer { fault: Fault::None, ..packer(10_000_000) };
     let mut note = |label, outcome: &Outcome| diary.note(label, outcome);
@@ -147,7 +147,12 @@ fn gated_in(place: &TempDir, fault: Fault, ratio: f64, calibrated: bool) -> (Pat
         date: "2026-01-02".into(),
         topic: "gate".into(),
         seed: 1,
-        environment: Environment { processor: "a processor".into(), cores: 2, ..Environment::default() },
+        environment: Environment {
+            processor: "a processor".into(),
+            cores: 2,
+            filesystem: "ext4".into(),
+            ..Environment::default()
+        },
         findings: examined.findings,
         sizes: examined.sizes,
         time: Time::Measured(Timing { subject: "timed".into(), against: Against::TwoPass, calibration, timed }),
@@ -256,9 +261,9 @@ fn what_a_run_found_can_be_accepted_and_shows_as_rows() {
         expected.accept(&run).unwrap(),
         [
             "- size | main | gzip:5 | 20000000",
-            "- ratio | timed | gzip:5 2 threads | a processor, 2 cores | 0.8000",
+            "- ratio | timed | gzip:5 2 threads | a processor, 2 cores, ext4 | 0.8000",
             "+ size | main | gzip:5 | 20000001",
-            "+ ratio | timed | gzip:5 2 threads | a processor, 2 cores | 0.8500",
+            "+ ratio | timed | gzip:5 2 threads | a processor, 2 cores, ext4 | 0.8500",
         ]
     );
     assert_eq!(expected.accept(&run).unwrap(), Vec::<String>::new());

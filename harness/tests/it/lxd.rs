@@ -13,7 +13,7 @@ use harness::report::Report;
 use harness::runner::{Processes, Runner};
 use tempfile::TempDir;
 
-use super::{Ear, Fake, Fault, planned};
+use super::{Ear, Fake, Fault, listing, planned};
 
 /// A client with its LXD, and a packer that makes an image of three bytes.
 struct Place(TempDir);
@@ -142,7 +142,7 @@ fn bench(missing: Option<&str>) -> (Record, String) {
     let mut run = planned();
     run.peers = vec![record];
     let peers = if missing.is_none() { vec![peer] } else { Vec::new() };
-    let bench = Bench { run, peers, peer_rounds: 3, floors: Vec::new() };
+    let bench = Bench { run, tree: listing(), peers, peer_rounds: 3, floors: Vec::new() };
     let mut fake = Fake { runs: 0, fault: Fault::None };
     bench.run(&mut fake, &mut journal, &mut Ear::default()).unwrap();
     let record = Record::read(journal.directory()).unwrap();

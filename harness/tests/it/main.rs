@@ -18,10 +18,11 @@ use harness::cases::{Case, Suite};
 use harness::environment::Environment;
 use harness::peers::{PEERS, Peer};
 use harness::record::{
-    BytesWritten, Curve, Floor, Journal, Likeness, PackRecord, PeerRecord, Record, Role, Run, SCHEMA, Subject,
+    BytesWritten, Curve, Floor, Io, Journal, Likeness, PackRecord, PeerRecord, Record, Role, Run, SCHEMA, Subject,
+    Usage,
 };
 use harness::report::Report;
-use harness::runner::{Inside, Inspection, Outcome, Runner, Work};
+use harness::runner::{Inside, Inspection, Listing, Outcome, Runner, Work};
 use harness::summary::noise_lines;
 use packer::Strategy;
 use tempfile::TempDir;
@@ -30,6 +31,11 @@ use tempfile::TempDir;
 struct Fake {
     runs: u64,
     fault: Fault,
+}
+
+/// What the fake's tree lists.
+fn listing() -> Listing {
+    Listing { members: 1_234, sha256: "names".into(), disorder: None }
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -43,6 +49,12 @@ enum Fault {
     OtherTar,
     /// One image cannot be decoded.
     NoTar,
+    /// One image lacks an entry.
+    Dropped,
+    /// One stream writes its image twice.
+    WrittenTwice,
+    /// A timed run makes another image.
+    Unsteady,
     /// Single-stream holds a hidden file.
     HiddenScratch,
     /// The tenth run fails.
@@ -77,7 +89,10 @@ impl Runner for Fake {
                 let temporary_tar = if two { TAR } else { 0 };
                 let hidden =
                     if self.fault == Fault::HiddenScratch && strategy == Strategy::SingleStream { 4096 } else { 0 };
-                let other = self.fault == Fault::OtherImage && two && case.threads == 1;
+                let other = self.fault == Fault::OtherImage && two && case.threads == 1
+                    || self.fault == Fault::Unsteady && self.runs == 20;
+                let twice = if self.fault == Fault::WrittenTwice && !two { size } else { 0 };
+                let io = Io { read: TAR + 20_000, written: size + temporary_tar + twice + 2_000, fetched: 0 };
                 let pack = PackRecord {
                     fingerprint: format!("{}{other}", case.compression),
                     size,
@@ -89,7 +104,8 @@ impl Runner for Fake {
                     phases_ns: [(if two { "tar" } else { "stream" }.to_owned(), 1_000_000_000)].into(),
                     ..PackRecord::default()
                 };
-                outcome(if two { 5.0 } else { 4.0 }, size, size + temporary_tar, Some(pack))
+                let usage = Usage { io: Some(io), ..Usage::default() };
+                Outcome { usage, ..outcome(if two { 5.0 } else { 4.0 }, size, size + temporary_tar, Some(pack)) }
             }
         })
     }
@@ -100,7 +116,8 @@ impl Runner for Fake {
         let odd = self.runs == 3;
         let sha256 = if odd && self.fault == Fault::OtherHash { "other".into() } else { fingerprint };
         let diff_id = if odd && self.fault == Fault::OtherTar { "other" } else { "tar" };
-        let tar = Inside { diff_id: diff_id.into(), size: TAR, listing: Err("a fake".into()) };
+        let members = if odd && self.fault == Fault::Dropped { 1_233 } else { 1_234 };
+        let tar = Inside { diff_id: diff_id.into(), size: TAR, listing: Ok(Listing { members, ..listing() }) };
         let tar = if odd && self.fault == Fault::NoTar { Err("invalid gzip data".into()) } else { Ok(tar) };
         Ok((outcome, Inspection { sha256, tar }))
     }
@@ -136,6 +153,7 @@ fn planned() -> Run {
         date: "2026-01-02".into(),
         topic: "test".into(),
         suite: Suite::Quick,
+        command: "cargo xtask bench --pairs 8".into(),
         pairs: 8,
         seed: 1,
         subject: Subject { name: "a fake".into(), entries: 0, tar_size: 0, diff_id: String::new() },
@@ -152,7 +170,7 @@ fn planned() -> Run {
 fn bench(fault: Fault, results: &TempDir) -> (Result<Record>, std::path::PathBuf) {
     let mut journal = Journal::create(results.path(), "2026-01-02", "test").unwrap();
     let floors = vec![planned().cases[2].clone()];
-    let bench = Bench { run: planned(), peers: vec![&PEERS[1]], peer_rounds: 3, floors };
+    let bench = Bench { run: planned(), tree: listing(), peers: vec![&PEERS[1]], peer_rounds: 3, floors };
     let record = bench.run(&mut Fake { runs: 0, fault }, &mut journal, &mut Ear::default());
     (record, journal.directory().to_owned())
 }
@@ -239,7 +257,9 @@ fn each_broken_law_is_told_and_nothing_is_measured() {
         (Fault::OtherHash, "the fingerprint is the sha256 of the file"),
         (Fault::OtherTar, "every image holds the same tar"),
         (Fault::NoTar, "every image holds the same tar"),
+        (Fault::Dropped, "an image lists the 1234 entries of its tree"),
         (Fault::HiddenScratch, "single-stream needs no more disk than the image"),
+        (Fault::WrittenTwice, "single-stream writes no more than 1.01 × the image"),
     ] {
         let results = TempDir::new().unwrap();
         let record = bench(fault, &results).0.unwrap();
@@ -250,6 +270,15 @@ fn each_broken_law_is_told_and_nothing_is_measured() {
         assert!(!record.run.complete && record.samples.iter().all(|sample| sample.role == Role::Verify));
         assert!(Report::new(&record).verdict[0].starts_with("FAILED"));
     }
+}
+
+#[test]
+fn a_timed_run_that_makes_another_image_is_told() {
+    let results = TempDir::new().unwrap();
+    let record = bench(Fault::Unsteady, &results).0.unwrap();
+    let broken: Vec<_> = record.run.checks.iter().filter(|check| !check.holds).collect();
+    assert!(matches!(&broken[..], [check] if check.detail == "47 of 48 runs"), "{broken:?}");
+    assert!(Report::new(&record).verdict[0].starts_with("FAILED"));
 }
 
 #[test]

@@ -70,6 +70,7 @@ fn studied_in(
         kind,
         date: "2026-01-02".into(),
         topic: "test".into(),
+        command: String::new(),
         rounds: 3,
         seed: 1,
         environment: Environment { cores: 2, ..Environment::default() },

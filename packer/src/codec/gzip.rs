@@ -54,18 +54,19 @@ impl Encoder {
     pub(crate) fn encode(&mut self, framed: &[u8], out: &mut Buffer, permit: Permit<'_>) -> Result<u32> {
         debug_assert!(out.is_empty(), "a segment starts on a byte boundary");
         if framed.len() < SMALLEST_HALVED {
-            let length = self.compress(framed, out)?;
-            let [stream] = deflate::walk([&out[..length]]).map_err(|error| Error::codec("gzip", error))?;
-            splice(out, 0, length, framed.len(), &stream)?;
+            let whole = self.compress(framed, out)?;
+            let [stream] = deflate::walk([&out[..]]).map_err(|error| Error::codec("gzip", error))?;
+            splice(out, &whole, &stream)?;
         } else {
             let (one, other) = framed.split_at(framed.len() / 2);
             let first = self.compress(one, out)?;
             permit.check()?;
             let second = self.compress(other, out)?;
-            let streams = deflate::walk([&out[..first], &out[first..]]).map_err(|error| Error::codec("gzip", error))?;
+            let streams = [&out[..second.start], &out[second.start..]];
+            let [of_first, of_second] = deflate::walk(streams).map_err(|error| Error::codec("gzip", error))?;
             // From the back, so that the first half's position still holds when the second grows.
-            splice(out, first, second, other.len(), &streams[1])?;
-            splice(out, 0, first, one.len(), &streams[0])?;
+            splice(out, &second, &of_second)?;
+            splice(out, &first, &of_first)?;
         }
         Ok(libdeflater::crc32(framed))
     }
@@ -82,20 +83,29 @@ impl Encoder {
         Ok(())
     }
 
-    /// Appends `bytes` as a complete stream, compressed unless that is in vain; returns its length.
-    fn compress(&mut self, bytes: &[u8], out: &mut Buffer) -> Result<usize> {
+    /// Appends `bytes` as a complete stream, compressed unless that is in vain.
+    fn compress(&mut self, bytes: &[u8], out: &mut Buffer) -> Result<Piece> {
+        let start = out.len();
         let compressor = if self.probe.is_dense(bytes) { &mut self.storer } else { &mut self.compressor };
         let room = out.room(compressor.deflate_compress_bound(bytes.len()));
         let length = compressor.deflate_compress(bytes, room).map_err(|error| Error::codec("gzip", error))?;
         out.keep(length);
-        Ok(length)
+        Ok(Piece { start, length, content: bytes.len() })
     }
 }
 
-/// Makes the complete stream of `length` bytes at `start` a part of a longer one: clears its final bit, and brings it to a
-/// byte boundary.
-fn splice(out: &mut Buffer, start: usize, length: usize, stands_for: usize, stream: &deflate::Stream) -> Result<()> {
-    if stream.decoded != stands_for as u64 || stream.end.div_ceil(8) != length {
+/// A complete stream: where it is, and how many bytes it was made of.
+#[derive(Debug)]
+struct Piece {
+    start: usize,
+    length: usize,
+    content: usize,
+}
+
+/// Makes the complete stream a part of a longer one: clears its final bit, and brings it to a byte boundary.
+fn splice(out: &mut Buffer, piece: &Piece, stream: &deflate::Stream) -> Result<()> {
+    let Piece { start, length, content } = *piece;
+    if stream.decoded != content as u64 || stream.end.div_ceil(8) != length {
         return Err(Error::codec("gzip", "the compressed segment does not stand for the bytes that went in"));
     }
     out.bytes_mut()[start + stream.last_block / 8] &= !(1 << (stream.last_block % 8));

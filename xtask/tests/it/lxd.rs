@@ -20,8 +20,10 @@ fn place() -> Place {
 }
 
 fn bench(place: &Place) -> Command {
-    let mut command =
-        place.task(&NO_SIGNAL_IGNORED, &["bench", "--suite", "full", "--pairs", "2", "--compression", "none"]);
+    let mut command = place.task(
+        &NO_SIGNAL_IGNORED,
+        &["bench", "--suite", "full", "--pairs", "2", "--rounds", "2", "--compression", "none"],
+    );
     let path = std::env::var("PATH").unwrap();
     command.env("PATH", format!("{}:{path}", place.at("bin").display()));
     command.arg("--rootfs").arg(place.at("tree")).stdout(Stdio::null()).stderr(Stdio::null());

@@ -32,7 +32,7 @@ impl<'a> Bits<'a> {
             return Ok(());
         }
         if !self.is_within() {
-            return Err(Malformed::CUT_SHORT);
+            return Err(Malformed::CutShort);
         }
         let mut bytes = [0; 8];
         let rest = self.stream.get(self.next..).unwrap_or_default();
@@ -65,6 +65,11 @@ impl<'a> Bits<'a> {
         self.position() <= self.stream.len() * 8
     }
 
+    /// The bits up to the next boundary of a byte, of which nothing has been dropped or taken.
+    pub(super) fn rest_of_byte(&self) -> u64 {
+        self.buffer & ((1 << (self.count % 8)) - 1)
+    }
+
     /// How many bits have been dropped or taken.
     pub(super) fn position(&self) -> usize {
         self.next * 8 - self.count as usize
@@ -73,10 +78,10 @@ impl<'a> Bits<'a> {
     /// Passes over the rest of a stored block, behind its type (RFC 1951, 3.2.4); returns its length in bytes.
     pub(super) fn stored(&mut self) -> Result<u64, Malformed> {
         let start = self.position().div_ceil(8);
-        let header = self.stream.get(start..start + 4).ok_or(Malformed::CUT_SHORT)?;
+        let header = self.stream.get(start..start + 4).ok_or(Malformed::CutShort)?;
         let length = u16::from_le_bytes([header[0], header[1]]);
         if length != !u16::from_le_bytes([header[2], header[3]]) {
-            return Err(Malformed("the length of a stored block is damaged"));
+            return Err(Malformed::StoredLength);
         }
         *self = Bits { next: start + 4 + usize::from(length), ..Bits::new(self.stream) };
         Ok(u64::from(length))

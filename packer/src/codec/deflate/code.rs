@@ -22,15 +22,20 @@ const LENGTHS: [(u32, u32); 29] = {
 /// The symbol that ends a block; lower ones are literals, higher ones lengths.
 pub(super) const END: usize = 256;
 
+/// How many literals and lengths there are, and how many distances. The fixed codes have two more of both, which stand for
+/// nothing.
+pub(super) const LITERALS: usize = END + 1 + LENGTHS.len();
+pub(super) const DISTANCES: usize = 30;
+
 /// The least length and the extra bits of a symbol above [`END`]; nothing for the others, and for the last two of the alphabet,
 /// which never occur in a sound stream.
 pub(super) fn length(symbol: usize) -> Option<(u32, u32)> {
     LENGTHS.get(symbol.checked_sub(END + 1)?).copied()
 }
 
-/// The extra bits of a distance.
-pub(super) fn distance_extra(symbol: usize) -> u32 {
-    (symbol as u32 / 2).saturating_sub(1)
+/// The extra bits of a distance; nothing for the last two of the fixed alphabet.
+pub(super) fn distance_extra(symbol: usize) -> Option<u32> {
+    (symbol < DISTANCES).then(|| (symbol as u32 / 2).saturating_sub(1))
 }
 
 /// One alphabet's code: which bits stand for which symbol.
@@ -45,6 +50,9 @@ pub(super) struct Code {
 impl Code {
     /// Takes the widths of the symbols' codes (RFC 1951, 3.2.2; 0 is no code). Tells `each` symbol, the width of its code,
     /// and its code in the order in which a stream has the bits, the first one lowest.
+    ///
+    /// Every sequence of bits must begin with a code. The RFC lets a lone distance have a code of one bit and leave the other bit
+    /// without meaning; libdeflate gives that to a second symbol.
     pub(super) fn assign(&mut self, widths: &[u8], mut each: impl FnMut(usize, u32, usize)) -> Result<(), Malformed> {
         self.counts = [0; LONGEST + 1];
         for width in widths {
@@ -55,11 +63,11 @@ impl Code {
         let mut codes = [0_u32; LONGEST + 2];
         for width in 1..=LONGEST {
             let count = self.counts[width];
-            if codes[width] + u32::from(count) > 1 << width {
-                return Err(Malformed("more codes than their lengths allow"));
-            }
             offsets[width + 1] = offsets[width] + count;
             codes[width + 1] = (codes[width] + u32::from(count)) << 1;
+        }
+        if codes[LONGEST + 1] != 2 << LONGEST {
+            return Err(Malformed::Incomplete);
         }
         self.ordered.clear();
         self.ordered.resize(usize::from(offsets[LONGEST + 1]), 0);
@@ -81,14 +89,14 @@ impl Code {
             code |= (buffer >> (width - 1)) as usize & 1;
             let count = usize::from(self.counts[width]);
             if code < first + count {
-                let symbol = self.ordered.get(index + code - first).ok_or(Malformed::NO_SUCH_CODE)?;
+                let symbol = self.ordered.get(index + code - first).ok_or(Malformed::NoSuchCode)?;
                 return Ok((usize::from(*symbol), width as u32));
             }
             index += count;
             first = (first + count) << 1;
             code <<= 1;
         }
-        Err(Malformed::NO_SUCH_CODE)
+        Err(Malformed::NoSuchCode)
     }
 }
 
@@ -105,6 +113,8 @@ mod tests {
         }
         assert_eq!(length(285), Some((258, 0)));
         assert_eq!([length(END), length(286)], [None, None]);
-        assert_eq!([0, 3, 4, 5, 28, 29].map(distance_extra), [0, 0, 1, 1, 13, 13]);
+        assert_eq!([0, 3, 4, 5, 28, 29].map(distance_extra), [0, 0, 1, 1, 13, 13].map(Some));
+        assert_eq!([30, 31].map(distance_extra), [None, None]);
+        assert_eq!((LITERALS, DISTANCES), (286, 30));
     }
 }

@@ -42,7 +42,7 @@ impl Found {
         self == Found::NOTHING
     }
 
-    /// At most [`BITS`], and the 14 extra bits of a distance.
+    /// At most [`BITS`], and the 13 extra bits of a distance.
     #[inline(always)]
     pub(super) fn width(self) -> u32 {
         self.0 & 63
@@ -122,7 +122,6 @@ pub(super) struct Tables {
     pub(super) look_ups: Box<LookUps>,
     pub(super) literals: Code,
     pub(super) distances: Code,
-    widths: Code,
     literal_floors: Floors,
     distance_floors: Floors,
 }
@@ -133,7 +132,6 @@ impl Default for Tables {
             look_ups: Box::new(LookUps([Found::NOTHING; 2 * ENTRIES])),
             literals: Code::default(),
             distances: Code::default(),
-            widths: Code::default(),
             literal_floors: Floors::new(),
             distance_floors: Floors::new(),
         }
@@ -146,7 +144,7 @@ impl Tables {
         let mut literals = [8; 288];
         literals[144..256].fill(9);
         literals[256..280].fill(7);
-        self.build(&literals, &[5; 30])
+        self.build(&literals, &[5; 32])
     }
 
     fn build(&mut self, literals: &[u8], distances: &[u8]) -> Result<(), Malformed> {
@@ -167,7 +165,9 @@ impl Tables {
         let floors = &mut self.distance_floors;
         floors.clear();
         self.distances.assign(distances, |symbol, width, code| {
-            floors.put(code, width, Found::distance(width + code::distance_extra(symbol)));
+            if let Some(extra) = code::distance_extra(symbol) {
+                floors.put(code, width, Found::distance(width + extra));
+            }
         })?;
         floors.spread();
         self.join();
@@ -191,37 +191,37 @@ impl Tables {
         bits.refill_to_the_end()?;
         let literals = bits.take(5) as usize + 257;
         let distances = bits.take(5) as usize + 1;
+        if literals > code::LITERALS || distances > code::DISTANCES {
+            return Err(Malformed::TooManyCodes);
+        }
         let count = bits.take(4) as usize + 4;
-        let mut widths = [0; 19];
+        let mut widths = [0; ORDER.len()];
         for symbol in &ORDER[..count] {
             bits.refill_to_the_end()?;
             widths[*symbol] = bits.take(3) as u8;
         }
-        // By the next seven bits, the widest code of this alphabet; width 0 is no code.
+        // By the next seven bits, the widest code of this alphabet.
         let mut symbols = [(0, 0); 128];
-        self.widths.assign(&widths, |symbol, width, code| {
+        Code::default().assign(&widths, |symbol, width, code| {
             symbols[code..].iter_mut().step_by(1 << width).for_each(|slot| *slot = (symbol as u8, width));
         })?;
-        let mut widths = [0; 288 + 32];
+        let mut widths = [0; code::LITERALS + code::DISTANCES];
         let mut at = 0;
         while at < literals + distances {
             bits.refill_to_the_end()?;
-            let (symbol, width) = symbols[bits.buffer as usize % symbols.len()];
-            if width == 0 {
-                return Err(Malformed::NO_SUCH_CODE);
-            }
-            bits.drop(width);
-            let (value, times) = match symbol {
-                16 if at == 0 => return Err(Malformed("a repetition of nothing")),
+            let (symbol, taken) = symbols[bits.buffer as usize % symbols.len()];
+            bits.drop(taken);
+            let (width, times) = match symbol {
+                16 if at == 0 => return Err(Malformed::RepeatsNothing),
                 16 => (widths[at - 1], 3 + bits.take(2) as usize),
                 17 => (0, 3 + bits.take(3) as usize),
                 18 => (0, 11 + bits.take(7) as usize),
                 width => (width, 1),
             };
             if at + times > literals + distances {
-                return Err(Malformed("too many code lengths"));
+                return Err(Malformed::TooManyCodes);
             }
-            widths[at..at + times].fill(value);
+            widths[at..at + times].fill(width);
             at += times;
         }
         self.build(&widths[..literals], &widths[literals..at])
