@@ -4,6 +4,7 @@
 //!   (*Annals of Mathematical Statistics* 34, 1963). Its interval inverts Wilcoxon's signed-rank test, whose distribution
 //!   is counted, not approximated.
 //! * A median's interval is between two order statistics, by the binomial distribution.
+//! * A share's interval is that of Clopper and Pearson (*Biometrika* 26, 1934), which is exact as well.
 
 /// An estimate and the interval around it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,6 +103,33 @@ pub fn median(values: &[f64]) -> Option<Estimate> {
     Some(Estimate { value, low: sorted[rank], high: sorted[count - 1 - rank], confidence: (1.0 - 2.0 * tail).max(0.0) })
 }
 
+/// The 95 % interval of the share of all cases that `hits` of `count` tell something of; from 0 to 1 without a trial.
+#[must_use]
+pub fn proportion(hits: usize, count: usize) -> (f64, f64) {
+    let tail = (1.0 - CONFIDENCE) / 2.0;
+    // The chance of at most so many hits falls as the share grows.
+    let at_most = |most: usize, share: f64| (0..=most).map(|hits| binomial(hits, count, share)).sum::<f64>();
+    let low = if hits == 0 { 0.0 } else { crossing(|share| at_most(hits - 1, share), 1.0 - tail) };
+    let high = if hits == count { 1.0 } else { crossing(|share| at_most(hits, share), tail) };
+    (low, high)
+}
+
+/// The chance of exactly so many hits.
+fn binomial(hits: usize, count: usize, share: f64) -> f64 {
+    let ways: f64 = (0..hits).map(|taken| (count - taken) as f64 / (taken + 1) as f64).product();
+    ways * share.powf(hits as f64) * (1.0 - share).powf((count - hits) as f64)
+}
+
+/// Where a function that falls between 0 and 1 has this value.
+fn crossing(function: impl Fn(f64) -> f64, value: f64) -> f64 {
+    let (mut low, mut high) = (0.0, 1.0);
+    for _ in 0..60 {
+        let middle = f64::midpoint(low, high);
+        if function(middle) > value { low = middle } else { high = middle }
+    }
+    low
+}
+
 /// The middle of sorted values.
 fn middle(sorted: &[f64]) -> Option<f64> {
     let count = sorted.len();
@@ -142,6 +170,22 @@ mod tests {
             assert_eq!(signed_rank(count), (0, confidence));
         }
         assert_eq!(hodges_lehmann(&[]), None);
+    }
+
+    /// 0 of 40 and 10 of 10 in closed form, 1 of 10 and 9 of 10 as tables have them (0.0025 to 0.4450).
+    #[test]
+    fn the_interval_of_a_share_is_exact() {
+        let near = |(low, high): (f64, f64), expected: (f64, f64)| {
+            assert!(
+                (low - expected.0).abs() < 5e-5 && (high - expected.1).abs() < 5e-5,
+                "{low} {high}, not {expected:?}"
+            );
+        };
+        near(proportion(0, 0), (0.0, 1.0));
+        near(proportion(0, 40), (0.0, 1.0 - 0.025_f64.powf(1.0 / 40.0)));
+        near(proportion(10, 10), (0.025_f64.powf(1.0 / 10.0), 1.0));
+        near(proportion(1, 10), (0.0025, 0.4450));
+        near(proportion(9, 10), (0.5550, 0.9975));
     }
 
     /// Of 12 values, the interval for the median is between the third from below and the third from above (97.9 → 96.1 %).

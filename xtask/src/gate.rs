@@ -16,6 +16,7 @@ use harness::gate::record::{Against, GateRun, SCHEMA, Time, Timing};
 use harness::gate::ruling::PAIRS;
 use harness::record::{Diary, Journal};
 use harness::runner::{Label, Outcome, Processes};
+use packer::Strategy;
 
 use crate::bench::{Line, shown};
 use crate::builds::{self, Base};
@@ -132,7 +133,8 @@ impl Clock<'_> {
                 let (rootfs, scratch) = (new.rootfs.clone(), new.scratch.clone());
                 let onepass = base.onepass.clone();
                 let mut reference = Processes { onepass, rootfs, scratch, ..Processes::default() };
-                let mut sides = Builds { subject: &mut new, called: "new", reference: &mut reference };
+                let strategy = Strategy::SingleStream;
+                let mut sides = Builds { subject: &mut new, called: "new", reference: &mut reference, strategy };
                 (run(&mut sides)?, Against::Base(base.revision.clone()))
             }
         };

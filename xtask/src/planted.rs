@@ -11,6 +11,7 @@ use harness::gate::ruling::{PAIRS, Ruling};
 use harness::gate::{Gate, Verdict};
 use harness::record::{Diary, Journal};
 use harness::runner::{Label, Outcome};
+use packer::Strategy;
 
 use crate::bench::Line;
 use crate::ground::{Ground, TIMED, timed};
@@ -95,6 +96,7 @@ fn slowed(ground: &Ground, diary: &mut Diary<'_>) -> Result<Timed> {
         let case = format!("{subject}, {}", label.case);
         diary.note(Label { case, ..label }, outcome)
     };
-    let mut sides = Builds { subject: &mut slow, called: "slowed", reference: &mut usual };
+    let strategy = Strategy::SingleStream;
+    let mut sides = Builds { subject: &mut slow, called: "slowed", reference: &mut usual, strategy };
     contest.run(&mut sides, &mut note, &mut Line::new())?.into_iter().next().context("nothing was timed")
 }

@@ -1,16 +1,18 @@
 //! Whether the gate on time can be trusted on a class of machine: tried there before it may block anything.
 //!
-//! A build is compared with itself, again and again: the gate must never call it slower. In between it is compared with a
-//! build that was slowed by a fifth, and the gate must see that.
+//! A build is compared with itself, again and again: the gate must never call it slower. In between a build that was slowed by a
+//! fifth is compared with it, and the gate must see that. Cases take turns, and so do the two ways of the gate: beside two passes
+//! with a ratio that was accepted first, and beside one stream of another build.
 
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use packer::Strategy;
 use serde::{Deserialize, Serialize};
 
 use super::contest::{Builds, Contest, Timed};
-use super::ruling::Ruling;
+use super::ruling::{Ruling, is_narrow};
 use crate::bench::Audience;
 use crate::cases::Case;
 use crate::environment::Environment;
@@ -45,13 +47,15 @@ pub struct Calibration {
     /// The tree.
     pub subject: String,
     /// What was packed, and how.
-    pub case: Case,
+    pub cases: Vec<Case>,
     /// Pairs of a batch.
     pub pairs: usize,
     /// What everything was shuffled with.
     pub seed: u64,
     /// How many comparisons of each kind were asked for: the same build, the slowed one.
     pub wanted: [usize; 2],
+    /// Of each case the ratio to two passes that was accepted before anything was compared.
+    pub accepted: Vec<Timed>,
     /// What was compared, in that order.
     pub comparisons: Vec<Comparison>,
     /// Whether all that was asked for was run.
@@ -61,20 +65,45 @@ pub struct Calibration {
 /// A comparison of two builds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// What the build was compared with.
+    /// What was compared.
     pub kind: Kind,
+    /// What it was compared with.
+    pub beside: Beside,
     /// What the gate saw.
     pub timed: Timed,
 }
 
-/// What a build is compared with.
+/// What is compared with a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Itself.
+    /// The build itself.
     Same,
     /// One that takes a fifth longer.
     Slowed,
+}
+
+/// What one stream stands beside: the two ways in which the gate can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Beside {
+    /// Two passes; the ratio is compared with the accepted one.
+    TwoPass,
+    /// One stream of another build; nothing should have changed.
+    Base,
+}
+
+impl Beside {
+    /// Both.
+    pub const ALL: [Beside; 2] = [Beside::TwoPass, Beside::Base];
+
+    /// How the reference packs.
+    fn strategy(self) -> Strategy {
+        match self {
+            Beside::TwoPass => Strategy::TwoPass,
+            Beside::Base => Strategy::SingleStream,
+        }
+    }
 }
 
 impl Kind {
@@ -125,35 +154,72 @@ impl Calibration {
     /// If a run fails, or the record cannot be written.
     pub fn run(&mut self, subjects: Subjects<'_>, journal: &mut Journal, audience: &mut dyn Audience) -> Result<()> {
         journal.replace("calibration.json", self)?;
-        let [same, slowed] = self.wanted;
-        let mut kinds = [vec![Kind::Same; same], vec![Kind::Slowed; slowed]].concat();
-        Random(self.seed).shuffle(&mut kinds);
         let mut notes = Diary::of(journal);
-        for (number, kind) in kinds.iter().enumerate() {
+        let Subjects { base, same, slowed } = subjects;
+        let trials = self.trials();
+        let all = trials.len();
+        self.accepted =
+            self.accept(same, base, &mut notes, &mut Numbered { audience: &mut *audience, before: 0, all })?;
+        for (number, Trial { kind, beside, case }) in trials.into_iter().enumerate() {
             let subject = match kind {
-                Kind::Same => &mut *subjects.same,
-                Kind::Slowed => &mut *subjects.slowed,
+                Kind::Same => &mut *same,
+                Kind::Slowed => &mut *slowed,
             };
-            let mut builds = Builds { subject, called: kind.name(), reference: &mut *subjects.base };
-            let contest = Contest {
-                cases: vec![(self.case.clone(), Some(1.0))],
-                pairs: self.pairs,
-                // A fresh batch has the next seed.
-                seed: self.seed + 2 * number as u64,
-                limit: Duration::MAX,
+            let mut builds =
+                Builds { subject, called: kind.name(), reference: &mut *base, strategy: beside.strategy() };
+            let expected = match beside {
+                Beside::TwoPass => self.accepted[case].ratio.filter(is_narrow).map(|ratio| ratio.value),
+                Beside::Base => Some(1.0),
             };
+            // A fresh batch has the next seed, and the first two are of what was accepted.
+            let seed = self.seed + 2 * (number as u64 + 1);
+            let contest = self.contest(vec![(self.cases[case].clone(), expected)], seed);
             let mut note = |label: Label, outcome: &Outcome| {
                 let case = format!("comparison {}: {}", number + 1, label.case);
                 notes.note(Label { case, ..label }, outcome)
             };
-            let mut told = Numbered { audience: &mut *audience, before: number, all: kinds.len() };
+            let mut told = Numbered { audience: &mut *audience, before: number, all };
             let timed = contest.run(&mut builds, &mut note, &mut told)?.into_iter().next();
             let timed = timed.ok_or_else(|| Error::run("a comparison", "it has no case"))?;
-            self.comparisons.push(Comparison { kind: *kind, timed });
+            self.comparisons.push(Comparison { kind, beside, timed });
             notes.journal().replace("calibration.json", self)?;
         }
         self.complete = true;
         notes.journal().replace("calibration.json", self)
+    }
+
+    /// What is to be compared, in which order: of each kind, all cases in both ways as often as each other.
+    fn trials(&self) -> Vec<Trial> {
+        let ways: Vec<(Beside, usize)> =
+            (0..self.cases.len()).flat_map(|case| Beside::ALL.map(|beside| (beside, case))).collect();
+        let of =
+            |kind, wanted| ways.iter().cycle().take(wanted).map(move |&(beside, case)| Trial { kind, beside, case });
+        let [same, slowed] = self.wanted;
+        let mut trials: Vec<Trial> = of(Kind::Same, same).chain(of(Kind::Slowed, slowed)).collect();
+        Random(self.seed).shuffle(&mut trials);
+        trials
+    }
+
+    /// The ratios of one stream to two passes, measured as the gate does whose ratios are accepted.
+    fn accept(
+        &self,
+        same: &mut dyn Runner,
+        base: &mut dyn Runner,
+        notes: &mut Diary<'_>,
+        audience: &mut dyn Audience,
+    ) -> Result<Vec<Timed>> {
+        let cases = self.cases.iter().map(|case| (case.clone(), None)).collect();
+        let mut builds =
+            Builds { subject: same, called: Kind::Same.name(), reference: base, strategy: Strategy::TwoPass };
+        let mut note = |label: Label, outcome: &Outcome| {
+            let case = format!("accepted: {}", label.case);
+            notes.note(Label { case, ..label }, outcome)
+        };
+        self.contest(cases, self.seed).run(&mut builds, &mut note, audience)
+    }
+
+    fn contest(&self, cases: Vec<(Case, Option<f64>)>, seed: u64) -> Contest {
+        Contest { cases, pairs: self.pairs, seed, limit: Duration::MAX }
     }
 
     /// Reads a calibration from its directory.
@@ -192,8 +258,14 @@ impl Calibration {
     /// What the gate said of one kind.
     #[must_use]
     pub fn counts(&self, kind: Kind) -> Counts {
+        self.counts_of(|comparison| comparison.kind == kind)
+    }
+
+    /// What the gate said of some comparisons.
+    #[must_use]
+    pub fn counts_of(&self, wanted: impl Fn(&Comparison) -> bool) -> Counts {
         let mut counts = Counts::default();
-        for comparison in self.comparisons.iter().filter(|comparison| comparison.kind == kind) {
+        for comparison in self.comparisons.iter().filter(|comparison| wanted(comparison)) {
             match comparison.timed.ruling {
                 Some(Ruling::Passed) => counts.passed += 1,
                 Some(Ruling::Slower) => counts.slower += 1,
@@ -223,6 +295,15 @@ fn order(name: &str) -> (String, u64) {
         Some((before, number)) if number.parse::<u64>().is_ok() => (before.to_owned(), number.parse().unwrap_or(0)),
         _ => (name.to_owned(), 1),
     }
+}
+
+/// A comparison that is to be made.
+#[derive(Clone, Copy, Debug)]
+struct Trial {
+    kind: Kind,
+    beside: Beside,
+    /// The number of the case.
+    case: usize,
 }
 
 /// Tells an audience which comparison it is.

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::ruling::{self, Look, Ruling};
 use crate::bench::{Audience, length};
+use packer::Strategy;
+
 use crate::cases::{self, Case};
 use crate::error::Result;
 use crate::record::Role;
@@ -46,7 +48,7 @@ impl Sides for Strategies<'_> {
     }
 }
 
-/// One stream of one build beside one stream of another.
+/// One stream of one build beside another build.
 pub struct Builds<'a> {
     /// What is asked about.
     pub subject: &'a mut dyn Runner,
@@ -54,15 +56,16 @@ pub struct Builds<'a> {
     pub called: &'static str,
     /// What it stands beside.
     pub reference: &'a mut dyn Runner,
+    /// How that one packs.
+    pub strategy: Strategy,
 }
 
 impl Sides for Builds<'_> {
     fn run(&mut self, case: &Case, side: Side) -> Result<Outcome> {
-        let runner = match side {
-            Side::Subject => &mut *self.subject,
-            Side::Reference => &mut *self.reference,
-        };
-        runner.run(Work::Pack(case, cases::strategy(Side::Subject)))
+        match side {
+            Side::Subject => self.subject.run(Work::Pack(case, cases::strategy(side))),
+            Side::Reference => self.reference.run(Work::Pack(case, self.strategy)),
+        }
     }
 
     fn arm(&self, side: Side) -> &'static str {

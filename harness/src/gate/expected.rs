@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use super::contest::Timed;
 use super::finding::Gate;
 use super::record::{Against, GateRun, Time};
-use super::ruling::{WIDEST, half_width};
-use crate::summary::Interval;
+use super::ruling::is_narrow;
 
 /// The table.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,6 +18,15 @@ pub struct Expected {
     sizes: BTreeMap<(String, String), u64>,
     /// By fixture, case and class of machine.
     ratios: BTreeMap<(String, String, String), f64>,
+}
+
+/// Which ratios of a run are taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ratios {
+    /// Those of which nothing was accepted yet, so that a slow change is not accepted along with its sizes.
+    New,
+    /// All.
+    All,
 }
 
 /// What the table begins with.
@@ -40,13 +49,13 @@ impl Expected {
         self.ratios.get(&(fixture.to_owned(), case.to_owned(), machine.to_owned())).copied()
     }
 
-    /// Takes over what a run of the gates has found: its sizes, and its ratios if it compared the strategies and they are
-    /// narrow enough to be compared with. Gives a line for each row that is another one now.
+    /// Takes over what a run of the gates has found: its sizes, and these of its ratios if it compared the strategies, no run read
+    /// from a disk, and they are narrow enough to be compared with. Gives a line for each row that is another one now.
     ///
     /// # Errors
     ///
     /// Why it cannot be accepted: it was cut short, or a law does not hold.
-    pub fn accept(&mut self, run: &GateRun) -> Result<Vec<String>, String> {
+    pub fn accept(&mut self, run: &GateRun, ratios: Ratios) -> Result<Vec<String>, String> {
         if !run.complete || run.findings.len() != Gate::ALL.len() {
             return Err("the run did not come to its end".into());
         }
@@ -65,10 +74,10 @@ impl Expected {
             Time::NotAsked => {}
             Time::Failed(why) => return Err(format!("the times are not known: {why}")),
             Time::Measured(timing) if timing.against == Against::TwoPass => {
-                let narrow = |ratio: &Interval| ratio.confidence >= 0.95 && half_width(ratio) <= WIDEST;
-                for timed in &timing.timed {
-                    let key = (timing.subject.clone(), timed.case.clone(), run.environment.class());
-                    if let Some(ratio) = timed.ratio.filter(narrow) {
+                for Timed { case, ratio, .. } in timing.timed.iter().filter(|timed| timed.cold == 0) {
+                    let key = (timing.subject.clone(), case.clone(), run.environment.class());
+                    let Some(ratio) = ratio.filter(is_narrow) else { continue };
+                    if ratios == Ratios::All || !self.ratios.contains_key(&key) {
                         self.ratios.insert(key, (ratio.value * 1e4).round() / 1e4);
                     }
                 }

@@ -46,11 +46,16 @@ pub fn half_width(ratio: &Interval) -> f64 {
     (ratio.high / ratio.low).sqrt() - 1.0
 }
 
+/// Whether something follows from a ratio: its interval is a 95 % one, and not too wide.
+#[must_use]
+pub fn is_narrow(ratio: &Interval) -> bool {
+    ratio.confidence >= 0.95 && half_width(ratio) <= WIDEST
+}
+
 /// Looks at the ratio of a batch.
 #[must_use]
 pub fn look(ratio: &Interval, expected: f64) -> Look {
-    let narrow = ratio.confidence >= 0.95 && half_width(ratio) <= WIDEST;
-    match narrow {
+    match is_narrow(ratio) {
         false => Look::Wide,
         true if ratio.value > MARGIN * expected && ratio.low > expected => Look::Suspect,
         true => Look::Fine,

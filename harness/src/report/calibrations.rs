@@ -4,11 +4,15 @@ use super::disclosure;
 use super::figures::time;
 use super::page::{Block, Page, Section};
 use super::tables::{Table, interval};
-use crate::gate::calibration::{Calibration, Kind, SAME, SLOWED};
+use crate::cases::Case;
+use crate::gate::calibration::{Beside, Calibration, Comparison, Kind, SAME, SLOWED};
 use crate::gate::contest::{Batch, Timed};
 use crate::gate::ruling::{Ruling, half_width};
 use crate::record::Sample;
 use crate::statistics::{self, Estimate};
+
+const ACCEPTED: &str = "Beside two passes the gate needs a ratio to expect. It was measured first, with one batch of pairs, as one that is \
+                        accepted is:";
 
 /// What it comes to.
 pub(super) fn verdict(calibration: &Calibration) -> Vec<String> {
@@ -23,9 +27,15 @@ pub(super) fn verdict(calibration: &Calibration) -> Vec<String> {
     }];
     for (kind, called) in [(Kind::Same, "The same packer"), (Kind::Slowed, "One that takes a fifth longer")] {
         let counts = calibration.counts(kind);
+        let (low, high) = statistics::proportion(counts.slower, counts.all());
         sentences.push(format!(
-            "{called}: {} times called slower, {} times not, {} times too noisy to say.",
-            counts.slower, counts.passed, counts.inconclusive
+            "{called}: {} times called slower, {} times not, {} times too noisy to say. Called slower it would be between {:.1} and \
+             {:.1} % of all times, with 95 % confidence.",
+            counts.slower,
+            counts.passed,
+            counts.inconclusive,
+            low * 100.0,
+            high * 100.0
         ));
     }
     let batches = calibration.comparisons.iter().flat_map(|comparison| &comparison.timed.batches);
@@ -38,9 +48,40 @@ pub(super) fn verdict(calibration: &Calibration) -> Vec<String> {
     sentences
 }
 
+/// How often what was said, of each case in each way.
+fn ways(calibration: &Calibration) -> Table {
+    let mut rows = Vec::new();
+    for case in &calibration.cases {
+        for way in Beside::ALL {
+            let cells = [Kind::Same, Kind::Slowed].map(|kind| {
+                let counts = calibration.counts_of(|Comparison { kind: other, beside, timed }| {
+                    (*other, *beside) == (kind, way) && timed.case == case.name()
+                });
+                format!("{} / {} / {}", counts.passed, counts.slower, counts.inconclusive)
+            });
+            let [same, slowed] = cells;
+            rows.push([case.name(), beside(way).to_owned(), same, slowed]);
+        }
+    }
+    Table::new(["case", "beside", "the same packer", "a fifth slower"], rows)
+}
+
+/// The ratios that the comparisons beside two passes began with.
+fn accepted(calibration: &Calibration) -> Table {
+    let row = |timed: &Timed| [timed.case.clone(), timed.ratio.as_ref().map_or_else(String::new, interval)];
+    Table::new(["case", "one stream ÷ two passes [95 %]"], calibration.accepted.iter().map(row).collect())
+}
+
+fn beside(beside: Beside) -> &'static str {
+    match beside {
+        Beside::TwoPass => "two passes",
+        Beside::Base => "one stream",
+    }
+}
+
 /// Every comparison, in order.
 pub(super) fn table(calibration: &Calibration) -> Table {
-    let row = |(number, comparison): (usize, &crate::gate::calibration::Comparison)| {
+    let row = |(number, comparison): (usize, &Comparison)| {
         let Timed { batches, ruling, cold, .. } = &comparison.timed;
         let ratio = |batch: Option<&Batch>| batch.map_or_else(String::new, |batch| interval(&batch.ratio));
         let medians = batches.first().map_or([0; 2], |batch| batch.medians_ns);
@@ -51,6 +92,9 @@ pub(super) fn table(calibration: &Calibration) -> Table {
         };
         [
             format!("{}: {}", number + 1, comparison.kind.name()),
+            comparison.timed.case.clone(),
+            beside(comparison.beside).into(),
+            comparison.timed.expected.map_or_else(String::new, |expected| format!("{expected:.3}")),
             time(medians[0] as f64),
             time(medians[1] as f64),
             ratio(batches.first()),
@@ -59,7 +103,18 @@ pub(super) fn table(calibration: &Calibration) -> Table {
             ruling.to_owned(),
         ]
     };
-    let head = ["", "its time", "beside", "ratio [95 %]", "of a fresh batch", "cold runs", "called"];
+    let head = [
+        "",
+        "case",
+        "beside",
+        "expected",
+        "its time",
+        "the other's",
+        "ratio [95 %]",
+        "of a fresh batch",
+        "cold runs",
+        "called",
+    ];
     Table::new(head, calibration.comparisons.iter().enumerate().map(row).collect())
 }
 
@@ -70,7 +125,7 @@ pub(super) fn page(calibration: &Calibration, samples: &[Sample], verdict: &[Str
         "{same} comparisons with itself and {slowed} with the slowed packer, {} pairs for each batch, shuffled with seed {}",
         calibration.pairs, calibration.seed
     );
-    let commands = "onepass: `onepass pack $ROOTFS --output $OUT --compression SPEC --strategy single-stream --threads N --json`, \
+    let commands = "onepass: `onepass pack $ROOTFS --output $OUT --compression SPEC --strategy single-stream|two-pass --threads N --json`, \
                     built with the feature `planted`; the slowed one has `--planted spin` as well.";
     Page {
         name: format!("onepass calibration · {} · {}", calibration.date, calibration.topic),
@@ -78,13 +133,22 @@ pub(super) fn page(calibration: &Calibration, samples: &[Sample], verdict: &[Str
         opening: format!(
             "A packer is compared with itself, and now and then with one that is known to take a fifth longer, by the gate that \
              decides whether a change costs time. It may fail a change only where it never called the same packer slower, and \
-             called the slowed one slower at least nine times of ten. Here {} was packed with {}.",
+             called the slowed one slower at least nine times of ten. Here {} was packed with {}. It stands beside two passes, as it \
+             does when a change is checked, or beside one stream, as it does with `--base`.",
             calibration.subject,
-            calibration.case.name()
+            calibration.cases.iter().map(Case::name).collect::<Vec<_>>().join(" and ")
         ),
         sound: calibration.is_enough(),
         verdict: verdict.to_vec(),
         sections: vec![
+            Section::new(
+                "Not slower / slower / too noisy",
+                vec![
+                    Block::Table(ways(calibration)),
+                    Block::Text(ACCEPTED.into()),
+                    Block::Table(accepted(calibration)),
+                ],
+            ),
             Section::new("Every comparison", vec![Block::Table(comparisons.clone())]),
             Section::new("With what", vec![Block::Facts(disclosure::facts(&calibration.environment, samples, runs))]),
             Section::new(

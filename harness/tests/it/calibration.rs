@@ -5,16 +5,17 @@ use std::path::PathBuf;
 
 use harness::Result;
 use harness::environment::Environment;
-use harness::gate::calibration::{Calibration, Counts, Kind, SAME, SCHEMA, SLOWED, Subjects};
+use harness::gate::calibration::{Beside, Calibration, Comparison, Counts, Kind, SAME, SCHEMA, SLOWED, Subjects};
 use harness::gate::ruling::{PAIRS, Ruling};
 use harness::record::{Journal, samples};
 use harness::report::CalibrationReport;
 use harness::runner::{Inspection, Outcome, Runner, Work};
+use packer::Strategy;
 use tempfile::TempDir;
 
 use super::{Ear, case};
 
-/// Takes so long, give or take a hundredth; fails when it has run so often.
+/// Takes so long for one stream, and a third longer for two passes, give or take a hundredth; fails when it has run so often.
 struct Steady {
     seconds: f64,
     runs: u64,
@@ -34,7 +35,8 @@ impl Runner for Steady {
             return Err(harness::Error::run(work.name(), "no space left on device"));
         }
         let noise = 1.0 + (self.runs * 37 % 11) as f64 / 1_000.0;
-        Ok(Outcome { wall_ns: (self.seconds * noise * 1e9) as u64, ..Outcome::default() })
+        let longer = if matches!(work, Work::Pack(_, Strategy::TwoPass)) { 4.0 / 3.0 } else { 1.0 };
+        Ok(Outcome { wall_ns: (self.seconds * longer * noise * 1e9) as u64, ..Outcome::default() })
     }
 
     fn inspect(&mut self, _: Work<'_>) -> Result<(Outcome, Inspection)> {
@@ -54,16 +56,17 @@ fn planned(wanted: [usize; 2]) -> Calibration {
             ..Environment::default()
         },
         subject: "a fake".into(),
-        case: case("gzip:5", 2),
+        cases: vec![case("gzip:5", 2), case("zstd:3", 1)],
         pairs: PAIRS,
         seed: 1,
         wanted,
+        accepted: Vec::new(),
         comparisons: Vec::new(),
         complete: false,
     }
 }
 
-/// A calibration in `results`, of a packer that takes `same` seconds where it should take three.
+/// A calibration in `results`, of a packer that takes as long as `same` says where it should take three seconds.
 fn calibrated(results: &TempDir, wanted: [usize; 2], same: Steady) -> (Result<()>, Calibration, Journal) {
     let mut journal = Journal::create(results.path(), "2026-01-02", "calibration").unwrap();
     let (mut base, mut same, mut slowed) = (Steady::new(3.0), same, Steady::new(3.6));
@@ -98,15 +101,31 @@ fn a_gate_that_is_right_may_fail_and_is_recorded_and_reported() {
         Calibration::read(journal.directory()).unwrap() == calibration,
         "what is read back is not what was written"
     );
-    // Each has a run to warm up for both sides, and a fresh batch if it is suspect.
+    // Each has a run to warm up for both sides, and a fresh batch if it is suspect; before them, what is accepted of each case.
     let kept = samples(journal.directory()).unwrap();
-    assert_eq!(kept.len(), (SAME + SLOWED) * (2 + 2 * PAIRS) + SLOWED * 2 * PAIRS);
+    assert_eq!(kept.len(), (2 + SAME + SLOWED) * (2 + 2 * PAIRS) + SLOWED * 2 * PAIRS);
+    let accepted: Vec<f64> = calibration.accepted.iter().map(|timed| timed.ratio.unwrap().value).collect();
+    assert!(accepted.len() == 2 && accepted.iter().all(|ratio| (ratio * 4.0 - 3.0).abs() < 0.02), "{accepted:?}");
+    // Every case stands beside two passes, with the accepted ratio, as often as beside one stream.
+    for (case, accepted) in ["gzip:5 2 threads", "zstd:3 1 thread"].into_iter().zip(accepted) {
+        for (beside, expected) in [(Beside::TwoPass, accepted), (Beside::Base, 1.0)] {
+            let of = |wanted: Kind| {
+                calibration.counts_of(|Comparison { kind, beside: way, timed }| {
+                    (*kind, *way) == (wanted, beside) && timed.case == case && timed.expected == Some(expected)
+                })
+            };
+            assert_eq!(of(Kind::Same), Counts { passed: SAME / 4, ..Counts::default() }, "{case}, {beside:?}");
+            assert!(of(Kind::Slowed).slower >= SLOWED / 4, "{case}, {beside:?}: {:?}", of(Kind::Slowed));
+        }
+    }
     assert!(kept.iter().enumerate().all(|(number, sample)| sample.sequence == number));
     let report = CalibrationReport::new(&calibration, &kept);
     report.write(journal.directory()).unwrap();
     assert_eq!(report.verdict[0], "The gate on time may fail on a processor, 2 cores, ext4.");
     assert!(report.verdict[1].contains("0 times called slower, 40 times not"), "{:?}", report.verdict);
+    assert!(report.verdict[1].contains("between 0.0 and 8.8 % of all times"), "{:?}", report.verdict);
     assert!(report.verdict[2].contains("10 times called slower, 0 times not"), "{:?}", report.verdict);
+    assert!(report.verdict[2].contains("between 69.2 and 100.0 % of all times"), "{:?}", report.verdict);
     assert_eq!(report.comparisons.rows.len(), SAME + SLOWED);
     assert!(!fs::read_to_string(journal.directory().join("report.html")).unwrap().contains("verdict bad"));
 }
@@ -149,7 +168,7 @@ fn a_few_comparisons_show_nothing() {
 #[test]
 fn a_calibration_that_is_cut_short_keeps_what_it_compared_and_counts_for_nothing() {
     let results = TempDir::new().unwrap();
-    let failing = Steady { most: 100, ..Steady::new(3.0) };
+    let failing = Steady { most: 150, ..Steady::new(3.0) };
     let (result, calibration, journal) = calibrated(&results, [SAME, SLOWED], failing);
     assert!(result.unwrap_err().to_string().contains("no space left on device"));
     let kept = Calibration::read(journal.directory()).unwrap();

@@ -7,7 +7,7 @@ use harness::Result;
 use harness::confined::{Confine, Confined};
 use harness::environment::Environment;
 use harness::gate::contest::{Contest, Strategies, Timed};
-use harness::gate::expected::Expected;
+use harness::gate::expected::{Expected, Ratios};
 use harness::gate::record::{Against, Conclusion, GateRun, SCHEMA, Time, Timing};
 use harness::gate::ruling::{PAIRS, Ruling};
 use harness::gate::{Budget, Exact, Gate, Tree, Verdict};
@@ -224,6 +224,20 @@ fn time_blocks_where_it_was_calibrated_and_warns_elsewhere() {
     );
 }
 
+/// Calibrated, and yet nothing to compare with.
+#[test]
+fn without_an_accepted_ratio_time_only_warns() {
+    let (_place, mut run) = gated(Fault::None, 0.8, true);
+    let Time::Measured(timing) = &mut run.time else { panic!("nothing was timed") };
+    timing.timed.iter_mut().for_each(|timed| (timed.expected, timed.ruling) = (None, None));
+    assert_eq!((run.conclusion(), run.verdict().as_str()), (Conclusion::Passed, "The gates PASS; time is not judged."));
+    assert!(
+        run.time.line().contains("warns only") && run.time.line().contains("no ratio was accepted"),
+        "{:?}",
+        run.time
+    );
+}
+
 /// What is broken counts more than what is unknown, and that more than what varies.
 #[test]
 fn a_run_comes_to_the_worst_that_is_known() {
@@ -255,18 +269,28 @@ fn a_run_comes_to_the_worst_that_is_known() {
 fn what_a_run_found_can_be_accepted_and_shows_as_rows() {
     let mut expected: Expected = ACCEPTED.parse().unwrap();
     let (_place, sound) = gated(Fault::None, 0.8, true);
-    assert_eq!(expected.accept(&sound).unwrap(), Vec::<String>::new());
+    assert_eq!(expected.accept(&sound, Ratios::New).unwrap(), Vec::<String>::new());
+    // Who accepts a size does not accept a slower packer by the way.
     let (_place, run) = gated(Fault::LargerImage, 0.85, true);
     assert_eq!(
-        expected.accept(&run).unwrap(),
+        expected.accept(&run, Ratios::New).unwrap(),
+        ["- size | main | gzip:5 | 20000000", "+ size | main | gzip:5 | 20000001"]
+    );
+    assert_eq!(
+        expected.accept(&run, Ratios::All).unwrap(),
         [
-            "- size | main | gzip:5 | 20000000",
             "- ratio | timed | gzip:5 2 threads | a processor, 2 cores, ext4 | 0.8000",
-            "+ size | main | gzip:5 | 20000001",
             "+ ratio | timed | gzip:5 2 threads | a processor, 2 cores, ext4 | 0.8500",
         ]
     );
-    assert_eq!(expected.accept(&run).unwrap(), Vec::<String>::new());
+    assert_eq!(expected.accept(&run, Ratios::All).unwrap(), Vec::<String>::new());
+    // A class of machine of which nothing was accepted.
+    let mut elsewhere = run;
+    elsewhere.environment.cores = 4;
+    assert_eq!(
+        expected.accept(&elsewhere, Ratios::New).unwrap(),
+        ["+ ratio | timed | gzip:5 2 threads | a processor, 4 cores, ext4 | 0.8500"]
+    );
 }
 
 #[test]
@@ -274,7 +298,7 @@ fn what_is_incomplete_or_broken_cannot_be_accepted() {
     let accepted: Expected = ACCEPTED.parse().unwrap();
     let refused = |run: &GateRun| {
         let mut expected = accepted.clone();
-        let why = expected.accept(run).unwrap_err();
+        let why = expected.accept(run, Ratios::All).unwrap_err();
         assert_eq!(expected, accepted, "something was accepted although {why}");
         why
     };
@@ -289,7 +313,7 @@ fn what_is_incomplete_or_broken_cannot_be_accepted() {
     assert!(refused(&GateRun { time: Time::Failed("no disk".into()), ..sound() }).contains("no disk"));
 }
 
-/// Ratios of another kind, and ratios that vary too much, are no ratios to compare with.
+/// Ratios of another kind, ratios that vary too much, and those of a tree that came from a disk are no ratios to compare with.
 #[test]
 fn only_narrow_ratios_of_the_strategies_are_accepted() {
     let mut expected: Expected = ACCEPTED.parse().unwrap();
@@ -299,10 +323,11 @@ fn only_narrow_ratios_of_the_strategies_are_accepted() {
             let ratio = timing.timed[0].ratio.as_mut().unwrap();
             (ratio.low, ratio.high) = (0.7, 1.0);
         },
+        |timing: &mut Timing| timing.timed[0].cold = 1,
     ] {
         let (_place, mut run) = gated(Fault::None, 0.85, true);
         let Time::Measured(timing) = &mut run.time else { panic!("nothing was timed") };
         change(timing);
-        assert_eq!(expected.accept(&run).unwrap(), Vec::<String>::new());
+        assert_eq!(expected.accept(&run, Ratios::All).unwrap(), Vec::<String>::new());
     }
 }

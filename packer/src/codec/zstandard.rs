@@ -1,5 +1,7 @@
 //! zstd: one frame per segment, with content size and checksum.
 
+use std::ops::RangeInclusive;
+
 use zstd::zstd_safe::zstd_sys::ZSTD_EndDirective::{ZSTD_e_continue, ZSTD_e_end};
 use zstd::zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer, compress_bound, get_error_name};
 
@@ -16,10 +18,23 @@ const WHOLE: u8 = 9;
 /// the size; at level 3 they would cost 0.6 %, since libzstd then finds fewer places to split blocks.
 const PIECE: usize = 128 << 10;
 
+/// Levels that look for matches from four bytes on, where libzstd has five: that gives them back what they lose by pieces, and
+/// more. On the Debian tree of 1.41 GB level 10 made 347.7 MB, more than the 347.4 MB of level 9, which is encoded whole; with
+/// matches of four, levels 10 to 15 make 345.7, 344.1, 344.1, 342.7, 341.2, 340.4 MB, between 0.6 and 1.1 % less than before,
+/// in about a tenth more time. Level 16 makes 330.8 MB.
+const SHORT_MATCHES: RangeInclusive<u8> = WHOLE + 1..=15;
+
+/// Up to this size in bytes libzstd has tables of their own, which look for short matches already (`clevels.h`).
+const LARGE: usize = 256 << 10;
+
+/// What a parameter is set to so that it follows the level.
+const UNCHANGED: u32 = 0;
+
 /// One libzstd context.
 pub(crate) struct Encoder {
     context: CCtx<'static>,
     piece: usize,
+    short_matches: bool,
 }
 
 impl std::fmt::Debug for Encoder {
@@ -34,13 +49,16 @@ impl Encoder {
         for parameter in [CParameter::CompressionLevel(level.get().into()), CParameter::ChecksumFlag(true)] {
             context.set_parameter(parameter).map_err(failed)?;
         }
-        Ok(Encoder { context, piece: if level.get() <= WHOLE { usize::MAX } else { PIECE } })
+        let piece = if level.get() <= WHOLE { usize::MAX } else { PIECE };
+        Ok(Encoder { context, piece, short_matches: SHORT_MATCHES.contains(&level.get()) })
     }
 
     pub(crate) fn encode(&mut self, framed: &[u8], out: &mut Buffer, permit: Permit<'_>) -> Result<()> {
         debug_assert!(out.is_empty(), "a segment is a frame of its own");
         out.refill(compress_bound(framed.len()), |out| {
             let context = &mut self.context;
+            let shortest = if self.short_matches && framed.len() > LARGE { 4 } else { UNCHANGED };
+            context.set_parameter(CParameter::MinMatch(shortest)).map_err(failed)?;
             context.set_pledged_src_size(Some(framed.len() as u64)).map_err(failed)?;
             let mut out = OutBuffer::around(out);
             let mut pieces = framed.chunks(self.piece).peekable();
