@@ -27,7 +27,7 @@ pub mod runner;
 mod scratch;
 pub mod study;
 mod tool;
-mod usage;
+pub mod usage;
 mod warm;
 
 // What others make of our images.

@@ -140,6 +140,9 @@ pub struct Sample {
     /// The scratch space that was seen from outside; nothing if a daemon did the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scratch: Option<Curve>,
+    /// The peak of memory of the largest of a peer's processes, in bytes; not in older records, nor where a daemon did the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
     /// What the packer says of itself.
     pub pack: Option<PackRecord>,
     /// What the parts take that no packer can save, if this is about them.

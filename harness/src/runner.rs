@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::lxd::Container;
 use crate::peers::{Maker, PATH};
 use crate::record::{Curve, Floor, PackRecord, Role, SCHEMA, Sample, Usage};
+use crate::usage::Launched;
 use crate::warm::warm;
 use crate::{scratch, usage};
 
@@ -89,6 +90,8 @@ pub struct Outcome {
     pub scratch: Curve,
     /// The size of the image.
     pub image_size: u64,
+    /// The peak of memory of the largest of a peer's processes, in bytes; of ours the packer says it.
+    pub memory: Option<u64>,
     /// What the packer says of itself.
     pub pack: Option<PackRecord>,
     /// What the floor was found to be.
@@ -98,11 +101,12 @@ pub struct Outcome {
 impl Outcome {
     /// As a line of the record.
     pub(crate) fn sample(self, sequence: usize, label: Label) -> Sample {
-        let Outcome { wall_ns, usage, scratch, image_size, pack, floor } = self;
+        let Outcome { wall_ns, usage, scratch, image_size, memory, pack, floor } = self;
         let Label { role, case, arm, pair } = label;
         let arm = arm.to_owned();
         let (usage, scratch) = (Some(usage), Some(scratch));
-        Sample { schema: SCHEMA, sequence, role, case, arm, pair, wall_ns, usage, image_size, scratch, pack, floor }
+        let schema = SCHEMA;
+        Sample { schema, sequence, role, case, arm, pair, wall_ns, usage, image_size, scratch, memory, pack, floor }
     }
 }
 
@@ -132,12 +136,21 @@ pub struct Processes {
     pub rootfs: PathBuf,
     /// A directory of our own.
     pub scratch: PathBuf,
-    /// What prints a [`Floor`], called as `floor ROOTFS --compression SPEC --threads N`.
-    pub floor: PathBuf,
+    /// What prints a [`Floor`], called as `floor ROOTFS --compression SPEC --threads N`, and starts peers, called as `launch SCRIPT`.
+    /// Without it there is no floor, and nothing is known of the peers' memory.
+    pub helper: Option<PathBuf>,
     /// Further options of each pack.
     pub options: Vec<String>,
     /// The tree in LXD, if there is one.
     pub container: Option<Container>,
+}
+
+/// A pipeline, as bash runs it.
+#[must_use]
+pub fn shell(script: &str) -> Command {
+    let mut command = Command::new("bash");
+    command.args(["-o", "pipefail", "-c", script]);
+    command
 }
 
 /// What the packer prints, with the path that records leave out.
@@ -158,13 +171,16 @@ impl Processes {
                 command.args(["--threads", &case.threads.to_string(), "--json"]).args(&self.options);
                 command
             }
-            Work::Peer { script, .. } => {
-                let mut command = Command::new("bash");
-                command.args(["-o", "pipefail", "-c", script]);
-                command
-            }
+            Work::Peer { script, maker, .. } => match self.launcher(maker) {
+                Some(helper) => {
+                    let mut command = Command::new(helper);
+                    command.args(["launch", script]);
+                    command
+                }
+                None => shell(script),
+            },
             Work::Floor(case) => {
-                let mut command = Command::new(&self.floor);
+                let mut command = Command::new(self.helper.clone().unwrap_or_default());
                 command.arg("floor").arg(&self.rootfs).args(["--compression", &case.compression]);
                 command.args(["--threads", &case.threads.to_string()]);
                 command
@@ -172,6 +188,11 @@ impl Processes {
         };
         self.surround(&mut command, out);
         command
+    }
+
+    /// What starts a peer, if something does. Of a daemon's work its client knows nothing.
+    fn launcher(&self, maker: Maker) -> Option<&Path> {
+        self.helper.as_deref().filter(|_| maker == Maker::Pipeline)
     }
 
     /// What every process sees of the world.
@@ -209,7 +230,13 @@ impl Processes {
                 outcome.pack = Some(record);
                 path
             }
-            Work::Peer { maker: Maker::Pipeline, .. } => out.path().join("image"),
+            Work::Peer { maker: Maker::Pipeline, .. } => {
+                if self.helper.is_some() {
+                    let Launched { wall_ns, memory } = serde_json::from_str(&printed).map_err(unclear)?;
+                    (outcome.wall_ns, outcome.memory) = (wall_ns, Some(memory));
+                }
+                out.path().join("image")
+            }
             Work::Peer { maker: Maker::Lxd, .. } => {
                 let container =
                     self.container.as_ref().ok_or_else(|| Error::run(work.name(), "the tree is not in LXD"))?;

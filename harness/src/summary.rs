@@ -1,10 +1,12 @@
 //! What follows from the samples: one comparison for each case, one line for each peer.
 
+use std::cmp::Ordering;
+
 use packer::Strategy;
 use serde::{Deserialize, Serialize};
 
 use crate::peers::Maker;
-use crate::record::{Floor, Record, Role, Sample};
+use crate::record::{Floor, Record, Role, Sample, Usage};
 use crate::statistics::{self, Estimate};
 
 /// Two-pass against single-stream.
@@ -65,6 +67,48 @@ impl From<Estimate> for Interval {
     }
 }
 
+impl Interval {
+    /// Which side of one it is surely on; equal if it holds one.
+    #[must_use]
+    pub fn side(&self) -> Ordering {
+        match self {
+            _ if self.high < 1.0 => Ordering::Less,
+            _ if self.low > 1.0 => Ordering::Greater,
+            _ => Ordering::Equal,
+        }
+    }
+}
+
+/// Whether a run found its tree on a disk and not in memory: it fetched more than a hundredth of the tar.
+#[must_use]
+pub fn is_cold(usage: &Usage, tar_size: u64) -> bool {
+    usage.io.is_some_and(|io| io.fetched > tar_size / 100)
+}
+
+/// How many timed runs found their tree on a disk, of how many that can tell; nothing in records that do not say it.
+#[must_use]
+pub fn cold(record: &Record) -> Option<(usize, usize)> {
+    let tar = record.run.subject.tar_size;
+    let timed = record.samples.iter().filter(|sample| sample.role == Role::Measure);
+    let told: Vec<Usage> = timed.filter_map(|sample| sample.usage).filter(|usage| usage.io.is_some()).collect();
+    let cold = told.iter().filter(|usage| is_cold(usage, tar)).count();
+    (!told.is_empty()).then_some((cold, told.len()))
+}
+
+/// How far the packer's account of its scratch space and what was seen from outside are apart at most, in bytes, and in how many
+/// timed runs by more than a hundredth and 2 MiB; nothing without such runs.
+#[must_use]
+pub fn accounts(record: &Record) -> Option<(u64, usize)> {
+    let apart = |sample: &Sample| {
+        let own = sample.pack.as_ref()?.scratch_peak;
+        let apart = own.abs_diff(sample.scratch.as_ref()?.peak);
+        Some((apart, apart > (own / 100).max(2 << 20)))
+    };
+    let timed = record.samples.iter().filter(|sample| sample.role == Role::Measure);
+    let apart: Vec<(u64, bool)> = timed.filter_map(apart).collect();
+    Some((apart.iter().map(|(apart, _)| *apart).max()?, apart.iter().filter(|(_, far)| *far).count()))
+}
+
 /// The most scratch space that was seen from outside.
 pub(crate) fn peak(sample: &Sample) -> u64 {
     sample.scratch.as_ref().map_or(0, |scratch| scratch.peak)
@@ -83,6 +127,10 @@ pub struct PeerLine {
     pub measured: Option<(Interval, f64, f64, u64)>,
     /// Our case, its median time, and the size of our image.
     pub ours: Option<(String, Interval, u64)>,
+    /// Our median time with one thread, if that is another case.
+    pub alone: Option<Interval>,
+    /// The peak of memory of the largest of its processes in bytes, if that is known.
+    pub memory: Option<u64>,
 }
 
 impl PeerLine {
@@ -90,6 +138,12 @@ impl PeerLine {
     #[must_use]
     pub fn times(&self) -> Option<f64> {
         Some(self.measured.as_ref()?.0.value / self.ours.as_ref()?.1.value)
+    }
+
+    /// The same of ours with one thread.
+    #[must_use]
+    pub fn times_alone(&self) -> Option<f64> {
+        Some(self.measured.as_ref()?.0.value / self.alone.as_ref()?.value)
     }
 }
 
@@ -230,6 +284,11 @@ pub fn peer_lines(record: &Record) -> Vec<PeerLine> {
         let found = comparisons.iter().find(|comparison| comparison.case == widest.name())?;
         Some((found.case.clone(), found.single_stream.wall_ns, found.single_stream.image_size))
     };
+    let alone = |like: &str| {
+        let one = |case: &&crate::cases::Case| case.compression == like && case.threads == 1;
+        let name = record.run.cases.iter().find(one)?.name();
+        Some(comparisons.iter().find(|comparison| comparison.case == name)?.single_stream.wall_ns)
+    };
     let line = |peer: &crate::record::PeerRecord| {
         let samples: Vec<&Sample> = record
             .samples
@@ -248,6 +307,8 @@ pub fn peer_lines(record: &Record) -> Vec<PeerLine> {
             }),
             measured: statistics::median(&walls).map(|median| (median.into(), low, high, size)),
             ours: ours(&peer.like),
+            alone: alone(&peer.like),
+            memory: samples.iter().filter_map(|sample| sample.memory).max(),
         }
     };
     record.run.peers.iter().map(line).collect()

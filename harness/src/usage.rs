@@ -1,9 +1,11 @@
 //! What a child used, from `wait4`: the one place that needs `unsafe`, because no safe wrapper tells it for one child.
 //!
-//! What it read and wrote is in `/proc/PID/io`, and is final between the child's end and `wait4`.
+//! What it read and wrote is in `/proc/PID/io`, and is final between the child's end and `wait4`. Its peak of memory begins at what
+//! its parent holds, so that whoever wants to know it has something small start it: [`launch`].
 #![allow(unsafe_code)]
 
-use std::process::Child;
+use std::process::{Child, Command};
+use std::time::Instant;
 use std::{fs, io};
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
@@ -49,8 +51,35 @@ impl Io {
     }
 }
 
-/// Waits for `child`; gives its exit code (128 + the signal's number if it was killed) and what it used.
+/// What a command took, as the program says that started it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launched {
+    /// From its start to its end.
+    pub wall_ns: u64,
+    /// The peak of memory, in bytes, of the largest of the processes that it consisted of. Never less than the memory of the program
+    /// that started it, which should be small.
+    pub memory: u64,
+}
+
+/// Runs a command to its end; gives its exit code (128 + the signal's number if it was killed) and what it took.
+///
+/// # Errors
+///
+/// If it cannot be started or waited for.
+pub fn launch(command: &mut Command) -> io::Result<(i32, Launched)> {
+    let start = Instant::now();
+    let (code, _, memory) = waited(command.spawn()?)?;
+    let wall_ns = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    Ok((code, Launched { wall_ns, memory }))
+}
+
+/// Waits for `child`; gives its exit code and what it used.
 pub(crate) fn wait(child: Child) -> io::Result<(i32, Usage)> {
+    waited(child).map(|(code, usage, _)| (code, usage))
+}
+
+/// The same, with the peak of memory in bytes, which begins at what this process holds.
+fn waited(child: Child) -> io::Result<(i32, Usage, u64)> {
     let pid = libc::pid_t::try_from(child.id()).map_err(io::Error::other)?;
     let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
     rustix::io::retry_on_intr(|| waitid(WaitId::Pid(Pid::from_child(&child)), ended))?;
@@ -82,5 +111,6 @@ pub(crate) fn wait(child: Child) -> io::Result<(i32, Usage)> {
         minor_faults: usage.ru_minflt.unsigned_abs(),
         io,
     };
-    Ok((code, used))
+    // Linux counts in KiB (getrusage(2)).
+    Ok((code, used, usage.ru_maxrss.unsigned_abs() << 10))
 }

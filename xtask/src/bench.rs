@@ -95,10 +95,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let peer_rounds = arguments.rounds.unwrap_or_else(|| arguments.suite.peer_rounds());
     let tree = Listing::of_tree(&rootfs).context("cannot list the tree")?;
     let bench = Bench { run, tree, peers, peer_rounds, floors };
-    let floor = std::env::current_exe().context("cannot find this program")?;
+    let helper = Some(std::env::current_exe().context("cannot find this program")?);
     let scratch = scratch.path().to_owned();
     let container = container.ok();
-    let mut runner = Processes { onepass, rootfs, scratch, floor, container, ..Processes::default() };
+    let mut runner = Processes { onepass, rootfs, scratch, helper, container, ..Processes::default() };
     let record = bench.run(&mut runner, &mut journal, &mut Line::new())?;
     runner.container.take().map_or(Ok(()), Container::remove)?;
     let report = Report::new(&record);

@@ -10,6 +10,7 @@ mod floor;
 mod gate;
 mod ground;
 mod interop;
+mod launch;
 mod planted;
 mod report;
 mod rootfs;
@@ -42,6 +43,8 @@ enum Task {
     Floor(floor::Arguments),
     Gate(gate::Arguments),
     Interop(interop::Arguments),
+    #[command(hide = true)]
+    Launch(launch::Arguments),
     Planted(planted::Arguments),
     Report(report::Arguments),
     Rootfs(rootfs::Arguments),
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Task::Floor(arguments) => floor::run(&arguments),
         Task::Gate(arguments) => Ok(gate::run(&arguments)),
         Task::Interop(arguments) => interop::run(&arguments),
+        Task::Launch(arguments) => launch::run(&arguments),
         Task::Planted(arguments) => planted::run(&arguments),
         Task::Report(arguments) => report::run(&arguments),
         Task::Rootfs(arguments) => rootfs::run(&arguments),

@@ -46,8 +46,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         bail!("debootstrap failed ({status})");
     }
     // An image is published without the packages it was installed from.
-    remove_files(&arguments.directory.join("var/cache/apt/archives"))?;
-    remove_files(&arguments.directory.join("var/lib/apt/lists"))?;
+    for place in ["var/cache/apt", "var/cache/apt/archives", "var/lib/apt/lists"] {
+        remove_files(&arguments.directory.join(place))?;
+    }
     say(format!("{}: Debian {}", arguments.directory.display(), arguments.suite))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -34,12 +34,12 @@ pub(crate) fn run(arguments: &Arguments, kind: Kind) -> Result<ExitCode> {
     let onepass = build()?;
     let scratch = Lease::take(&arguments.scratch.clone().unwrap_or_else(std::env::temp_dir))?;
     let processes = |rootfs: &Path| -> Result<Processes> {
-        let floor = std::env::current_exe().context("cannot find this program")?;
+        let helper = std::env::current_exe().context("cannot find this program")?;
         Ok(Processes {
             onepass: onepass.clone(),
             rootfs: rootfs.to_owned(),
             scratch: scratch.path().to_owned(),
-            floor,
+            helper: Some(helper),
             ..Processes::default()
         })
     };

@@ -17,7 +17,7 @@ use crate::record::Role;
 use crate::runner::{Label, Outcome, Runner, Work};
 use crate::schedule::{Side, Step, schedule};
 use crate::statistics;
-use crate::summary::Interval;
+use crate::summary::{Interval, is_cold};
 
 /// The least time of a unit.
 const UNIT: Duration = Duration::from_secs(2);
@@ -217,7 +217,8 @@ impl Session<'_> {
         for _ in 0..entrant.timed.runs {
             let outcome = self.once(entrant.case, side, Role::Measure, pair)?;
             time += outcome.wall_ns as f64;
-            entrant.timed.cold += usize::from(is_cold(&outcome));
+            let tar = outcome.pack.as_ref().map_or(0, |pack| pack.tar_size);
+            entrant.timed.cold += usize::from(is_cold(&outcome.usage, tar));
         }
         Ok(time)
     }
@@ -228,12 +229,6 @@ impl Session<'_> {
         (self.note)(label, &outcome)?;
         Ok(outcome)
     }
-}
-
-/// Whether the tree came from a disk and not from memory.
-fn is_cold(outcome: &Outcome) -> bool {
-    let tar = outcome.pack.as_ref().map_or(0, |pack| pack.tar_size);
-    outcome.usage.io.is_some_and(|io| io.fetched > tar / 100)
 }
 
 impl Entrant<'_> {

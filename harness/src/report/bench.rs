@@ -4,18 +4,25 @@ use super::figures::bytes;
 use super::markdown::{list, table};
 use super::page::{Block, Page, Section};
 use super::tables::{self, Table};
-use super::{disclosure, plots, verdict};
+use super::{claims, disclosure, plots, verdict};
 use crate::peers::Maker;
 use crate::record::{PeerRecord, Record};
+use crate::summary;
 
 /// What can fool a reader of these figures; the long form is in `harness/METHODOLOGY.md`.
-const THREATS: [&str; 5] = [
+const THREATS: [&str; 6] = [
     "One machine. Ratios carry over to others better than times do; a slower disk makes two passes look worse, a faster one better.",
-    "The page cache was warm: reading the tree from a cold disk would add the same to both strategies.",
+    "The tree is in the page cache when a run begins: reading it from a cold disk would add the same to both strategies.",
     "Runs shorter than two seconds vary more from one to the next; the intervals are wider for them, and that is all that is done about it.",
     "Scratch space over time is seen on a filesystem that others may use as well; the peaks in the table are the packer's own account.",
     "The peers' tar has other bytes than ours (pax headers where a time is not a whole second, blocks of 10 KiB); it holds the same files.",
+    "Two passes are onepass's own, as parallel as its one stream: what is saved over the tools of 2019 is told by the peers, not by this ratio.",
 ];
+
+/// What the columns of the peers' table are.
+const PEERS: &str = "How many times as fast onepass is: with all cores, and with one thread, beside the same tool, which may use all cores. The \
+                     largest process, where it is told, is the peak of memory of the largest of the processes of the pipeline, and never less \
+                     than the few megabytes of the program that starts it.";
 
 /// What is not known of the work of a daemon.
 const DAEMON: &str = "What LXD does for `lxc publish` is done by a daemon and its processes, on its own disk, which it does not wait for: only the \
@@ -26,6 +33,50 @@ const DAEMON: &str = "What LXD does for `lxc publish` is done by a daemon and it
 const CONTAINER: &str = "The tree is in LXD as `$CONTAINER`, which is never started: before anything was measured, `onepass pack --format \
                          unified --compression none`, `lxc image import`, `lxc init`. What LXD leaves out when it unpacks an image, which \
                          is all below `dev`, is not in what it publishes. After each run, untimed, the image is removed.";
+
+/// What stands below a plot.
+fn beside(record: &Record, plot: &str, peers: &Table) -> Vec<Block> {
+    match plot {
+        "scratch.svg" => accounts(record).map(Block::Text).into_iter().collect(),
+        "throughput.svg" if !peers.rows.is_empty() => {
+            let daemon = by_lxd(record).map(|_| Block::Text(DAEMON.into()));
+            [Block::Table(peers.clone()), Block::Text(PEERS.into())].into_iter().chain(daemon).collect()
+        }
+        "order.svg" => {
+            let warmth = warmth(record).map(Block::Text);
+            [Block::Table(tables::medians(record))].into_iter().chain(warmth).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Whether the packer's account and what was seen agree.
+fn accounts(record: &Record) -> Option<String> {
+    let (most, far) = summary::accounts(record)?;
+    let far = match far {
+        0 => "in none of them by more than a hundredth and 2 MiB".to_owned(),
+        far => format!("in {far} of them by MORE than a hundredth and 2 MiB"),
+    };
+    Some(format!(
+        "The packer's own account of its peak, which is in the tables, and what was seen from outside are {} apart at most in all \
+         timed runs, {far}.",
+        bytes(most)
+    ))
+}
+
+/// Whether the page cache was warm.
+fn warmth(record: &Record) -> Option<String> {
+    let (cold, all) = summary::cold(record)?;
+    Some(match cold {
+        0 => format!(
+            "The page cache was warm: none of {all} timed runs fetched more than a hundredth of the tar from a disk."
+        ),
+        cold => format!(
+            "The page cache was not always warm: {cold} of {all} timed runs fetched more than a hundredth of the tar from a disk. They \
+             count as all others do."
+        ),
+    })
+}
 
 /// The peers that were made by LXD, if there were any.
 fn by_lxd(record: &Record) -> Option<&PeerRecord> {
@@ -47,13 +98,16 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peer
         ],
     )];
     for plot in plots::all(record) {
-        let beside_peers = plot.file == "throughput.svg";
+        let file = plot.file;
         let mut section = Section::plot(plot);
-        if beside_peers {
-            section.blocks.push(Block::Table(peers.clone()));
-            section.blocks.extend(by_lxd(record).map(|_| Block::Text(DAEMON.into())));
-        }
+        section.blocks.extend(beside(record, file, peers));
         sections.push(section);
+    }
+    if let Some(claims) = claims::table(record) {
+        sections.push(Section::new(
+            "What was said in 2019",
+            vec![Block::Table(claims), Block::Text(claims::SOURCE.into())],
+        ));
     }
     if let Some(floor) = tables::floor(record) {
         sections.push(Section::new(
@@ -142,9 +196,10 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peer
 /// What the README shows of a run.
 pub(super) fn excerpt(record: &Record, comparison: &Table, peers: &Table, directory: &str) -> String {
     let (subject, environment) = (&record.run.subject, &record.run.environment);
+    let peers = if peers.rows.is_empty() { String::new() } else { table(peers) + "\n" };
     format!(
         "Measured on {} ({} entries, a tar of {}), {} with {} cores, {}; every sample is in [`{directory}`]({directory}).\n\n\
-         {}\n{}\n{}\n![Scratch space over time]({directory}/scratch.svg)\n\n\
+         {}\n{}\n{peers}![Scratch space over time]({directory}/scratch.svg)\n\n\
          ![Time, one stream against two passes]({directory}/time.svg)\n",
         subject.name,
         subject.entries,
@@ -153,7 +208,6 @@ pub(super) fn excerpt(record: &Record, comparison: &Table, peers: &Table, direct
         environment.cores,
         environment.system,
         list(&verdict::sentences(record)),
-        table(comparison),
-        table(peers)
+        table(comparison)
     )
 }

@@ -4,6 +4,8 @@
 //! widths on the scale of logarithms are added as squares. What differs between the machines of two days is in none of them, so a
 //! change that is told here is a reason to run both revisions in one run (`cargo xtask gate --base`), not a finding.
 
+use std::cmp::Ordering;
+
 use super::figures::{bytes, three, time};
 use super::tables::Table;
 use crate::record::{Record, Run};
@@ -122,14 +124,12 @@ fn interval(quotient: &Interval) -> String {
 }
 
 fn told(quotient: &Interval) -> String {
-    let Interval { low, high, .. } = quotient;
-    if *low > 1.0 {
-        "more".into()
-    } else if *high < 1.0 {
-        "less".into()
-    } else {
-        "no difference seen".into()
-    }
+    let told = match quotient.side() {
+        Ordering::Greater => "more",
+        Ordering::Less => "less",
+        Ordering::Equal => "no difference seen",
+    };
+    told.into()
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 //! overlap contradict nobody, even if one of them holds one and the other does not. Sizes have no noise, and no side that would be of
 //! interest; they are to be near.
 
+use std::cmp::Ordering;
+
 use super::compare::quotient;
 use super::tables::{Table, interval};
 use crate::record::Record;
@@ -90,29 +92,21 @@ impl Verdict {
         let overlap = one.low <= other.high && other.low <= one.high;
         if one.confidence < 0.95 || other.confidence < 0.95 {
             Verdict::Open
-        } else if side(one) == side(other) {
-            if overlap { Verdict::Same } else { Verdict::Apart }
-        } else if overlap {
+        } else if one.side() != other.side() {
+            if overlap { Verdict::Open } else { Verdict::Differs }
+        } else if one.side() == Ordering::Equal {
+            // Two that say nothing say nothing in common.
             Verdict::Open
+        } else if overlap {
+            Verdict::Same
         } else {
-            Verdict::Differs
+            Verdict::Apart
         }
     }
 
     /// Of two ratios of sizes.
     fn of_sizes(one: f64, other: f64) -> Self {
         if (other / one - 1.0).abs() <= NEAR { Verdict::Same } else { Verdict::Differs }
-    }
-}
-
-/// Which side of one a ratio is surely on.
-fn side(ratio: &Interval) -> std::cmp::Ordering {
-    if ratio.high < 1.0 {
-        std::cmp::Ordering::Less
-    } else if ratio.low > 1.0 {
-        std::cmp::Ordering::Greater
-    } else {
-        std::cmp::Ordering::Equal
     }
 }
 
@@ -187,7 +181,7 @@ mod tests {
     fn a_conclusion_differs_where_the_sides_do_and_no_ratio_fits_both() {
         check([0.8, 0.7, 0.9], [0.85, 0.75, 0.95], Verdict::Same);
         check([1.2, 1.1, 1.3], [1.25, 1.2, 1.3], Verdict::Same);
-        check([1.0, 0.9, 1.1], [1.05, 0.95, 1.2], Verdict::Same);
+        check([1.0, 0.9, 1.1], [1.05, 0.95, 1.2], Verdict::Open);
         check([0.5, 0.4, 0.6], [0.8, 0.7, 0.9], Verdict::Apart);
         check([0.9, 0.8, 0.97], [0.98, 0.9, 1.06], Verdict::Open);
         check([0.8, 0.7, 0.9], [1.0, 0.95, 1.05], Verdict::Differs);

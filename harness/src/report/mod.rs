@@ -3,6 +3,7 @@
 mod bench;
 mod calibrations;
 mod chart;
+mod claims;
 mod compare;
 mod conclusions;
 mod disclosure;

@@ -158,13 +158,13 @@ fn scaling_verdict(found: &[Measured<'_>]) -> Vec<String> {
             let mut costs: Vec<f64> = of.iter().filter(|found| found.point.series == name).map(cost).collect();
             costs.sort_by(f64::total_cmp);
             let (least, most) = (costs.first().copied().unwrap_or(1.0), costs.last().copied().unwrap_or(1.0));
-            (least, most, 100.0 * (most / least - 1.0) / 2.0)
+            (least, most, 100.0 * (most / least - 1.0))
         };
         let (least, most, around) = spread(&large, |found| 1e3 / speed(found));
         let (few, lots, about) = spread(&many, |found| found.wall[0] / 1e3 / found.subject.entries.max(1) as f64);
         sentences.push(format!(
-            "`{name}`: {} to {} s for a GB of tar, whatever the size (± {around:.0} %); {} to {} µs for an entry of a tree of small \
-             files (± {about:.0} %).",
+            "`{name}`: {} to {} s for a GB of tar, whatever the size (the most is {around:.0} % above the least); {} to {} µs for an \
+             entry of a tree of small files ({about:.0} %).",
             three(least),
             three(most),
             three(few),

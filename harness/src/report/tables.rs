@@ -2,7 +2,7 @@
 
 use super::figures::{bytes, change, three, time};
 use crate::record::{Likeness, Record};
-use crate::summary::{Arm, Comparison, Interval, comparisons, floor_lines, noise_lines, peer_lines};
+use crate::summary::{Arm, Comparison, Interval, PeerLine, comparisons, floor_lines, noise_lines, peer_lines};
 
 /// A table: a head, and rows of as many cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,25 @@ impl Table {
         }
         text
     }
+}
+
+/// The time of each arm with the interval of its median, and what the processor did.
+pub(super) fn medians(record: &Record) -> Table {
+    let row = |case: &str, strategy: &str, arm: &Arm| {
+        let Interval { value, low, high, confidence } = arm.wall_ns;
+        let sure = if confidence >= 0.95 { String::new() } else { format!(" ({:.0} %)", confidence * 100.0) };
+        [
+            format!("{case}: {strategy}"),
+            time(value),
+            format!("{} – {}{sure}", time(low), time(high)),
+            time(arm.cpu_ns as f64),
+            three(arm.cpu_ns as f64 / value),
+        ]
+    };
+    let rows = comparisons(record).into_iter().flat_map(|found| {
+        [row(&found.case, "two-pass", &found.two_pass), row(&found.case, "single-stream", &found.single_stream)]
+    });
+    Table::new(["", "median time", "95 % interval", "processor time", "÷ time"], rows.collect())
 }
 
 /// Two-pass against single-stream.
@@ -138,22 +157,26 @@ pub(super) fn likeness(record: &Record) -> Option<Table> {
 
 /// Other tools beside our single stream.
 pub(super) fn peers(record: &Record) -> Table {
-    let rows = peer_lines(record).into_iter().map(|line| {
-        let ours = line.ours.as_ref();
-        let against = ours
-            .map_or_else(String::new, |(case, wall, size)| format!("{case}: {}, {}", time(wall.value), bytes(*size)));
-        let times = line.times().map_or_else(String::new, |times| format!("{}×", three(times)));
-        match (&line.measured, &line.missing) {
+    let lines = peer_lines(record);
+    // Older records do not know it.
+    let memory = lines.iter().any(|line| line.memory.is_some());
+    let times = |times: Option<f64>| times.map_or_else(String::new, |times| format!("{}×", three(times)));
+    let row = |line: PeerLine| {
+        let (own, alone) = (times(line.times()), times(line.times_alone()));
+        let [its, range, image] = match (&line.measured, line.missing) {
             (Some((median, low, high, size)), _) => {
-                let range = format!("{} – {}", time(*low), time(*high));
-                [line.title, times, time(median.value), range, bytes(*size), against]
+                [time(median.value), format!("{} – {}", time(*low), time(*high)), bytes(*size)]
             }
-            (None, Some(why)) => [line.title, times, why.clone(), String::new(), String::new(), against],
-            (None, None) => [line.title, times, "not run".into(), String::new(), String::new(), against],
-        }
-    });
-    Table::new(
-        ["what people use", "onepass is faster", "its time", "range", "image", "onepass, single-stream"],
-        rows.collect(),
-    )
+            (None, Some(why)) => [why, String::new(), String::new()],
+            (None, None) => ["not run".into(), String::new(), String::new()],
+        };
+        let largest = memory.then(|| line.memory.map_or_else(String::new, bytes));
+        let against = line
+            .ours
+            .map_or_else(String::new, |(case, wall, size)| format!("{case}: {}, {}", time(wall.value), bytes(size)));
+        [line.title, own, alone, its, range].into_iter().chain(largest).chain([image, against]).collect()
+    };
+    let head = ["what people use", "onepass is faster", "with one thread", "its time", "range"].into_iter();
+    let head = head.chain(memory.then_some("largest process")).chain(["image", "onepass, single-stream"]);
+    Table { head: head.map(String::from).collect(), rows: lines.into_iter().map(row).collect() }
 }

@@ -1,5 +1,6 @@
 //! What the figures come to, in sentences that follow from them.
 
+use super::claims;
 use super::figures::{bytes, three};
 use crate::record::Record;
 use crate::summary::{Comparison, comparisons, peer_lines};
@@ -23,6 +24,7 @@ pub(super) fn sentences(record: &Record) -> Vec<String> {
     )];
     sentences.extend(disk(&piped));
     sentences.extend(time(&piped));
+    sentences.extend(claims::sentence(record));
     sentences.extend(others(record));
     sentences
 }
@@ -61,9 +63,13 @@ fn time(comparisons: &[&Comparison]) -> Option<String> {
         .map(|found| found.case.as_str())
         .collect();
     let mut text = match faster.len() {
-        0 => "Time: no case in which one stream is surely faster.".to_owned(),
+        0 => "Time: of the cases that compress, there is none in which one stream is surely faster.".to_owned(),
         count => {
-            format!("Time: one stream is faster in {count} of {} cases, by {}.", comparisons.len(), range(&faster))
+            format!(
+                "Time: one stream is faster in {count} of the {} cases that compress, by {}; their 95 % intervals exclude 1.",
+                comparisons.len(),
+                range(&faster)
+            )
         }
     };
     if !slower.is_empty() {

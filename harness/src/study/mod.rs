@@ -189,7 +189,7 @@ impl Study {
             subject: self.subjects.get(point.subject)?,
             wall: [statistics::median(&walls)?.value, least, most],
             size: of().map(|sample| sample.image_size).max()?,
-            memory: of().filter_map(|sample| sample.pack.as_ref()?.vm_hwm).max(),
+            memory: of().filter_map(|sample| sample.memory.or_else(|| sample.pack.as_ref()?.vm_hwm)).max(),
         })
     }
 }

@@ -189,8 +189,13 @@ fn a_bench_is_recorded_and_reported() {
     assert_eq!((gzip.two_pass.scratch_peak, gzip.single_stream.scratch_peak), (140_000_000, 40_000_000));
     let report = Report::new(&record);
     let verdict = report.verdict.join("\n");
-    for words in ["One fingerprint", "140 MB instead of 40.0 MB", "71 % less", "faster in 2 of 2 cases, by 20 %", "2.2"]
-    {
+    for words in [
+        "One fingerprint",
+        "140 MB instead of 40.0 MB",
+        "71 % less",
+        "faster in 2 of the 2 cases that compress, by 20 %",
+        "2.2",
+    ] {
         assert!(verdict.contains(words), "{words}: {verdict}");
     }
     assert!(report.peers.text().contains("pigz is not installed"));
@@ -230,6 +235,55 @@ fn a_fixture_is_shown_beside_the_real_tree_and_a_record_without_that_is_read() {
     let page = page(&record);
     assert!(page.contains("| elf: ratio | 2.48 | 2.47 |  |"), "{page}");
     assert!(page.contains("| mo: ratio | 2.48 | 2.47 | farther than it should be |"), "{page}");
+}
+
+/// What older records do not know is not shown of them, and nothing is said of it.
+#[test]
+fn memory_of_others_a_cold_cache_and_accounts_that_differ_are_told() {
+    let results = TempDir::new().unwrap();
+    let (record, directory) = bench(Fault::None, &results);
+    let mut record = record.unwrap();
+    let page = |record: &Record| {
+        Report::new(record).write(&directory).unwrap();
+        fs::read_to_string(directory.join("report.md")).unwrap()
+    };
+    let text = page(&record);
+    for words in ["largest process |", "not always warm", "MORE than a hundredth"] {
+        assert!(!text.contains(words), "{words}: {text}");
+    }
+    for sample in record.samples.iter_mut().filter(|sample| sample.role == Role::Measure) {
+        let usage = sample.usage.get_or_insert_default();
+        usage.io = Some(Io { fetched: 1_000_000, ..Io::default() });
+        sample.memory = (sample.arm == "peer").then_some(7_000_000);
+    }
+    let timed = record.samples.iter().filter(|sample| sample.role == Role::Measure).count();
+    let text = page(&record);
+    assert!(text.contains("largest process |") && text.contains("| 7.00 MB |"), "{text}");
+    assert!(text.contains(&format!("The page cache was warm: none of {timed} timed runs")), "{text}");
+    let last = record.samples.last_mut().unwrap();
+    last.usage.as_mut().unwrap().io = Some(Io { fetched: 1_000_001, ..Io::default() });
+    let packed =
+        record.samples.iter_mut().rfind(|sample| sample.pack.is_some() && sample.role == Role::Measure).unwrap();
+    packed.scratch.as_mut().unwrap().peak = packed.pack.as_ref().unwrap().scratch_peak + (4 << 20);
+    let text = page(&record);
+    assert!(text.contains(&format!("not always warm: 1 of {timed} timed runs")), "{text}");
+    assert!(text.contains("4.19 MB apart at most") && text.contains("in 1 of them by MORE"), "{text}");
+}
+
+/// The fake's one stream takes four fifths of the time of its two passes, and holds the image instead of image and tar.
+#[test]
+fn the_claim_of_2019_stands_beside_what_is_found() {
+    let results = TempDir::new().unwrap();
+    let record = bench(Fault::None, &results).0.unwrap();
+    let sentence = |record: &Record| Report::new(record).verdict.into_iter().find(|line| line.contains("2019"));
+    let told = sentence(&record).unwrap();
+    assert!(told.contains("the space is reproduced") && told.contains("more is saved"), "{told}");
+    let mut larger = record.clone();
+    larger.run.subject.tar_size *= 2;
+    assert!(sentence(&larger).unwrap().contains("NOT reproduced"));
+    let mut other = record;
+    other.run.cases.retain(|case| !case.compression.starts_with("gzip"));
+    assert_eq!(sentence(&other), None, "it was about gzip");
 }
 
 /// Runs of the fake vary by at most one per cent; the runs of a pair by what stands between their numbers.

@@ -20,13 +20,7 @@ fn processes(directory: &TempDir, script: &str) -> Processes {
     for name in ["rootfs", "scratch"] {
         fs::create_dir(at(name)).unwrap();
     }
-    Processes {
-        onepass: at("onepass"),
-        rootfs: at("rootfs"),
-        scratch: at("scratch"),
-        floor: at("floor"),
-        ..Processes::default()
-    }
+    Processes { onepass: at("onepass"), rootfs: at("rootfs"), scratch: at("scratch"), ..Processes::default() }
 }
 
 fn peer(script: &'static str) -> Peer {

@@ -80,3 +80,62 @@ fn failed(code: usize) -> Error {
 pub(crate) fn version() -> &'static str {
     zstd::zstd_safe::version_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Words of some thousand, in an order that repeats nothing for long.
+    fn words(length: usize) -> Vec<u8> {
+        let mut state = 1_u64;
+        let mut text = Vec::new();
+        while text.len() < length {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            text.extend(format!("{:x} ", (state >> 33) % 5_000).bytes());
+        }
+        text.truncate(length);
+        text
+    }
+
+    fn encoded(level: u8, framed: &[u8]) -> Vec<u8> {
+        let mut out = Buffer::default();
+        Encoder::new(Level::new(level).unwrap()).unwrap().encode(framed, &mut out, Permit::ALWAYS).unwrap();
+        out.to_vec()
+    }
+
+    /// What libzstd makes of it when it is left alone.
+    fn plain(level: u8, framed: &[u8]) -> Vec<u8> {
+        let mut context = CCtx::create();
+        context.set_parameter(CParameter::CompressionLevel(level.into())).unwrap();
+        context.set_parameter(CParameter::ChecksumFlag(true)).unwrap();
+        let mut out = Vec::with_capacity(compress_bound(framed.len()));
+        context.compress2(&mut out, framed).unwrap();
+        out
+    }
+
+    #[test]
+    fn what_is_one_piece_is_what_libzstd_makes_of_it() {
+        let small = words(100 << 10);
+        for level in 1..=19 {
+            assert!(encoded(level, &small) == plain(level, &small), "level {level}");
+        }
+        let large = words(1 << 20);
+        for level in 1..=WHOLE {
+            assert!(encoded(level, &large) == plain(level, &large), "level {level}");
+        }
+    }
+
+    /// An encoder is used for segments of all sizes, one after the other.
+    #[test]
+    fn an_encoder_makes_the_same_of_a_segment_whatever_came_before() {
+        let segments = [words(1 << 20), words(100 << 10), words(300 << 10)];
+        for level in [9, 10, 15, 16] {
+            let mut encoder = Encoder::new(Level::new(level).unwrap()).unwrap();
+            for segment in segments.iter().chain(segments.iter().rev()) {
+                let mut out = Buffer::default();
+                encoder.encode(segment, &mut out, Permit::ALWAYS).unwrap();
+                assert!(out.to_vec() == encoded(level, segment), "level {level}, {} bytes", segment.len());
+            }
+        }
+    }
+}

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use harness::gate::record::{Conclusion, GateRun};
-use harness::record::samples;
+use harness::record::{Sample, samples};
 use tempfile::TempDir;
 
 /// How long something may take that takes a moment, or a minute where others are at work.
@@ -86,7 +86,11 @@ fn built() -> Place {
 #[test]
 fn a_bench_that_is_killed_leaves_what_it_measured_and_no_scratch() {
     let whole = built();
-    let all = samples(&whole.record().unwrap()).unwrap().len();
+    let all = samples(&whole.record().unwrap()).unwrap();
+    // Of each process something tells the memory.
+    let memory = |sample: &Sample| sample.memory.or(sample.pack.as_ref().and_then(|pack| pack.vm_hwm));
+    assert!(all.iter().all(|sample| sample.arm == "floor" || memory(sample) > Some(0)), "{all:?}");
+    let all = all.len();
     for (signal, wanted) in [("KILL", 0), ("KILL", 1), ("KILL", all / 2), ("TERM", 3), ("INT", 5)] {
         let place = Place::new();
         let mut bench = place.bench(&NO_SIGNAL_IGNORED).stderr(Stdio::null()).spawn().unwrap();

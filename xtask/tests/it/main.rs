@@ -2,5 +2,6 @@
 
 mod conclusions;
 mod ends;
+mod launch;
 mod lxd;
 mod tidy;
