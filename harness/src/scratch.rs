@@ -25,6 +25,11 @@ pub(crate) const POINTS: usize = 60;
 /// How often the filesystem is asked.
 const PAUSE: Duration = Duration::from_millis(4);
 
+/// How far the packer's account of so many bytes and what is seen from outside may be apart: a hundredth or 2 MiB.
+pub(crate) fn tolerance(bytes: u64) -> u64 {
+    (bytes / 100).max(2 << 20)
+}
+
 /// Runs `work` and watches the filesystem of `directory` meanwhile.
 pub(crate) fn watch<Value>(directory: &Path, work: impl FnOnce() -> Value) -> (Value, Curve) {
     let running = AtomicBool::new(true);

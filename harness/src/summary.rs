@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::peers::Maker;
 use crate::record::{Floor, Record, Role, Sample, Usage};
+use crate::scratch;
 use crate::statistics::{self, Estimate};
 
 /// Two-pass against single-stream.
@@ -96,13 +97,13 @@ pub fn cold(record: &Record) -> Option<(usize, usize)> {
 }
 
 /// How far the packer's account of its scratch space and what was seen from outside are apart at most, in bytes, and in how many
-/// timed runs by more than a hundredth and 2 MiB; nothing without such runs.
+/// timed runs by more than a hundredth or 2 MiB; nothing without such runs.
 #[must_use]
 pub fn accounts(record: &Record) -> Option<(u64, usize)> {
     let apart = |sample: &Sample| {
         let own = sample.pack.as_ref()?.scratch_peak;
         let apart = own.abs_diff(sample.scratch.as_ref()?.peak);
-        Some((apart, apart > (own / 100).max(2 << 20)))
+        Some((apart, apart > scratch::tolerance(own)))
     };
     let timed = record.samples.iter().filter(|sample| sample.role == Role::Measure);
     let apart: Vec<(u64, bool)> = timed.filter_map(apart).collect();

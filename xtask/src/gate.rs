@@ -20,7 +20,7 @@ use packer::Strategy;
 
 use crate::bench::{Line, shown};
 use crate::builds::{self, Base};
-use crate::ground::{Ground, TIMED, timed};
+use crate::ground::{Depth, Ground, TIMED, timed};
 use crate::{accept, repository, say, today};
 
 /// Check what must hold of every change: same bytes, disk, reading and writing, image sizes, memory; then time
@@ -73,7 +73,7 @@ fn gate(arguments: &Arguments) -> Result<ExitCode> {
     let directory = journal.directory().to_owned();
     run.save(&journal)?;
     let mut diary = Diary::of(&mut journal);
-    Examined { findings: run.findings, sizes: run.sizes } = ground.exact(&[], &expected, &mut diary)?;
+    Examined { findings: run.findings, sizes: run.sizes } = ground.exact(Depth::Whole, &[], &expected, &mut diary)?;
     run.findings.iter().try_for_each(|finding| say(finding.line()))?;
     if !arguments.without_time {
         let limit = LIMIT.saturating_sub(started.elapsed()).saturating_sub(RESERVE);

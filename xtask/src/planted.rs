@@ -14,7 +14,7 @@ use harness::runner::{Label, Outcome};
 use packer::Strategy;
 
 use crate::bench::Line;
-use crate::ground::{Ground, TIMED, timed};
+use crate::ground::{Depth, Ground, TIMED, timed};
 use crate::{accept, builds, say, today};
 
 /// Build the packer with faults that can be planted, and show that each turns its gates red and no other
@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 /// The gates that a fault breaks.
 fn broken(ground: &Ground, fault: &str, diary: &mut Diary<'_>) -> Result<Vec<Gate>> {
-    let examined = ground.exact(&["--planted", fault], &accept::expected()?, diary)?;
+    let examined = ground.exact(Depth::Faults, &["--planted", fault], &accept::expected()?, diary)?;
     let missing = examined.findings.iter().find(|finding| matches!(finding.verdict, Verdict::NotMeasured(_)));
     if let Some(finding) = missing {
         bail!("with the fault {fault}: {}", finding.line());

@@ -164,6 +164,22 @@ mod tests {
         assert!(twice.parse::<Expected>().unwrap_err().contains("twice"));
     }
 
+    /// What a codec promises: a higher level makes no larger image.
+    #[test]
+    fn of_the_committed_sizes_a_higher_level_has_none_that_is_larger() {
+        let committed: Expected = include_str!("../../expected.txt").parse().unwrap();
+        let mut levels: BTreeMap<(&str, &str), Vec<(u32, u64)>> = BTreeMap::new();
+        for ((fixture, compression), bytes) in &committed.sizes {
+            if let Some((codec, level)) = compression.split_once(':') {
+                levels.entry((fixture, codec)).or_default().push((level.parse().unwrap(), *bytes));
+            }
+        }
+        for (which, mut sizes) in levels {
+            sizes.sort_unstable();
+            assert!(sizes.windows(2).all(|pair| pair[1].1 <= pair[0].1), "{which:?}: {sizes:?}");
+        }
+    }
+
     #[test]
     fn the_committed_table_is_what_accept_would_write() {
         let committed = include_str!("../../expected.txt");

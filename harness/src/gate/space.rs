@@ -11,12 +11,10 @@ use crate::error::Result;
 use crate::laws::{self, Seen};
 use crate::report::bytes;
 use crate::runner::Work;
+use crate::scratch;
 
 /// What a filesystem needs for itself.
 const SPARE: u64 = 64 << 10;
-
-/// What the packer's account and that from outside may differ by, in bytes; or a hundredth, if that is more.
-const AGREEMENT: u64 = 2 << 20;
 
 /// How often more a pack is watched if something else seems to write to the same filesystem.
 const AGAIN: usize = 4;
@@ -95,7 +93,7 @@ fn reduced(one: &Seen, seen: &[Seen], rooms: Rooms, runner: &mut dyn Confine, wh
     let streams = seen.iter().filter(|other| other.case == one.case && other.strategy == Strategy::SingleStream);
     // What a pack holds is seen in every run, what others write is not.
     let mut least = streams.map(|stream| stream.outcome.scratch.peak).min().unwrap_or(u64::MAX);
-    let most = rooms.image + AGREEMENT.max(rooms.image / 100);
+    let most = rooms.image + scratch::tolerance(rooms.image);
     for _ in 0..AGAIN {
         if least <= most {
             break;

@@ -54,8 +54,8 @@ fn beside(record: &Record, plot: &str, peers: &Table) -> Vec<Block> {
 fn accounts(record: &Record) -> Option<String> {
     let (most, far) = summary::accounts(record)?;
     let far = match far {
-        0 => "in none of them by more than a hundredth and 2 MiB".to_owned(),
-        far => format!("in {far} of them by MORE than a hundredth and 2 MiB"),
+        0 => "in none of them by more than a hundredth or 2 MiB".to_owned(),
+        far => format!("in {far} of them by MORE than a hundredth or 2 MiB"),
     };
     Some(format!(
         "The packer's own account of its peak, which is in the tables, and what was seen from outside are {} apart at most in all \
