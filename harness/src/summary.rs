@@ -170,7 +170,7 @@ fn comparison(samples: &[Sample], case: &str) -> Option<Comparison> {
 }
 
 /// The times of runs that stand beside each other.
-fn pairs(ones: &[&Sample], others: &[&Sample]) -> Vec<(f64, f64)> {
+pub(crate) fn pairs(ones: &[&Sample], others: &[&Sample]) -> Vec<(f64, f64)> {
     let other = |one: &Sample| others.iter().find(|other| other.pair == one.pair).map(|other| other.wall_ns as f64);
     ones.iter().filter_map(|one| Some((one.wall_ns as f64, other(one)?))).collect()
 }

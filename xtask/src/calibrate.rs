@@ -20,7 +20,7 @@ use crate::{builds, repository, say, today};
 ///
 /// The gate on time may fail on a class of machine – the processor and the number of cores – only if it never called the same packer
 /// slower there, and the slowed one nine times of ten. Cases take turns, as do both ways of the gate: beside two passes, and beside
-/// another build. Takes about an hour and a half, in which nothing else should run. Exits with 1 if the gate is not to be trusted
+/// another build. Takes up to two hours, in which nothing else should run. Exits with 1 if the gate is not to be trusted
 /// here.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {

@@ -5,12 +5,11 @@
 
 use std::time::Duration;
 
+use packer::Strategy;
 use serde::{Deserialize, Serialize};
 
 use super::ruling::{self, Look, Ruling};
 use crate::bench::{Audience, length};
-use packer::Strategy;
-
 use crate::cases::{self, Case};
 use crate::error::Result;
 use crate::record::Role;

@@ -7,7 +7,7 @@ use super::figures::{bytes, change};
 use super::tables::{Table, interval};
 use crate::record::{Record, Role, Sample};
 use crate::statistics;
-use crate::summary::{Interval, comparisons};
+use crate::summary::{Interval, comparisons, pairs};
 
 /// Where it was said.
 pub(super) const SOURCE: &str = "Said of the change that made LXD pack in one stream (canonical/lxd, pull request 5471, 2019): an image of \
@@ -41,9 +41,7 @@ fn pipelines(samples: &[Sample]) -> Option<Interval> {
         let of = move |sample: &&Sample| sample.role == Role::Measure && sample.arm == "peer" && sample.case == name;
         samples.iter().filter(of).collect::<Vec<_>>()
     });
-    let other = |one: &Sample| Some(files.iter().find(|other| other.pair == one.pair)?.wall_ns as f64);
-    let pairs: Vec<(f64, f64)> = stream.iter().filter_map(|one| Some((one.wall_ns as f64, other(one)?))).collect();
-    Some(statistics::ratio(&pairs)?.into())
+    Some(statistics::ratio(&pairs(&stream, &files))?.into())
 }
 
 /// Each ratio that the claim on time is about: gzip, as it was then.
