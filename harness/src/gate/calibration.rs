@@ -11,7 +11,7 @@ use std::time::Duration;
 use packer::Strategy;
 use serde::{Deserialize, Serialize};
 
-use super::contest::{Builds, Contest, Timed};
+use super::contest::{Builds, Contest, ROUNDS, Timed};
 use super::ruling::{Ruling, is_narrow};
 use crate::bench::Audience;
 use crate::cases::Case;
@@ -171,8 +171,8 @@ impl Calibration {
                 Beside::TwoPass => self.accepted[case].ratio.filter(is_narrow).map(|ratio| ratio.value),
                 Beside::Base => Some(1.0),
             };
-            // A fresh batch has the next seed, and the first two are of what was accepted.
-            let seed = self.seed + 2 * (number as u64 + 1);
+            // The first seeds are of what was accepted.
+            let seed = self.seed + ROUNDS * (number as u64 + 1);
             let contest = self.contest(vec![(self.cases[case].clone(), expected)], seed);
             let mut note = |label: Label, outcome: &Outcome| {
                 let case = format!("comparison {}: {}", number + 1, label.case);

@@ -1,7 +1,8 @@
 //! Pairs of runs, adjacent, in balanced and shuffled order: what the decision about time is made from.
 //!
 //! A unit is as many runs of a process as take two seconds, nearly always one: shorter ones vary more. Cases take turns, so
-//! that one bad minute hits all. A fresh batch has only the cases that need it.
+//! that one bad minute hits all. A round of pairs is a batch of every case that needs one, or the second half of one that came out
+//! too wide: whether a batch is extended depends on its width and never on its ratio, so that nothing is called slower by trying again.
 
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ use crate::summary::{Interval, is_cold};
 
 /// The least time of a unit.
 const UNIT: Duration = Duration::from_secs(2);
+
+/// The most rounds of pairs that a contest has, and seeds that it uses: two batches, both extended.
+pub const ROUNDS: u64 = 4;
 
 /// The two sides of all pairs.
 pub trait Sides {
@@ -80,11 +84,11 @@ impl Sides for Builds<'_> {
 pub struct Contest {
     /// The cases, each with the ratio that is expected, if there is one.
     pub cases: Vec<(Case, Option<f64>)>,
-    /// Pairs of a batch.
+    /// Pairs of a round: of a batch, unless it is extended.
     pub pairs: usize,
-    /// What the first batch is shuffled with; a fresh one has the next.
+    /// What the first round is shuffled with; the others have the next ones.
     pub seed: u64,
-    /// What all runs may take together. A batch that does not fit is not begun.
+    /// What all runs may take together. A round that does not fit is not begun.
     pub limit: Duration,
 }
 
@@ -110,8 +114,10 @@ pub struct Timed {
 /// A batch of pairs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Batch {
-    /// What it was shuffled with.
+    /// What it was shuffled with; what it was extended by, with the seed of its round.
     pub seed: u64,
+    /// Its pairs, with those that it was extended by.
+    pub pairs: usize,
     /// Time of the subject ÷ time of the reference.
     pub ratio: Interval,
     /// The median times of both in nanoseconds, the subject's first.
@@ -127,7 +133,7 @@ struct Entrant<'a> {
     timed: Timed,
     /// How long a pair takes, with what comes between runs.
     pair: Duration,
-    /// The times of all pairs in nanoseconds.
+    /// The times of all pairs in nanoseconds, batch by batch.
     pairs: Vec<(f64, f64)>,
 }
 
@@ -152,10 +158,11 @@ impl Contest {
             audience.progress(number, self.cases.len(), &format!("warming up {}", case.name()), None);
             entrants.push(session.warm_up(case, *expected)?);
         }
-        for fresh in 0..2 {
-            let mut due: Vec<&mut Entrant<'_>> = entrants.iter_mut().filter(|entrant| entrant.is_due()).collect();
+        for round in 0..ROUNDS {
+            let due = entrants.iter_mut().filter(|entrant| entrant.is_due(self.pairs));
+            let mut due: Vec<&mut Entrant<'_>> = due.collect();
             due.retain(|entrant| session.has_time(entrant));
-            session.batch(&mut due, self.seed + fresh, audience)?;
+            session.round(&mut due, self.seed + round, audience)?;
         }
         Ok(entrants.into_iter().map(Entrant::judged).collect())
     }
@@ -179,7 +186,7 @@ impl Session<'_> {
         Ok(entrant)
     }
 
-    /// Sets the time of a batch aside, if there is so much left.
+    /// Sets the time of a round aside, if there is so much left.
     fn has_time(&mut self, entrant: &Entrant<'_>) -> bool {
         let after = self.spent.saturating_add(entrant.pair.saturating_mul(self.contest.pairs as u32));
         let fits = after <= self.contest.limit;
@@ -189,8 +196,8 @@ impl Session<'_> {
         fits
     }
 
-    /// Runs a batch of each of these cases.
-    fn batch(&mut self, entrants: &mut [&mut Entrant<'_>], seed: u64, audience: &mut dyn Audience) -> Result<()> {
+    /// Runs a round of pairs of each of these cases.
+    fn round(&mut self, entrants: &mut [&mut Entrant<'_>], seed: u64, audience: &mut dyn Audience) -> Result<()> {
         let steps = schedule(entrants.len(), self.contest.pairs, 0, 0, seed);
         let mut times = vec![vec![(0.0, 0.0); self.contest.pairs]; entrants.len()];
         for (number, step) in steps.iter().enumerate() {
@@ -198,14 +205,15 @@ impl Session<'_> {
             let name = format!("{}, {}", entrants[case].timed.case, self.sides.arm(side));
             let halves = entrants.iter().map(|entrant| entrant.pair / 2).sum::<Duration>() / entrants.len() as u32;
             audience.progress(number, steps.len(), &name, Some(halves * (steps.len() - number) as u32));
-            let time = self.unit(entrants[case], side, pair)?;
+            let begun = entrants[case].begun(self.contest.pairs);
+            let time = self.unit(entrants[case], side, begun + pair)?;
             match side {
                 Side::Subject => times[case][pair].0 = time,
                 Side::Reference => times[case][pair].1 = time,
             }
         }
         for (entrant, times) in entrants.iter_mut().zip(times) {
-            entrant.finish(seed, &times);
+            entrant.take(seed, &times);
         }
         Ok(())
     }
@@ -237,23 +245,35 @@ impl Entrant<'_> {
         self.timed.expected.map(looks).unwrap_or_default()
     }
 
-    /// Whether it needs a batch: its first, or a fresh one.
-    fn is_due(&self) -> bool {
-        self.timed.batches.is_empty() || self.looks() == [Look::Suspect]
+    /// Whether it needs a round of so many pairs: its first batch, more of that, or a fresh one.
+    fn is_due(&self, pairs: usize) -> bool {
+        self.timed.batches.is_empty() || self.begun(pairs) > 0 || self.looks() == [Look::Suspect]
     }
 
-    fn finish(&mut self, seed: u64, times: &[(f64, f64)]) {
+    /// How many pairs the batch that the next round belongs to has already: none, unless that one is to be extended.
+    fn begun(&self, pairs: usize) -> usize {
+        let wide = |batch: &&Batch| batch.pairs == pairs && !ruling::is_narrow(&batch.ratio);
+        self.timed.batches.last().filter(wide).map_or(0, |batch| batch.pairs)
+    }
+
+    /// Takes the times of a round.
+    fn take(&mut self, seed: u64, times: &[(f64, f64)]) {
+        let begun = self.begun(times.len());
+        let extended = if begun > 0 { self.timed.batches.pop() } else { None };
+        let seed = extended.map_or(seed, |batch| batch.seed);
+        self.pairs.extend_from_slice(times);
+        let pairs = begun + times.len();
+        let times = &self.pairs[self.pairs.len() - pairs..];
         let median = |side: fn(&(f64, f64)) -> f64| {
             statistics::median(&times.iter().map(side).collect::<Vec<_>>()).map_or(0, |median| median.value as u64)
         };
         let medians_ns = [median(|times| times.0), median(|times| times.1)];
         if let Some(ratio) = statistics::ratio(times) {
-            self.timed.batches.push(Batch { seed, ratio: ratio.into(), medians_ns });
+            self.timed.batches.push(Batch { seed, pairs, ratio: ratio.into(), medians_ns });
         }
-        self.pairs.extend_from_slice(times);
     }
 
-    /// What follows from all batches. One that did not fit the time is missing, and nothing follows.
+    /// What follows from all batches. One that did not fit the time is missing or as wide as it was, and nothing follows.
     fn judged(self) -> Timed {
         let ruling = self.timed.expected.map(|_| ruling::ruling(&self.looks()).unwrap_or(Ruling::Inconclusive));
         Timed { ratio: statistics::ratio(&self.pairs).map(Interval::from), ruling, ..self.timed }

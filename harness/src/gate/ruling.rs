@@ -1,14 +1,15 @@
 //! The decision about time, from a batch of pairs or two.
 //!
-//! A batch is *wide* if its interval is too wide to tell anything, else *suspect* if it is slower by more than the margin and
-//! that is not chance, else *fine*. A suspect one asks for a fresh batch, and only both together are a regression: chance does not
-//! strike twice in a row, and one bad minute does not last for two batches. There is no third.
+//! A batch is *wide* if its interval is too wide to tell anything even after it was extended, else *suspect* if it is slower by more
+//! than the margin and that is not chance, else *fine*. A suspect one asks for a fresh batch, and only both together are a regression:
+//! chance does not strike twice in a row, and one bad minute does not last for two batches. There is no third.
 
 use serde::{Deserialize, Serialize};
 
 use crate::summary::Interval;
 
-/// Pairs of a batch.
+/// Pairs of a batch. One whose interval is too wide is extended by as many, once: on a busy machine 7 of 55 batches were wider than
+/// [`WIDEST`], the widest ±10.6 %, and twice as many pairs are 1.4 times narrower.
 pub const PAIRS: usize = 12;
 
 /// How much worse than what is expected an estimate may be.

@@ -11,7 +11,7 @@ use crate::gate::ruling::{Ruling, half_width};
 use crate::record::Sample;
 use crate::statistics::{self, Estimate};
 
-const ACCEPTED: &str = "Beside two passes the gate needs a ratio to expect. It was measured first, with one batch of pairs, as one that is \
+const ACCEPTED: &str = "Beside two passes the gate needs a ratio to expect. It was measured first, with a batch of pairs, as one that is \
                         accepted is:";
 
 /// What it comes to.
@@ -83,7 +83,10 @@ fn beside(beside: Beside) -> &'static str {
 pub(super) fn table(calibration: &Calibration) -> Table {
     let row = |(number, comparison): (usize, &Comparison)| {
         let Timed { batches, ruling, cold, .. } = &comparison.timed;
-        let ratio = |batch: Option<&Batch>| batch.map_or_else(String::new, |batch| interval(&batch.ratio));
+        let ratio = |batch: &Batch| match batch.pairs > calibration.pairs {
+            true => format!("{}, {} pairs", interval(&batch.ratio), batch.pairs),
+            false => interval(&batch.ratio),
+        };
         let medians = batches.first().map_or([0; 2], |batch| batch.medians_ns);
         let ruling = match ruling {
             Some(Ruling::Slower) => "slower",
@@ -97,8 +100,8 @@ pub(super) fn table(calibration: &Calibration) -> Table {
             comparison.timed.expected.map_or_else(String::new, |expected| format!("{expected:.3}")),
             time(medians[0] as f64),
             time(medians[1] as f64),
-            ratio(batches.first()),
-            ratio(batches.get(1)),
+            batches.first().map_or_else(String::new, ratio),
+            batches.get(1).map_or_else(String::new, ratio),
             cold.to_string(),
             ruling.to_owned(),
         ]
