@@ -29,8 +29,9 @@ pub(crate) const TIMED: (Profile, &str) = (Profile::DebianBase, "2.5");
 const INPUTS: [(Profile, &str); 2] = [(Profile::OneBig, "0.125"), (Profile::OneBig, "1")];
 
 /// How the further tree is compressed: levels from all over, of all codecs that are built in.
-const LEVELS: [&str; 12] = [
-    "none", "gzip:1", "gzip:5", "gzip:6", "gzip:9", "gzip:12", "zstd:1", "zstd:3", "zstd:9", "zstd:19", "xz:0", "xz:6",
+const LEVELS: [&str; 15] = [
+    "none", "gzip:1", "gzip:5", "gzip:6", "gzip:9", "gzip:12", "zstd:1", "zstd:3", "zstd:6", "zstd:9", "zstd:13",
+    "zstd:16", "zstd:19", "xz:0", "xz:6",
 ];
 
 /// What memory each compression may take with two threads, in MiB.
