@@ -16,7 +16,7 @@ svg.plot{--ink:#1c2127;--soft:#5f6b7a;--grid:#dde2e8;--one:#0b7a4b;--two:#b4481e
 @media (prefers-color-scheme:dark){svg.plot{--ink:#e8ebef;--soft:#9aa5b3;--grid:#343b45;--one:#4cc38a;--two:#f0925f;--other:#98a8ff;--on:#14181d}}\
 svg.plot text{font:13px system-ui,sans-serif;fill:var(--ink)}svg.plot text.soft{fill:var(--soft);font-size:12px}\
 svg.plot text.one{fill:var(--one)}svg.plot text.two{fill:var(--two)}svg.plot text.strong{font-weight:600}svg.plot text.on{fill:var(--on)}\
-svg.plot .grid{stroke:var(--grid)}svg.plot .axis{stroke:var(--soft)}\
+svg.plot .grid{stroke:var(--grid)}svg.plot .axis{stroke:var(--soft);fill:var(--soft)}\
 svg.plot .one{stroke:var(--one);fill:var(--one)}svg.plot .two{stroke:var(--two);fill:var(--two)}\
 svg.plot .other{stroke:var(--other);fill:var(--other)}svg.plot text.one,svg.plot text.two,svg.plot text.other{stroke:none}\
 svg.plot polyline{fill:none!important;stroke-width:2.5}svg.plot .bar{stroke:none}svg.plot .light{opacity:.45}\

@@ -117,6 +117,11 @@ proptest! {
         plan.create(root.path(), false);
         agreed(root.path(), &["none", "xz:0", "xz:3"].map(spec));
     }
+}
+
+proptest! {
+    // A tree takes three quarters of a minute; a longer search has `PROPTEST_CASES`.
+    #![proptest_config(crate::cases::usually(1))]
 
     #[test]
     fn external_compressors_agree_with_themselves(plan in trees::plan()) {

@@ -17,18 +17,36 @@ fn compared(one: &Path, other: &Path) -> (String, i32) {
 /// A recorded run, with this change to both files.
 fn changed(place: &TempDir, change: impl Fn(String) -> String) -> PathBuf {
     for name in ["run.json", "samples.jsonl"] {
-        fs::write(place.path().join(name), change(fs::read_to_string(recorded().join(name)).unwrap())).unwrap();
+        fs::write(place.path().join(name), change(fs::read_to_string(recorded(REAL).join(name)).unwrap())).unwrap();
     }
     place.path().to_owned()
 }
 
-fn recorded() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/2026-11-24-debian-1.4gb")
+/// A run on a real tree.
+const REAL: &str = "2026-11-24-debian-1.4gb";
+
+/// Runs on one machine, one after the other: a tree that debootstrap made, and the fixture that stands for it.
+const MINBASE: [&str; 2] = ["2026-11-27-minbase", "2026-11-27-debian-base"];
+
+fn recorded(run: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../results").join(run)
+}
+
+#[test]
+fn the_fixture_and_the_real_tree_lead_to_the_same_conclusions() {
+    let [real, fixture] = MINBASE.map(recorded);
+    let (said, code) = compared(&real, &fixture);
+    assert!(code == 0 && said.contains("Both lead to the same conclusions."), "{said}");
+    assert!(!said.contains("differ ("), "not of one machine and one revision: {said}");
+    // Not because nothing could be told: whatever compresses is decided, in both.
+    for row in said.lines().filter(|row| row.contains(" ÷ ") && !row.starts_with("none ")) {
+        assert!(row.trim_end().ends_with("same") || row.ends_with("same, by another amount"), "{row}");
+    }
 }
 
 #[test]
 fn the_exit_code_says_whether_conclusions_differ() {
-    let (said, code) = compared(&recorded(), &recorded());
+    let (said, code) = compared(&recorded(REAL), &recorded(REAL));
     assert!(code == 0 && said.contains("Both lead to the same conclusions."), "{said}");
     let place = TempDir::new().unwrap();
     // With the strategies exchanged, what was faster is slower.
@@ -37,11 +55,11 @@ fn the_exit_code_says_whether_conclusions_differ() {
         let text = text.replace("\"arm\":\"two-pass\"", "\"arm\":\"single-stream\"");
         text.replace("\"arm\":\"other\"", "\"arm\":\"two-pass\"")
     };
-    let (said, code) = compared(&recorded(), &changed(&place, exchanged));
+    let (said, code) = compared(&recorded(REAL), &changed(&place, exchanged));
     assert!(code == 1 && said.contains("They do not lead to the same conclusions."), "{said}");
     let row = said.lines().find(|row| row.starts_with("zstd:3 2 threads: time")).unwrap();
     assert!(row.ends_with("DIFFERS"), "{said}");
     let cut = changed(&place, |text| text.replace("\"complete\": true", "\"complete\": false"));
-    let (said, code) = compared(&recorded(), &cut);
+    let (said, code) = compared(&recorded(REAL), &cut);
     assert!(code == 1 && said.contains("the second run did not come to its end"), "{said}");
 }
