@@ -48,7 +48,7 @@ pub(crate) fn assemble<'a>(format: &'a Format, strategy: Strategy, job: &Job<'_>
             Ok((Assembled::Split { metadata, rootfs, compression }, facts))
         }
         Format::Oci(oci) => {
-            let (layout, draft) = (Layout::open(job.destination.shelf()?)?, oci.draft(job.tree)?);
+            let (layout, draft) = (Layout::open(job.destination.shelf()?, job.meter.permit())?, oci.draft(job.tree)?);
             let Packed { written: layer, facts } = strategy.run(&Job { diff_id: true, ..*job })?;
             let diff_id = facts.diff_id.ok_or_else(|| Error::unfit("a layer", "has no hash of its tar"))?;
             let (digest, size) = (layer.fingerprint(), layer.length);

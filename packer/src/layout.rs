@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,13 +24,14 @@ use crate::publish::{Named, Outcome, Shelf, Staged};
 /// The file that makes a directory a layout.
 const MARK: &str = "oci-layout";
 const INDEX: &str = "index.json";
+const BLOBS: &str = "blobs";
 const TAG: &str = "org.opencontainers.image.ref.name";
 
 /// The most that is read of a document, in bytes.
 const LIMIT: u64 = 16 << 20;
 
 /// How long is waited between two attempts to lock the layout.
-const TURN: Duration = Duration::from_millis(20);
+const BETWEEN: Duration = Duration::from_millis(20);
 
 /// A layout, or a directory that can become one.
 #[derive(Debug)]
@@ -45,9 +47,11 @@ pub(crate) struct Layer {
 }
 
 impl Layout {
-    /// Looks whether the directory is a layout, or empty.
-    pub(crate) fn open(top: &Arc<Shelf>) -> Result<Self> {
+    /// Looks whether the directory is a layout, or empty, or holds what a pack left that was ended before it was one.
+    pub(crate) fn open(top: &Arc<Shelf>, permit: Permit<'_>) -> Result<Self> {
         let layout = Layout { top: Arc::clone(top) };
+        // While another pack makes a layout of it, it is neither.
+        let _lock = layout.lock(permit)?;
         match layout.document(MARK)? {
             Some(mark) => {
                 let version = mark.get("imageLayoutVersion").and_then(Value::as_str).unwrap_or_default();
@@ -60,7 +64,7 @@ impl Layout {
             None => {
                 let names =
                     leftovers::names(top.handle()).map_err(|error| Error::io("read directory", top.path(), error))?;
-                if names.iter().any(|name| !leftovers::is_temporary(name)) {
+                if names.iter().any(|name| name.to_bytes() != BLOBS.as_bytes() && !leftovers::is_temporary(name)) {
                     return Err(Error::unfit(top.path(), "is neither an OCI image layout nor empty"));
                 }
             }
@@ -78,7 +82,7 @@ impl Layout {
     ) -> Result<Outcome> {
         let _lock = self.lock(permit)?;
         let mut added = Added::default();
-        let blobs = added.directory(&self.top, "blobs")?;
+        let blobs = added.directory(&self.top, BLOBS)?;
         let blobs = added.directory(&blobs, "sha256")?;
         added.blob(&blobs, layer.staged, &layer.digest, permit)?;
         for document in [&documents.config, &documents.manifest] {
@@ -104,14 +108,16 @@ impl Layout {
     }
 
     /// Waits until no other pack adds to the layout. Where there are no locks, nobody waits.
-    fn lock(&self, permit: Permit<'_>) -> Result<File> {
+    fn lock(&self, permit: Permit<'_>) -> Result<Turn> {
         let handle = rustix::fs::openat(self.top.handle(), c".", DIRECTORY, Mode::empty())
             .map_err(|error| Error::io("open", self.top.path(), error))?;
-        while let Err(Errno::WOULDBLOCK) = rustix::fs::flock(&handle, FlockOperation::NonBlockingLockExclusive) {
+        while let Err(Errno::WOULDBLOCK | Errno::INTR) =
+            rustix::fs::flock(&handle, FlockOperation::NonBlockingLockExclusive)
+        {
             permit.check()?;
-            std::thread::sleep(TURN);
+            std::thread::sleep(BETWEEN);
         }
-        Ok(handle.into())
+        Ok(Turn(handle))
     }
 
     /// A file with these bytes, on the disk and without a name.
@@ -160,6 +166,15 @@ impl Layout {
 
     fn unfit(&self, name: &str, what: String) -> Error {
         Error::unfit(self.top.path().join(name), what)
+    }
+}
+
+/// A lock on a layout's directory. It goes with this value, not with the last handle: a program that is about to start may have another.
+struct Turn(OwnedFd);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
     }
 }
 

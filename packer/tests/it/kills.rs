@@ -27,7 +27,24 @@ const WAYS: [&[&str]; 7] = [
 
 fn start(tree: &Path, output: &Path, way: &[&str]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_onepass"));
-    command.arg("pack").arg(tree).arg("-o").arg(output).args(way).stdout(Stdio::piped()).spawn().unwrap()
+    command
+        .arg("pack")
+        .arg(tree)
+        .arg("-o")
+        .arg(output)
+        .args(way)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Kills a pack, and says whether it had come to its end. It never fails: what the ones before it left is in nobody's way.
+fn finished(mut child: Child) -> bool {
+    child.kill().unwrap();
+    let run = child.wait_with_output().unwrap();
+    assert!(run.status.code().is_none_or(|code| code == 0), "{}", String::from_utf8_lossy(&run.stderr));
+    run.status.success()
 }
 
 /// The name of the image that a pack to the end makes.
@@ -94,10 +111,9 @@ fn kills(output: &Path, count: usize) {
         if broken {
             fs::write(&image, "broken").unwrap();
         }
-        let mut child = start(&tree, output, WAYS[way]);
+        let child = start(&tree, output, WAYS[way]);
         std::thread::sleep(longest.mul_f64(noise.number() as f64 / f64::from(1 << 24)));
-        child.kill().unwrap();
-        let done = child.wait().unwrap().success();
+        let done = finished(child);
         // The moments stay around the end of a run, however fast the machine is.
         longest = longest.mul_f64(if done { 0.97 } else { 1.02 });
         killed += usize::from(!done);
@@ -131,10 +147,9 @@ fn kills_of_images_of_more_than_one_file() {
         let (mut killed, mut published) = (0, 0);
         let mut longest = Duration::from_millis(40);
         for number in 0..300 {
-            let mut child = start(&tree, output.path(), way);
+            let child = start(&tree, output.path(), way);
             std::thread::sleep(longest.mul_f64(noise.number() as f64 / f64::from(1 << 24)));
-            child.kill().unwrap();
-            let done = child.wait().unwrap().success();
+            let done = finished(child);
             longest = longest.mul_f64(if done { 0.97 } else { 1.02 });
             killed += usize::from(!done);
             let found = holdings::of(output.path());

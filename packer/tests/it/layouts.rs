@@ -153,6 +153,19 @@ fn packs_that_add_to_one_layout_at_the_same_time_lose_nothing() {
     }
 }
 
+/// A pack that is killed between its first blob and the file that makes a layout of the directory.
+#[test]
+fn blobs_alone_are_no_obstacle() {
+    let (root, layout) = (system(), TempDir::new().unwrap());
+    let pack = || Pack::new(root.path()).format(tagged("x")).publish(layout.path(), &()).unwrap();
+    let first = pack();
+    for name in ["oci-layout", "index.json"] {
+        fs::remove_file(layout.path().join(name)).unwrap();
+    }
+    assert_eq!(pack().outcome, Outcome::Published);
+    assert_eq!(tags(layout.path()), [("x".to_owned(), first.fingerprint.to_string())]);
+}
+
 #[test]
 fn what_a_layer_would_take_for_a_whiteout_is_refused() {
     let (root, layout) = (system(), TempDir::new().unwrap());
