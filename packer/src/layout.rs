@@ -1,8 +1,8 @@
 //! An OCI image layout that images are added to: `oci-layout`, `index.json`, and blobs named by their sha256.
 //!
 //! Blobs come first, each complete and on the disk before it has a name; then the index, at one moment. Whoever reads the
-//! layout meanwhile sees it without the image or with all of it. Packs that add to one layout at the same time take turns, by a
-//! lock (`flock`) on its directory. Source: the OCI image format specification 1.1, `image-layout.md` and `image-index.md`.
+//! layout meanwhile sees it without the image or with all of it. Packs that look at one layout or add to it at the same time take
+//! turns, by a lock (`flock`) on its directory. Source: the OCI image format specification 1.1, `image-layout.md` and `image-index.md`.
 
 use std::fs::File;
 use std::io::{Read, Write};

@@ -136,7 +136,25 @@ impl Place {
         assert!(command.arg(env!("CARGO_BIN_EXE_onepass")).arg("--version").output().unwrap().status.success());
         // All that the packer itself does there is to write its version.
         let calls = fs::read_to_string(log).unwrap().lines().filter(|line| line.starts_with(call)).count();
-        if call == "write" { 0 } else { calls }
+        let before = if call == "write" { 0 } else { calls };
+        assert!(before == 0 || self.is_of_one_thread(call), "{call}: the first of another thread would be left out");
+        before
+    }
+
+    /// Whether no thread of a pack but the first makes such a call.
+    fn is_of_one_thread(&self, call: &str) -> bool {
+        let log = self.root.path().join("log");
+        let mut command = Command::new("strace");
+        command
+            .env_remove("LD_LIBRARY_PATH")
+            .args(["-f", "-qq", "-e", &format!("trace=execve,{call}"), "-o"])
+            .arg(&log);
+        command.arg(env!("CARGO_BIN_EXE_onepass")).args(["pack", "-t", "1"]).args(self.way);
+        let run = command.arg("-o").arg(self.output(Standing::Nothing)).arg(self.root.path().join("tree")).output();
+        assert!(run.unwrap().status.success());
+        let log = fs::read_to_string(log).unwrap();
+        let threads: Vec<_> = log.lines().filter_map(|line| line.split_whitespace().next()).collect();
+        threads.iter().all(|thread| *thread == threads[0])
     }
 
     /// Lets the Nth call of each thread fail; false if no thread makes so many.
