@@ -53,7 +53,7 @@ impl<'a> Job<'a> {
     pub(crate) fn segments(&self) -> Result<Counted<'a>> {
         let segments = Segments::new(
             self.tree.walk(self.changes).map_err(|error| error.below(self.tree.path()))?,
-            self.compression.segment_size(),
+            self.compression.segment_sizes(),
         )
         .with(self.extras.clone());
         Ok(Counted { segments, tree: self.tree, meter: self.meter, compression: self.compression, entries: 0 })

@@ -1,8 +1,10 @@
 //! Segments: the archive cut into runs that are framed and encoded independently of each other.
 //!
-//! Where a cut falls is part of the image's bytes, and depends on the entries near it alone – never on thread count,
-//! timing, memory, or on how the kernel splits a read:
+//! Where a cut falls is part of the image's bytes, and depends on the entries near it and roughly on how far from the start they
+//! are – never on thread count, timing, memory, or on how the kernel splits a read:
 //!
+//! * the size of a segment doubles when sixteen of the new size have passed, up to the largest: a small tree has enough of
+//!   them for all workers, and of a large one few bytes are in small segments;
 //! * a file of at least one segment size stands alone, in ranges of equal size;
 //! * among smaller entries a cut falls before an entry that its path's hash picks, with a chance in proportion to the
 //!   bytes that the entry takes, so that a change of one file moves only the cuts around it;
@@ -17,6 +19,9 @@ use std::sync::Arc;
 use crate::entry::Entry;
 use crate::error::Result;
 use crate::tar;
+
+/// Where sizes still grow: how many segments' worth of bytes comes before the first segment of a size.
+const SEGMENTS_BEFORE: u64 = 16;
 
 /// A run of the archive that one worker frames and encodes.
 #[derive(Debug)]
@@ -80,11 +85,31 @@ impl Extras {
     }
 }
 
-/// Groups entries to segments of about `size` bytes.
+/// The framed sizes that segments have on average, in bytes: powers of two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    /// At the start of the archive.
+    pub(crate) first: u64,
+    /// Of which none is larger.
+    pub(crate) largest: u64,
+}
+
+impl Sizes {
+    /// The size where so many bytes of the archive come before.
+    fn behind(self, bytes: u64) -> u64 {
+        let share = bytes / SEGMENTS_BEFORE;
+        let power = share.checked_ilog2().map_or(0, |exponent| 1 << exponent);
+        power.clamp(self.first, self.largest)
+    }
+}
+
+/// Groups entries to segments.
 #[derive(Debug)]
 pub(crate) struct Segments<Entries> {
     entries: Entries,
-    size: u64,
+    sizes: Sizes,
+    /// The bytes of the tree in the segments so far.
+    passed: u64,
     /// An entry that did not go into the run before it.
     ahead: Option<Entry>,
     /// The large file that is being handed out in ranges: where the next one starts, and how many there are.
@@ -101,8 +126,8 @@ struct Large {
 }
 
 impl<Entries: Iterator<Item = Result<Entry>>> Segments<Entries> {
-    pub(crate) fn new(entries: Entries, size: u64) -> Self {
-        Segments { entries, size, ahead: None, large: None, extras: Extras::default(), ended: false }
+    pub(crate) fn new(entries: Entries, sizes: Sizes) -> Self {
+        Segments { entries, sizes, passed: 0, ahead: None, large: None, extras: Extras::default(), ended: false }
     }
 
     /// The same with members around them that stand in no tree.
@@ -132,16 +157,19 @@ impl<Entries: Iterator<Item = Result<Entry>>> Segments<Entries> {
             run.append(framed);
             return Ok(Some(run));
         }
+        let size = self.sizes.behind(self.passed);
         while let Some(entry) = self.next_entry()? {
             let length = tar::framed_length(&entry);
             let content = tar::content(&entry);
-            let large = content >= self.size;
-            if !run.parts.is_empty() && (large || self.cuts_before(&entry, length, run.length)) {
+            let large = content >= size;
+            if !run.parts.is_empty() && (large || cuts_before(&entry, length, run.length, size)) {
                 self.ahead = Some(entry);
+                self.passed += run.length;
                 return Ok(Some(run));
             }
             if large {
-                let ranges = content.div_ceil(self.ceiling());
+                self.passed += length;
+                let ranges = content.div_ceil(ceiling(self.sizes.behind(self.passed)));
                 return Ok(Some(self.range(Large { file: Arc::new(entry), next: 0, ranges })));
             }
             run.length += length;
@@ -173,21 +201,21 @@ impl<Entries: Iterator<Item = Result<Entry>>> Segments<Entries> {
         }
         Segment { parts: vec![part], length: to - from + framing }
     }
+}
 
-    /// The most bytes of a run, and of a large file's range.
-    fn ceiling(&self) -> u64 {
-        self.size / 4 * 5
-    }
+/// The most bytes of a run, and of a large file's range.
+fn ceiling(size: u64) -> u64 {
+    size / 4 * 5
+}
 
-    fn cuts_before(&self, entry: &Entry, length: u64, run: u64) -> bool {
-        if run + length > self.ceiling() {
-            return true;
-        }
-        // After the floor, a cut is expected within a quarter of a segment.
-        let quarter = (self.size / 4).max(1);
-        let chance = (u128::from(length) << 64) / u128::from(quarter);
-        run >= 3 * quarter && u128::from(hash(&entry.path)) < chance
+fn cuts_before(entry: &Entry, length: u64, run: u64, size: u64) -> bool {
+    if run + length > ceiling(size) {
+        return true;
     }
+    // After the floor, a cut is expected within a quarter of a segment.
+    let quarter = (size / 4).max(1);
+    let chance = (u128::from(length) << 64) / u128::from(quarter);
+    run >= 3 * quarter && u128::from(hash(&entry.path)) < chance
 }
 
 impl<Entries: Iterator<Item = Result<Entry>>> Iterator for Segments<Entries> {
@@ -217,6 +245,9 @@ mod tests {
 
     const SIZE: u64 = 64 << 10;
 
+    /// So that the first, the one between and the last are all met by `files`.
+    const SIZES: Sizes = Sizes { first: SIZE / 4, largest: SIZE };
+
     /// Files by path, of every size around a segment's.
     fn files() -> impl Strategy<Value = BTreeMap<String, u64>> {
         let size = prop_oneof![
@@ -231,7 +262,34 @@ mod tests {
 
     fn cut(files: &BTreeMap<String, u64>) -> Vec<Segment> {
         let entries = files.iter().map(|(path, size)| Ok(Entry::made_up(path.as_bytes(), *size)));
-        Segments::new(entries, SIZE).map(Result::unwrap).collect()
+        Segments::new(entries, SIZES).map(Result::unwrap).collect()
+    }
+
+    /// Each segment's size as it should be where it begins. The headers and the padding of large files count at once.
+    fn sizes(segments: &[Segment]) -> Vec<u64> {
+        let mut passed = 0;
+        let mut size = |segment: &Segment| {
+            let size = SIZES.behind(passed);
+            passed += match &segment.parts[0] {
+                Part::Range { file, from: 0, .. } => tar::framed_length(file),
+                Part::Range { .. } => 0,
+                Part::Member(_) | Part::Framed(_) | Part::End => segment.length,
+            };
+            match &segment.parts[0] {
+                Part::Range { .. } => SIZES.behind(passed),
+                Part::Member(_) | Part::Framed(_) | Part::End => size,
+            }
+        };
+        segments.iter().map(&mut size).collect()
+    }
+
+    #[test]
+    fn sizes_double_when_sixteen_of_the_new_one_have_passed() {
+        let sizes = Sizes { first: 4, largest: 16 };
+        for (passed, size) in [(0, 4), (127, 4), (128, 8), (255, 8), (256, 16), (511, 16), (512, 16), (u64::MAX, 16)] {
+            assert_eq!(sizes.behind(passed), size, "behind {passed}");
+        }
+        assert_eq!(Sizes { first: 1, largest: 1 }.behind(0), 1);
     }
 
     /// What a segment holds, as text.
@@ -268,7 +326,7 @@ mod tests {
                             prop_assert_eq!((path.as_bytes(), *size), (&*file.path, file.stat.size));
                         }
                         prop_assert_eq!(*from, open.unwrap_or(0));
-                        prop_assert!(to - from >= SIZE / 2 && to - from <= SIZE / 4 * 5);
+                        prop_assert!(to - from >= SIZES.first / 2 && to - from <= SIZE / 4 * 5);
                         open = Some(*to).filter(|to| *to < file.stat.size);
                     }
                     Part::Framed(_) => prop_assert!(false, "nothing was given"),
@@ -286,19 +344,20 @@ mod tests {
 
         #[test]
         fn no_run_is_longer_than_five_quarters(files in files()) {
-            for segment in cut(&files) {
-                prop_assert!(segment.length <= SIZE / 4 * 5 + 2_048, "{}", segment.length);
+            let segments = cut(&files);
+            for (segment, size) in segments.iter().zip(sizes(&segments)) {
+                prop_assert!(segment.length <= size / 4 * 5 + 2_048, "{} of {size}", segment.length);
             }
         }
 
         #[test]
         fn a_short_run_has_a_reason(files in files()) {
             let segments = cut(&files);
-            for (run, next) in segments.iter().zip(&segments[1..]) {
+            for ((run, next), size) in segments.iter().zip(&segments[1..]).zip(sizes(&segments)) {
                 match (&run.parts[0], &next.parts[0]) {
                     (Part::Member(_), Part::Member(entry)) => {
                         let together = run.length + tar::framed_length(entry);
-                        prop_assert!(run.length >= SIZE / 4 * 3 || together > SIZE / 4 * 5, "{}", run.length);
+                        prop_assert!(run.length >= size / 4 * 3 || together > size / 4 * 5, "{} of {size}", run.length);
                     }
                     (_, Part::Range { .. } | Part::End) | (Part::Range { .. }, _) => {}
                     (Part::Framed(_) | Part::End, _) | (_, Part::Framed(_)) => prop_assert!(false, "in the middle"),

@@ -27,7 +27,7 @@ use crate::tree::Tree;
 /// If the tree cannot be read.
 pub fn walk(rootfs: &Path) -> Result<usize> {
     let (tree, changes) = (Tree::open(rootfs, Rules::default(), Permit::ALWAYS)?, Changes::Fatal);
-    let segments = Segments::new(tree.walk(&changes)?, Compression::GZIP.segment_size());
+    let segments = Segments::new(tree.walk(&changes)?, Compression::GZIP.segment_sizes());
     segments.map(|segment| segment.map(|segment| segment.parts.len())).sum()
 }
 
@@ -40,7 +40,7 @@ pub fn frame(rootfs: &Path, compression: Compression, mut seen: impl FnMut(&[u8]
     let (tree, changes) = (Tree::open(rootfs, Rules::default(), Permit::ALWAYS)?, Changes::Fatal);
     let mut framer = Framer::new(tree.handles()?, &changes);
     let mut framed = Buffer::default();
-    for segment in Segments::new(tree.walk(&changes)?, compression.segment_size()) {
+    for segment in Segments::new(tree.walk(&changes)?, compression.segment_sizes()) {
         framed.clear();
         framer.frame(&segment?, &mut framed)?;
         seen(&framed);
@@ -90,7 +90,7 @@ pub struct Floor {
 /// If the tree cannot be read or the encoder fails.
 pub fn floor(rootfs: &Path, compression: Compression, threads: usize) -> Result<Floor> {
     let (tree, changes) = (Tree::open(rootfs, Rules::default(), Permit::ALWAYS)?, Changes::Fatal);
-    let segments = Mutex::new(Segments::new(tree.walk(&changes)?, compression.segment_size()));
+    let segments = Mutex::new(Segments::new(tree.walk(&changes)?, compression.segment_sizes()));
     let next = || segments.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next().transpose();
     let work = || -> Result<Floor> {
         let mut floor = Floor::default();
