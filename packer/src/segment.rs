@@ -343,10 +343,13 @@ mod tests {
         }
 
         #[test]
-        fn no_run_is_longer_than_five_quarters(files in files()) {
+        fn runs_and_ranges_are_of_their_size(files in files()) {
             let segments = cut(&files);
             for (segment, size) in segments.iter().zip(sizes(&segments)) {
                 prop_assert!(segment.length <= size / 4 * 5 + 2_048, "{} of {size}", segment.length);
+                if let Part::Range { from, to, .. } = &segment.parts[0] {
+                    prop_assert!(to - from >= size / 2, "a range of {} of {size}", to - from);
+                }
             }
         }
 

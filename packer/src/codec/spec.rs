@@ -92,11 +92,11 @@ impl Compression {
     ///
     /// gzip: of a Debian tree of 1.41 GB segments of 2 MiB, 1 MiB, 512 KiB and 256 KiB made 412.5, 413.1, 414.3 and 417.3 MB in the same
     /// time; `gzip -6` made 413.6. Of a tree of 8 MB, which is few segments, an image took 92, 87 and 88 ms at level 6 with 1 MiB,
-    /// 512 and 256 KiB.
+    /// 512 and 256 KiB; on another, noisier machine no difference was seen.
     ///
     /// zstd: of the Debian tree 4, 3.5 and 3 MiB made 386.9, 391.3 and 391.5 MB in the same time; `zstd -T0 -3` made 388.1. Growing from 1 MiB, a
-    /// tree of 8 MB took 0.78 of the time, which is 12 ms, but images became 1.1 % larger at level 3, 3.0 % at level 16, and 4.5 % for a
-    /// tree of 48 MB.
+    /// tree of 8 MB took 0.78 of the time, which is 12 ms, but its images became 1.1 % larger at level 3 and 3.5 % at level 16, that of a
+    /// tree of 48 MB 4.5 %.
     ///
     /// xz: of a Debian tree of 173 MB `xz -T2` made 41.7, 40.1 and 39.8 MB at levels 4, 5 and 6. Segments of 4 MiB made 42.9, 42.0
     /// and 41.7, of 8 MiB 41.8, 40.6 and 40.3, of 16 MiB 41.2, 39.8 and 39.5 MB.
