@@ -237,7 +237,7 @@ fn hash(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use proptest::prelude::*;
 
@@ -290,6 +290,25 @@ mod tests {
             assert_eq!(sizes.behind(passed), size, "behind {passed}");
         }
         assert_eq!(Sizes { first: 1, largest: 1 }.behind(0), 1);
+    }
+
+    /// Where a file grows, the cuts behind it soon fall where they fell, also across the places where segments grow.
+    #[test]
+    fn cuts_behind_a_change_become_those_of_before() {
+        let path = |number: u64| format!("{number:04}");
+        let files: BTreeMap<String, u64> =
+            (0..6_000_u64).map(|number| (path(number), hash(&number.to_le_bytes()) % 3_000)).collect();
+        let firsts = |files: &BTreeMap<String, u64>| -> BTreeSet<String> {
+            cut(files).iter().map(|segment| told(segment).swap_remove(0)).collect()
+        };
+        let usual = firsts(&files);
+        for number in (0..6_000).step_by(53) {
+            let mut changed = files.clone();
+            *changed.get_mut(&path(number)).unwrap() += 10_000;
+            let cuts = firsts(&changed);
+            let moved = usual.symmetric_difference(&cuts).count();
+            assert!(moved <= 24, "{moved} of {} cuts moved with {number}", usual.len());
+        }
     }
 
     /// What a segment holds, as text.

@@ -36,6 +36,10 @@ pub(crate) struct Arguments {
     /// Instead: every level of ours and some of other tools, size against speed
     #[arg(long, conflicts_with_all = ["suite", "compression", "scaling"])]
     curve: bool,
+    /// Of --curve only this codec, by ours and by other tools; may be given several times [default: all]
+    #[arg(long = "codec", value_name = "CODEC", requires = "curve",
+        value_parser = clap::builder::PossibleValuesParser::new(harness::study::CODECS))]
+    pub(crate) codecs: Vec<String>,
     /// Instead: trees of 0.1 to 4 GB and of 10,000 to 1,000,000 entries; needs 25 GB of scratch space
     #[arg(long, conflicts_with_all = ["suite", "compression", "rootfs"])]
     scaling: bool,

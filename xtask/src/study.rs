@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments, kind: Kind) -> Result<ExitCode> {
     let (topic, subjects, points, mut runners) = match kind {
         Kind::Curve => {
             let (rootfs, subject) = taken(arguments, scratch.path())?;
-            ("curve", vec![subject], study::curve(environment.cores), vec![processes(&rootfs)?])
+            ("curve", vec![subject], study::curve(environment.cores, &arguments.codecs), vec![processes(&rootfs)?])
         }
         Kind::Scaling => {
             let fixtures: Vec<Fixture> = SCALING

@@ -37,9 +37,26 @@ pub(super) fn three(value: f64) -> String {
     }
 }
 
+/// How much larger or smaller a size is than another; three digits of both would hide a tenth of a per cent.
+pub(super) fn beside(size: u64, other: u64) -> String {
+    let part = (size as f64 / other as f64 - 1.0) * 100.0;
+    match part.abs() {
+        0.0..0.005 => "as large".into(),
+        far if part < 0.0 => format!("{far:.2} % smaller"),
+        far => format!("{far:.2} % larger"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_that_look_alike_are_told_apart() {
+        assert_eq!(beside(414_313_148, 413_564_207), "0.18 % larger");
+        assert_eq!(beside(413_092_634, 413_564_207), "0.11 % smaller");
+        assert_eq!([beside(7, 7), beside(1_412_754_432, 1_412_802_560)], ["as large", "as large"]);
+    }
 
     #[test]
     fn figures_have_three_digits_and_a_unit() {

@@ -1,6 +1,6 @@
 //! The tables, as rows of text that any form can show.
 
-use super::figures::{bytes, change, three, time};
+use super::figures::{beside, bytes, change, three, time};
 use crate::record::{Likeness, Record};
 use crate::summary::{Arm, Comparison, Interval, PeerLine, comparisons, floor_lines, noise_lines, peer_lines};
 
@@ -163,6 +163,7 @@ pub(super) fn peers(record: &Record) -> Table {
     let times = |times: Option<f64>| times.map_or_else(String::new, |times| format!("{}×", three(times)));
     let row = |line: PeerLine| {
         let (own, alone) = (times(line.times()), times(line.times_alone()));
+        let its_size = line.measured.as_ref().map(|(.., size)| *size);
         let [its, range, image] = match (&line.measured, line.missing) {
             (Some((median, low, high, size)), _) => {
                 [time(median.value), format!("{} – {}", time(*low), time(*high)), bytes(*size)]
@@ -171,9 +172,10 @@ pub(super) fn peers(record: &Record) -> Table {
             (None, None) => ["not run".into(), String::new(), String::new()],
         };
         let largest = memory.then(|| line.memory.map_or_else(String::new, bytes));
-        let against = line
-            .ours
-            .map_or_else(String::new, |(case, wall, size)| format!("{case}: {}, {}", time(wall.value), bytes(size)));
+        let against = line.ours.map_or_else(String::new, |(case, wall, size)| {
+            let relation = its_size.map_or_else(String::new, |its| format!(", {}", beside(size, its)));
+            format!("{case}: {}, {}{relation}", time(wall.value), bytes(size))
+        });
         [line.title, own, alone, its, range].into_iter().chain(largest).chain([image, against]).collect()
     };
     let head = ["what people use", "onepass is faster", "with one thread", "its time", "range"].into_iter();

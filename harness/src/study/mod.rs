@@ -19,7 +19,7 @@ use crate::runner::{Label, Runner, Work};
 use crate::schedule::{Step, schedule};
 use crate::statistics;
 
-pub use points::{curve, scaling};
+pub use points::{CODECS, curve, scaling};
 
 /// The version of the schema of `study.json`.
 pub const SCHEMA: u32 = 1;

@@ -4,20 +4,24 @@ use super::{Point, Tool};
 use crate::cases::Case;
 use crate::peers::{TAR, installed};
 
-/// A compressor that is put behind `tar`: what it is called, how it is called, and at which levels.
-type Program = (&'static str, &'static str, &'static [u8]);
+/// The codecs that a curve can be of.
+pub const CODECS: [&str; 3] = ["gzip", "zstd", "xz"];
+
+/// A compressor that is put behind `tar`: what it is called, how it is called, whose codec it is, and at which levels.
+type Program = (&'static str, &'static str, &'static str, &'static [u8]);
 
 const PROGRAMS: [Program; 4] = [
-    ("gzip", "gzip -n", &[1, 3, 6, 9]),
-    ("pigz", "pigz -n", &[1, 3, 6, 9]),
-    ("zstd -T0", "zstd -q -T0", &[1, 3, 6, 9, 12, 15, 19]),
-    ("xz -T0", "xz -q -T0", &[0, 3, 6]),
+    ("gzip", "gzip -n", "gzip", &[1, 3, 6, 9]),
+    ("pigz", "pigz -n", "gzip", &[1, 3, 6, 9]),
+    ("zstd -T0", "zstd -q -T0", "zstd", &[1, 3, 6, 9, 12, 15, 19]),
+    ("xz -T0", "xz -q -T0", "xz", &[0, 3, 6]),
 ];
 
-/// Every level of ours with `threads` threads, and some of other tools, on one tree. Tools that are not installed have no
-/// points.
+/// Every level of ours with `threads` threads, and some of other tools, on one tree; of `codecs`, or of all of [`CODECS`] if
+/// there are none. Tools that are not installed have no points.
 #[must_use]
-pub fn curve(threads: usize) -> Vec<Point> {
+pub fn curve(threads: usize, codecs: &[String]) -> Vec<Point> {
+    let wanted = |codec: &str| codecs.is_empty() || codecs.iter().any(|wanted| wanted == codec);
     let ours = |codec: &'static str, levels: std::ops::RangeInclusive<u8>| {
         levels.map(move |level| Point {
             name: format!("onepass {codec}:{level}"),
@@ -26,7 +30,7 @@ pub fn curve(threads: usize) -> Vec<Point> {
             tool: Tool::Onepass(Case { compression: format!("{codec}:{level}"), threads }),
         })
     };
-    let theirs = |(name, command, levels): Program| {
+    let theirs = |(name, command, _, levels): Program| {
         levels.iter().map(move |level| Point {
             name: format!("{name} -{level}"),
             series: name.into(),
@@ -36,8 +40,11 @@ pub fn curve(threads: usize) -> Vec<Point> {
             )),
         })
     };
-    let there = PROGRAMS.into_iter().filter(|(_, command, _)| installed(command.split(' ').next().unwrap_or(command)));
-    ours("gzip", 1..=12).chain(ours("zstd", 1..=19)).chain(there.flat_map(theirs)).collect()
+    let there =
+        |(_, command, codec, _): &Program| wanted(codec) && installed(command.split(' ').next().unwrap_or(command));
+    let own = [("gzip", 1..=12), ("zstd", 1..=19)].into_iter().filter(|(codec, _)| wanted(codec));
+    let own = own.flat_map(|(codec, levels)| ours(codec, levels));
+    own.chain(PROGRAMS.into_iter().filter(there).flat_map(theirs)).collect()
 }
 
 /// The usual compressions on each of the trees with these names.

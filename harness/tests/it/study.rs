@@ -1,5 +1,6 @@
 //! Studies without a process: the points are run, recorded, read back and reported.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -76,7 +77,7 @@ fn studied_in(
         environment: Environment { cores: 2, ..Environment::default() },
         subjects: names.iter().map(|name| subject(name)).collect(),
         points: match kind {
-            Kind::Curve => study::curve(2),
+            Kind::Curve => study::curve(2, &[]),
             Kind::Scaling => study::scaling(&names, 2),
         },
         complete: false,
@@ -114,6 +115,18 @@ fn every_point_is_run_in_every_round_and_the_page_needs_nobody() {
     }
     StudyReport::new(&Study::read(&directory).unwrap()).write(&directory).unwrap();
     assert_eq!(fs::read_to_string(directory.join("report.html")).unwrap(), page);
+}
+
+#[test]
+fn the_codecs_of_a_curve_share_it_out() {
+    let of = |codec: &str| study::curve(2, &[codec.to_owned()]);
+    let gzip: BTreeSet<String> = of("gzip").into_iter().map(|point| point.series).collect();
+    assert!(gzip.contains("onepass gzip") && !gzip.contains("onepass zstd"), "{gzip:?}");
+    assert!(gzip.iter().all(|name| ["onepass gzip", "gzip", "pigz"].contains(&name.as_str())), "{gzip:?}");
+    let names = |points: Vec<study::Point>| points.into_iter().map(|point| point.name).collect::<BTreeSet<_>>();
+    let parts: Vec<BTreeSet<String>> = study::CODECS.map(of).into_iter().map(names).collect();
+    assert_eq!(parts.iter().map(BTreeSet::len).sum::<usize>(), study::curve(2, &[]).len(), "some are in two");
+    assert_eq!(parts.into_iter().flatten().collect::<BTreeSet<_>>(), names(study::curve(2, &[])));
 }
 
 #[test]
