@@ -71,7 +71,9 @@ impl Scale {
     fn new(axis: &Axis, values: impl Iterator<Item = f64>) -> Self {
         let (least, most) =
             values.fold((f64::MAX, f64::MIN_POSITIVE), |(least, most), value| (least.min(value), most.max(value)));
-        let (low, high) = if axis.logarithmic { (least / 1.15, most * 1.15) } else { (0.0, most * 1.08) };
+        // A twentieth of the length at each end, and something where all values are the same.
+        let margin = (most / least).powf(0.05).max(1.02);
+        let (low, high) = if axis.logarithmic { (least / margin, most * margin) } else { (0.0, most * 1.08) };
         Scale { low, high, logarithmic: axis.logarithmic }
     }
 
@@ -85,10 +87,12 @@ impl Scale {
         if !self.logarithmic {
             return ticks(self.high, 6.0).into_iter().filter(|tick| *tick <= self.high).collect();
         }
-        let steps: &[f64] = if self.high / self.low < 5.0 {
-            &[1.0, 1.2, 1.4, 1.7, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]
-        } else {
-            &[1.0, 2.0, 5.0]
+        let parts = |count: u32| (count..10 * count).map(|part| f64::from(part) / f64::from(count)).collect::<Vec<_>>();
+        let steps = match self.high / self.low {
+            0.0..1.3 => parts(10),
+            1.3..2.0 => parts(5),
+            2.0..5.0 => vec![1.0, 1.2, 1.4, 1.7, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0],
+            _ => vec![1.0, 2.0, 5.0],
         };
         let powers = (-3..13).flat_map(|power| steps.iter().map(move |step| step * 10_f64.powi(power)));
         powers.filter(|tick| (self.low..=self.high).contains(tick)).collect()

@@ -6,7 +6,7 @@ use super::figures::{bytes, three, time};
 use super::page::{Block, Page, Section};
 use super::plots::Plot;
 use super::tables::Table;
-use crate::study::{Kind, Measured, Study, Tool};
+use crate::study::{Kind, Measured, Point, Study, Tool};
 
 const CLASSES: [&str; 6] = ["c1", "c2", "c3", "c4", "c5", "c6"];
 
@@ -45,11 +45,14 @@ pub(super) fn page(study: &Study, verdict: &[String], points: &Table) -> Page {
     let (title, what) = match study.kind {
         Kind::Curve => (
             "Size against speed, level by level",
-            "Every level of onepass, with all cores and in one stream, beside the pipelines of other tools.",
+            format!(
+                "Every level of {}, with all cores and in one stream, beside the pipelines of other tools.",
+                ours(study.points.iter()).join(" and ")
+            ),
         ),
         Kind::Scaling => (
             "Cost as the work grows",
-            "The same kind of tree in several sizes, packed with all cores and in one stream.",
+            "The same kind of tree in several sizes, packed with all cores and in one stream.".into(),
         ),
     };
     let tree = |subject: &crate::record::Subject| {
@@ -64,7 +67,10 @@ pub(super) fn page(study: &Study, verdict: &[String], points: &Table) -> Page {
     let mut sections: Vec<Section> = plots(study).into_iter().map(Section::plot).collect();
     sections.push(Section::new("Every point", vec![Block::Table(points.clone())]));
     sections.push(Section::new("The trees", vec![Block::List(study.subjects.iter().map(tree).collect())]));
-    let runs = format!("{} rounds of every point, shuffled with seed {}; times are medians", study.rounds, study.seed);
+    let runs = match study.rounds {
+        1 => format!("one of every point, in an order shuffled with seed {}", study.seed),
+        rounds => format!("{rounds} rounds of every point, shuffled with seed {}; times are medians", study.seed),
+    };
     let facts = disclosure::facts(&study.environment, &study.samples, runs);
     sections.push(Section::new("With what", vec![Block::Facts(facts)]));
     let scripts = study.points.iter().filter_map(|point| match &point.tool {
@@ -83,7 +89,7 @@ pub(super) fn page(study: &Study, verdict: &[String], points: &Table) -> Page {
     Page {
         name: format!("onepass bench · {} · {}", study.date, study.topic),
         title: title.into(),
-        opening: what.into(),
+        opening: what,
         sound: study.complete,
         verdict: verdict.to_vec(),
         sections,
@@ -100,11 +106,11 @@ fn compression(found: &Measured<'_>) -> f64 {
 }
 
 /// The names of the series, in order.
-fn series<'a>(found: &[Measured<'a>]) -> Vec<&'a str> {
+fn series<'a>(points: impl Iterator<Item = &'a Point>) -> Vec<&'a str> {
     let mut names: Vec<&str> = Vec::new();
-    for found in found {
-        if !names.contains(&found.point.series.as_str()) {
-            names.push(&found.point.series);
+    for point in points {
+        if !names.contains(&point.series.as_str()) {
+            names.push(&point.series);
         }
     }
     names
@@ -114,10 +120,14 @@ fn of<'a>(found: &[Measured<'a>], name: &str) -> Vec<Measured<'a>> {
     found.iter().filter(|found| found.point.series == name).copied().collect()
 }
 
+/// The series that are ours.
+fn ours<'a>(points: impl Iterator<Item = &'a Point>) -> Vec<&'a str> {
+    series(points).into_iter().filter(|name| name.starts_with("onepass")).collect()
+}
+
 fn curve_verdict(found: &[Measured<'_>]) -> Vec<String> {
-    let ours: Vec<&str> = series(found).into_iter().filter(|name| name.starts_with("onepass")).collect();
-    let mut sentences: Vec<String> = ours
-        .iter()
+    let mut sentences: Vec<String> = ours(found.iter().map(|found| found.point))
+        .into_iter()
         .map(|name| {
             let line = of(found, name);
             let broken: Vec<String> = line
@@ -132,7 +142,7 @@ fn curve_verdict(found: &[Measured<'_>]) -> Vec<String> {
             }
         })
         .collect();
-    for name in series(found).into_iter().filter(|name| !name.starts_with("onepass")) {
+    for name in series(found.iter().map(|found| found.point)).into_iter().filter(|name| !name.starts_with("onepass")) {
         let told: Vec<String> = of(found, name)
             .iter()
             .filter_map(|theirs| {
@@ -153,7 +163,7 @@ fn curve_verdict(found: &[Measured<'_>]) -> Vec<String> {
 fn scaling_verdict(found: &[Measured<'_>]) -> Vec<String> {
     let (large, many) = families(found);
     let mut sentences = Vec::new();
-    for name in series(found) {
+    for name in series(found.iter().map(|found| found.point)) {
         let spread = |of: &[Measured<'_>], cost: fn(&Measured<'_>) -> f64| {
             let mut costs: Vec<f64> = of.iter().filter(|found| found.point.series == name).map(cost).collect();
             costs.sort_by(f64::total_cmp);
@@ -209,13 +219,12 @@ fn lines<'a>(found: &[Measured<'a>], point: impl Fn(&Measured<'a>) -> (f64, f64,
         points.sort_by(|one, other| one.0.total_cmp(&other.0));
         Line { name: name.to_owned(), class, points }
     };
-    series(found).into_iter().zip(CLASSES.into_iter().cycle()).map(line).collect()
+    series(found.iter().map(|found| found.point)).into_iter().zip(CLASSES.into_iter().cycle()).map(line).collect()
 }
 
 fn curve_plot(found: &[Measured<'_>]) -> Plot {
-    let x = Axis { label: "tar ÷ image", logarithmic: false, write: three };
+    let x = Axis { label: "tar ÷ image", logarithmic: true, write: three };
     let y = Axis { label: "MB/s of tar", logarithmic: true, write: |speed| format!("{speed}") };
-    let least = found.iter().map(compression).fold(f64::MAX, f64::min);
     let level = |name: &str| name.rsplit([':', '-']).next().unwrap_or("").to_owned();
     let mut lines = lines(found, |found| (compression(found), speed(found), level(&found.point.name)));
     // Names of every level of ours would hide the curve.
@@ -229,11 +238,9 @@ fn curve_plot(found: &[Measured<'_>]) -> Plot {
         line.points.iter_mut().enumerate().for_each(hide);
     }
     let svg = draw(&x, &y, &lines);
-    let caption = format!(
-        "Speed against compression, from the tree to the image on the disk; up and to the right is better. Numbers are levels. \
-         The least compression shown is {}; the speed is on a logarithmic scale.",
-        three(least)
-    );
+    let caption = "Speed against compression, from the tree to the image on the disk; up and to the right is better. Numbers are \
+                   levels. Both scales are logarithmic and begin where the points do."
+        .into();
     Plot { file: "curve.svg", title: "Size against speed", caption, svg }
 }
 
