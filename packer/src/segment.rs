@@ -7,7 +7,7 @@
 //!   them for all workers, and of a large one few bytes are in small segments;
 //! * a file of at least one segment size stands alone, in ranges of equal size;
 //! * among smaller entries a cut falls before an entry that its path's hash picks, with a chance in proportion to the
-//!   bytes that the entry takes, so that a change of one file moves only the cuts around it;
+//!   bytes that the entry takes, so that a change of one file moves only some cuts behind it: 5 on average, seldom 20;
 //! * no run is longer than five quarters of a segment, and none is shorter than three quarters, unless what follows would make
 //!   it too long, or is a large file or the end.
 //!
@@ -302,13 +302,14 @@ mod tests {
             cut(files).iter().map(|segment| told(segment).swap_remove(0)).collect()
         };
         let usual = firsts(&files);
-        for number in (0..6_000).step_by(53) {
+        let moved = |number: u64| {
             let mut changed = files.clone();
             *changed.get_mut(&path(number)).unwrap() += 10_000;
-            let cuts = firsts(&changed);
-            let moved = usual.symmetric_difference(&cuts).count();
-            assert!(moved <= 24, "{moved} of {} cuts moved with {number}", usual.len());
-        }
+            usual.symmetric_difference(&firsts(&changed)).count()
+        };
+        let moved: Vec<usize> = (0..6_000).step_by(53).map(moved).collect();
+        let (sum, most) = (moved.iter().sum::<usize>(), moved.iter().max().unwrap());
+        assert!(sum <= 6 * moved.len() && *most <= 50, "{sum} by {} changes, {most} by one", moved.len());
     }
 
     /// What a segment holds, as text.
