@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     /// Measure this tree instead of the fixture; it is only read
     #[arg(long, value_name = "DIR")]
     rootfs: Option<PathBuf>,
-    /// Instead: every level of ours and some of other tools, size against speed
+    /// Instead: every level of our gzip and zstd and some of other tools, size against speed
     #[arg(long, conflicts_with_all = ["suite", "compression", "scaling"])]
     curve: bool,
     /// Of --curve only this codec, by ours and by other tools; may be given several times [default: all]

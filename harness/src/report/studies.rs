@@ -47,7 +47,7 @@ pub(super) fn page(study: &Study, verdict: &[String], points: &Table) -> Page {
             "Size against speed, level by level",
             format!(
                 "Every level of {}, with all cores and in one stream, beside the pipelines of other tools.",
-                ours(study.points.iter()).join(" and ")
+                names(study.points.iter()).into_iter().filter(ours).collect::<Vec<_>>().join(" and ")
             ),
         ),
         Kind::Scaling => (
@@ -105,8 +105,8 @@ fn compression(found: &Measured<'_>) -> f64 {
     found.subject.tar_size as f64 / found.size.max(1) as f64
 }
 
-/// The names of the series, in order.
-fn series<'a>(points: impl Iterator<Item = &'a Point>) -> Vec<&'a str> {
+/// The names of the series of some points, in order.
+fn names<'a>(points: impl Iterator<Item = &'a Point>) -> Vec<&'a str> {
     let mut names: Vec<&str> = Vec::new();
     for point in points {
         if !names.contains(&point.series.as_str()) {
@@ -120,14 +120,20 @@ fn of<'a>(found: &[Measured<'a>], name: &str) -> Vec<Measured<'a>> {
     found.iter().filter(|found| found.point.series == name).copied().collect()
 }
 
-/// The series that are ours.
-fn ours<'a>(points: impl Iterator<Item = &'a Point>) -> Vec<&'a str> {
-    series(points).into_iter().filter(|name| name.starts_with("onepass")).collect()
+/// The names of the series that were measured.
+fn series<'a>(found: &[Measured<'a>]) -> Vec<&'a str> {
+    names(found.iter().map(|found| found.point))
+}
+
+/// Whether a series is ours.
+fn ours(name: &&str) -> bool {
+    name.starts_with("onepass")
 }
 
 fn curve_verdict(found: &[Measured<'_>]) -> Vec<String> {
-    let mut sentences: Vec<String> = ours(found.iter().map(|found| found.point))
+    let mut sentences: Vec<String> = series(found)
         .into_iter()
+        .filter(ours)
         .map(|name| {
             let line = of(found, name);
             let broken: Vec<String> = line
@@ -142,7 +148,7 @@ fn curve_verdict(found: &[Measured<'_>]) -> Vec<String> {
             }
         })
         .collect();
-    for name in series(found.iter().map(|found| found.point)).into_iter().filter(|name| !name.starts_with("onepass")) {
+    for name in series(found).into_iter().filter(|name| !ours(name)) {
         let told: Vec<String> = of(found, name)
             .iter()
             .filter_map(|theirs| {
@@ -163,7 +169,7 @@ fn curve_verdict(found: &[Measured<'_>]) -> Vec<String> {
 fn scaling_verdict(found: &[Measured<'_>]) -> Vec<String> {
     let (large, many) = families(found);
     let mut sentences = Vec::new();
-    for name in series(found.iter().map(|found| found.point)) {
+    for name in series(found) {
         let spread = |of: &[Measured<'_>], cost: fn(&Measured<'_>) -> f64| {
             let mut costs: Vec<f64> = of.iter().filter(|found| found.point.series == name).map(cost).collect();
             costs.sort_by(f64::total_cmp);
@@ -219,7 +225,7 @@ fn lines<'a>(found: &[Measured<'a>], point: impl Fn(&Measured<'a>) -> (f64, f64,
         points.sort_by(|one, other| one.0.total_cmp(&other.0));
         Line { name: name.to_owned(), class, points }
     };
-    series(found.iter().map(|found| found.point)).into_iter().zip(CLASSES.into_iter().cycle()).map(line).collect()
+    series(found).into_iter().zip(CLASSES.into_iter().cycle()).map(line).collect()
 }
 
 fn curve_plot(found: &[Measured<'_>]) -> Plot {

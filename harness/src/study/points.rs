@@ -4,8 +4,8 @@ use super::{Point, Tool};
 use crate::cases::Case;
 use crate::peers::{TAR, installed};
 
-/// The codecs that a curve can be of.
-pub const CODECS: [&str; 3] = ["gzip", "zstd", "xz"];
+/// The codecs whose levels a curve shows; xz of other tools stands beside them.
+pub const CODECS: [&str; 2] = ["gzip", "zstd"];
 
 /// A compressor that is put behind `tar`: what it is called, how it is called, whose codec it is, and at which levels.
 type Program = (&'static str, &'static str, &'static str, &'static [u8]);
@@ -17,8 +17,8 @@ const PROGRAMS: [Program; 4] = [
     ("xz -T0", "xz -q -T0", "xz", &[0, 3, 6]),
 ];
 
-/// Every level of ours with `threads` threads, and some of other tools, on one tree; of `codecs`, or of all of [`CODECS`] if
-/// there are none. Tools that are not installed have no points.
+/// Every level of our gzip and zstd with `threads` threads, and some of other tools, on one tree; if `codecs` names some of
+/// [`CODECS`], only those. Tools that are not installed have no points.
 #[must_use]
 pub fn curve(threads: usize, codecs: &[String]) -> Vec<Point> {
     let wanted = |codec: &str| codecs.is_empty() || codecs.iter().any(|wanted| wanted == codec);

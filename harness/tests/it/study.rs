@@ -123,10 +123,13 @@ fn the_codecs_of_a_curve_share_it_out() {
     let gzip: BTreeSet<String> = of("gzip").into_iter().map(|point| point.series).collect();
     assert!(gzip.contains("onepass gzip") && !gzip.contains("onepass zstd"), "{gzip:?}");
     assert!(gzip.iter().all(|name| ["onepass gzip", "gzip", "pigz"].contains(&name.as_str())), "{gzip:?}");
-    let names = |points: Vec<study::Point>| points.into_iter().map(|point| point.name).collect::<BTreeSet<_>>();
-    let parts: Vec<BTreeSet<String>> = study::CODECS.map(of).into_iter().map(names).collect();
-    assert_eq!(parts.iter().map(BTreeSet::len).sum::<usize>(), study::curve(2, &[]).len(), "some are in two");
-    assert_eq!(parts.into_iter().flatten().collect::<BTreeSet<_>>(), names(study::curve(2, &[])));
+    let names =
+        |points: Vec<study::Point>| -> BTreeSet<String> { points.into_iter().map(|point| point.name).collect() };
+    // We have no curve of xz, which stands beside the others only.
+    let whole = study::curve(2, &[]).into_iter().filter(|point| point.series != "xz -T0").collect();
+    let [gzip, zstd] = study::CODECS.map(|codec| names(of(codec)));
+    assert!(gzip.is_disjoint(&zstd), "some are in two");
+    assert_eq!(&gzip | &zstd, names(whole));
 }
 
 #[test]
