@@ -11,13 +11,13 @@ use std::os::unix::ffi::OsStrExt;
 use rustix::io::Errno;
 
 use crate::buffer::Buffer;
-use crate::changes::Changes;
-use crate::directory::{Handles, OPEN, stat};
-use crate::entry::{Entry, Kind, REPLACED, SHRANK, Stat};
 use crate::error::{Error, Result};
 use crate::segment::{Part, Segment};
-use crate::sparse::Piece;
 use crate::tar;
+use crate::tree::changes::Changes;
+use crate::tree::directory::{Handles, OPEN, stat};
+use crate::tree::entry::{Entry, Kind, REPLACED, SHRANK, Stat};
+use crate::tree::holes::Piece;
 
 /// Frames segments of one tree, one at a time.
 #[derive(Debug)]

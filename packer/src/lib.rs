@@ -11,96 +11,61 @@
 //! The library prints nothing, reads neither the environment nor the clock, and starts no process but an external
 //! compressor that was asked for, and what writes or reads a squashfs.
 
-// What comes in: a tree, walked by handle.
-mod acl;
-mod attributes;
-mod changes;
-mod directory;
-mod entry;
-mod links;
-mod names;
-mod owners;
-mod rules;
-mod sparse;
-mod tree;
-mod xattrat;
-
-// What it becomes: pieces of a tar, compressed.
+// Ground: files that know no stage.
 mod buffer;
-mod codec;
-mod frame;
-mod segment;
+mod error;
+mod fingerprint;
+mod pool;
+
+// The stages, in the order of the data.
+mod tree;
+
 mod tar;
 
-// What goes out: files named by their hash.
-mod block;
-mod fingerprint;
-mod folder;
-mod layout;
-mod leftovers;
-mod output;
-mod publish;
+mod segment;
+
+mod frame;
+
+mod codec;
+
 mod sink;
-mod temporary;
 
-// How these are put together.
-mod assembled;
-mod error;
 mod format;
-mod image;
-mod job;
-mod observer;
-mod pack;
-mod pool;
-mod strategy;
 
-// How an image is read again.
+mod publish;
+
+// What puts them together, and what a caller sees.
+mod pipeline;
+
+mod api;
+
+// The other way: images are read again.
 mod read;
 
 #[cfg(feature = "planted")]
-mod planted;
-#[cfg(feature = "planted")]
 #[doc(hidden)]
-pub use planted::Fault;
+pub use pipeline::fault_injection::Fault;
 
 #[cfg(feature = "stages")]
 #[doc(hidden)]
-pub mod stages;
+pub use pipeline::stages;
 
-pub use changes::Change;
+pub use api::image::{Busy, Image, Phase};
+pub use api::observer::{Observer, Pass, Progress};
+pub use api::pack::Pack;
 pub use codec::{Compression, EncoderVersion, InvalidCompression, Level, Program};
 pub use error::{Error, Result, shown};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use format::{
     Architecture, Format, InvalidArchitecture, InvalidMetadata, InvalidTag, Lxd, Metadata, Oci, Run, Tag,
 };
-pub use image::{Busy, Image, Phase};
-pub use observer::{Observer, Pass, Progress};
-pub use owners::{IdMap, IdRange, InvalidOwners, Owner, Owners};
-pub use pack::Pack;
-pub use publish::Outcome;
+pub use pipeline::strategy::Strategy;
+pub use publish::directory::Outcome;
 pub use read::{
     Archive, Aspect, Difference, Encoding, Format as FoundFormat, Presence, Property, Section, Source, Summary,
     Verified, diff, verify,
 };
-pub use rules::{Exclusion, InvalidExclusion};
-pub use sparse::Sparse;
-pub use strategy::Strategy;
-
-/// How properties are tried, as in the end-to-end tests.
-#[cfg(test)]
-#[allow(dead_code, reason = "those use more of it")]
-#[path = "../tests/it/cases.rs"]
-mod cases;
-
-/// The reader of archives that the end-to-end tests have, for properties of single members.
-#[cfg(test)]
-#[allow(dead_code, reason = "it also lists trees")]
-#[path = "../tests/it/listing.rs"]
-mod listing;
-
-/// Archives made header by header, as the end-to-end tests have them.
-#[cfg(test)]
-#[allow(dead_code, reason = "those use more of it")]
-#[path = "../tests/it/handmade.rs"]
-mod handmade;
+pub use tree::changes::Change;
+pub use tree::filter::{Exclusion, InvalidExclusion};
+pub use tree::holes::Sparse;
+pub use tree::id_map::{IdMap, IdRange, InvalidOwners, Owner, Owners};

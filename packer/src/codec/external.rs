@@ -46,7 +46,7 @@ impl Program {
         }
     }
 
-    pub(super) fn extension(self) -> &'static str {
+    pub(crate) fn extension(self) -> &'static str {
         match self {
             Program::Bzip2 => ".tar.bz2",
             Program::Gzip | Program::Pigz => ".tar.gz",
@@ -57,7 +57,7 @@ impl Program {
         }
     }
 
-    pub(super) fn arguments(self, level: Option<Level<1, 9>>) -> Vec<String> {
+    pub(crate) fn arguments(self, level: Option<Level<1, 9>>) -> Vec<String> {
         let mut arguments = vec!["-c".to_owned()];
         match self {
             // Neither name nor time of the input in the header.

@@ -6,11 +6,11 @@
 
 use libdeflater::{CompressionLvl, Compressor};
 
-use super::density::Probe;
 use super::{Level, deflate};
+use crate::api::observer::Permit;
 use crate::buffer::Buffer;
+use crate::codec::incompressible::Probe;
 use crate::error::{Error, Result};
-use crate::observer::Permit;
 
 /// The version of the crate `libdeflater`; libdeflate does not tell its own. A test compares it with `Cargo.lock`.
 pub(crate) const VERSION: &str = "libdeflater 1.26.1";
@@ -146,7 +146,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cases::Noise;
+    use testkit::cases::Noise;
 
     fn spliced(level: u8, segments: &[Vec<u8>]) -> Vec<u8> {
         let mut encoder = Encoder::new(Level::new(level).unwrap()).unwrap();
@@ -175,7 +175,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::cases::usually(96))]
+        #![proptest_config(testkit::cases::usually(96))]
         #[test]
         fn spliced_segments_are_one_member(level in 1..=12_u8, segments in proptest::collection::vec(segment(), 0..5)) {
             let file = spliced(level, &segments);

@@ -3,61 +3,40 @@
 //! A codec has two halves. The [`Encoder`] is a worker's: it compresses one segment on its own. The [`Container`] is the
 //! sink's: what stands before, between and behind the encoded segments so that the whole is one valid file.
 
-pub(crate) mod compressor;
 mod deflate;
-mod density;
 mod external;
 mod gzip;
-mod inheritance;
-mod process;
+mod incompressible;
 mod spec;
-pub(crate) mod squashfs;
 mod xz;
-mod zstandard;
+mod zstd;
 
 pub use external::Program;
 pub use spec::{Compression, InvalidCompression, Level};
 
+use crate::api::observer::Permit;
 use crate::buffer::{Buffer, Buffers};
 use crate::error::Result;
-use crate::observer::Permit;
-use crate::segment::{Part, Segment};
 
-/// The name and version of something that compresses. Another version may make other bytes of the same tar.
+/// The name and version of an encoder. Another version may make other bytes of the same tar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncoderVersion {
-    /// What it is: `libdeflate`, `libzstd`, `liblzma`, or the name of a program.
+    /// The encoder: `libdeflate`, `libzstd`, `liblzma`, or the name of a program.
     pub name: &'static str,
     /// Its version; for libdeflate and liblzma that of the crate which carries it.
     pub version: String,
 }
 
 impl Compression {
-    /// What will compress; empty for `none`.
-    pub(crate) fn encoders(self, permit: Permit<'_>) -> Result<Vec<EncoderVersion>> {
+    /// The encoder in this process; none for `none` and for programs.
+    pub(crate) fn library(self) -> Option<EncoderVersion> {
         let (name, version) = match self {
-            Compression::None => return Ok(Vec::new()),
+            Compression::None | Compression::Squashfs | Compression::External(..) => return None,
             Compression::Gzip(_) => ("libdeflate", gzip::VERSION.to_owned()),
-            Compression::Zstd(_) => ("libzstd", zstandard::version().to_owned()),
+            Compression::Zstd(_) => ("libzstd", zstd::version().to_owned()),
             Compression::Xz(_) => ("liblzma", xz::VERSION.to_owned()),
-            Compression::Squashfs => (squashfs::PROGRAM, process::version(squashfs::PROGRAM, permit)?),
-            Compression::External(program, _) => (program.name(), process::version(program.name(), permit)?),
         };
-        Ok(vec![EncoderVersion { name, version }])
-    }
-}
-
-impl Compression {
-    /// An error if an entry that begins in the segment would not come back as it is.
-    pub(crate) fn holds(self, segment: &Segment) -> Result<()> {
-        if !self.is_filesystem() {
-            return Ok(());
-        }
-        segment.parts.iter().try_for_each(|part| match part {
-            Part::Member(entry) => squashfs::holds(entry),
-            Part::Range { file, from: 0, .. } => squashfs::holds(file),
-            Part::Range { .. } | Part::Framed(_) | Part::End => Ok(()),
-        })
+        Some(EncoderVersion { name, version })
     }
 }
 
@@ -87,7 +66,7 @@ pub(crate) enum Encoder {
     /// Framed bytes are passed on: `none`, and what goes to a program.
     Plain,
     Gzip(gzip::Encoder),
-    Zstandard(zstandard::Encoder),
+    Zstandard(zstd::Encoder),
     Xz(xz::Encoder),
 }
 
@@ -96,7 +75,7 @@ impl Encoder {
         match compression {
             Compression::None | Compression::Squashfs | Compression::External(..) => Ok(Encoder::Plain),
             Compression::Gzip(level) => gzip::Encoder::new(level).map(Encoder::Gzip),
-            Compression::Zstd(level) => zstandard::Encoder::new(level).map(Encoder::Zstandard),
+            Compression::Zstd(level) => zstd::Encoder::new(level).map(Encoder::Zstandard),
             Compression::Xz(level) => Ok(Encoder::Xz(xz::Encoder::new(level))),
         }
     }

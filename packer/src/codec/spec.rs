@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::external::Program;
+use crate::codec::external::Program;
 use crate::segment::Sizes;
 
 /// A compression level between `MIN` and `MAX`, both included.

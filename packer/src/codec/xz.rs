@@ -7,9 +7,9 @@
 use liblzma::stream::{Action, Check, Filters, LzmaOptions, Status, Stream};
 
 use super::Level;
+use crate::api::observer::Permit;
 use crate::buffer::Buffer;
 use crate::error::{Error, Result};
-use crate::observer::Permit;
 
 /// The version of the crate `liblzma-sys`, which carries liblzma 5.8.4. A test compares it with `Cargo.lock`.
 pub(crate) const VERSION: &str = "liblzma-sys 0.4.9";
@@ -215,7 +215,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cases::Noise;
+    use testkit::cases::Noise;
 
     fn encoded(level: u8, segment: &[u8]) -> (Vec<u8>, u64) {
         let mut out = Buffer::default();
@@ -275,7 +275,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::cases::usually(8))]
+        #![proptest_config(testkit::cases::usually(8))]
 
         #[test]
         fn every_reader_takes_it(level in 0..=9_u8, segments in proptest::collection::vec(segment(), 1..9)) {
@@ -293,7 +293,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::cases::usually(64))]
+        #![proptest_config(testkit::cases::usually(64))]
 
         #[test]
         fn segments_are_the_blocks_of_one_stream(level in 0..=9_u8, segments in proptest::collection::vec(segment(), 0..6)) {

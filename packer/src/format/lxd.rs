@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::architecture::Architecture;
-use super::description;
-use super::metadata::Metadata;
-use super::templates;
+use crate::api::observer::Permit;
 use crate::buffer::Buffer;
-use crate::entry::{Entry, Timestamp};
 use crate::error::{Error, Result};
-use crate::observer::Permit;
+use crate::format::architecture::Architecture;
+use crate::format::metadata::Metadata;
+use crate::format::os_release;
+use crate::format::templates;
 use crate::segment::{Extras, Framed};
 use crate::tar;
-use crate::tree::Tree;
+use crate::tree::entry::{Entry, Timestamp};
+use crate::tree::walk::Tree;
 
 /// What an LXD or Incus image says of itself, and its templates.
 ///
@@ -99,7 +99,7 @@ impl Lxd {
 
     fn made(&self, tree: &Tree<'_>) -> Result<Metadata> {
         let architecture = architecture(self.architecture, tree)?;
-        let release = description::release(tree.top());
+        let release = os_release::release(tree.top());
         let one_of =
             |names: &[&str]| names.iter().find_map(|name| release.get(*name)).filter(|value| !value.is_empty());
         let mut properties = BTreeMap::from([("architecture".to_owned(), architecture.lxd().to_owned())]);
@@ -117,7 +117,7 @@ impl Lxd {
 
 /// What was asked for, or what the tree's programs were built for.
 pub(super) fn architecture(given: Option<Architecture>, tree: &Tree<'_>) -> Result<Architecture> {
-    given.or_else(|| description::architecture(tree.top())).ok_or_else(|| {
+    given.or_else(|| os_release::architecture(tree.top())).ok_or_else(|| {
         Error::unfit(tree.path(), "has no shell that would tell its architecture, which has to be given then")
     })
 }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use yaml_serde::{Mapping, Value};
 
-use super::architecture::Architecture;
+use crate::format::architecture::Architecture;
 
 /// A `metadata.yaml`.
 #[derive(Clone, Debug, PartialEq)]
@@ -232,7 +232,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::cases::usually(256))]
+        #![proptest_config(testkit::cases::usually(256))]
 
         #[test]
         fn what_is_made_reads_back(

@@ -1,13 +1,13 @@
 //! The formats: which files an image is, and what it holds beside the tree.
 //!
 //! A format decides where the tree stands in the archive and what stands around it before anything is packed, and what
-//! becomes of the packed archive afterwards ([`Assembled`](crate::assembled::Assembled)). Nothing between the two knows of formats.
+//! becomes of the packed archive afterwards ([`Assembled`](crate::pipeline::assemble::Assembled)). Nothing between the two knows of formats.
 
 mod architecture;
-mod description;
 mod lxd;
 mod metadata;
 pub(crate) mod oci;
+mod os_release;
 mod templates;
 
 pub use architecture::{Architecture, InvalidArchitecture};
@@ -15,13 +15,13 @@ pub use lxd::Lxd;
 pub use metadata::{InvalidMetadata, Metadata};
 pub use oci::{InvalidTag, Oci, Run, Tag};
 
+use crate::api::observer::Permit;
 use crate::codec::Compression;
 use crate::error::{Error, Result};
-use crate::observer::Permit;
-use crate::rules::Layout;
 use crate::segment::Extras;
-use crate::sparse::Sparse;
-use crate::tree::Tree;
+use crate::tree::filter::Layout;
+use crate::tree::holes::Sparse;
+use crate::tree::walk::Tree;
 
 /// What an image looks like from outside.
 #[derive(Clone, Debug, Default)]

@@ -10,12 +10,12 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::architecture::Architecture;
-use super::lxd;
 use crate::codec::{Compression, Program};
 use crate::error::{Error, Result};
 use crate::fingerprint::{Fingerprint, Hasher};
-use crate::tree::Tree;
+use crate::format::architecture::Architecture;
+use crate::format::lxd;
+use crate::tree::walk::Tree;
 
 /// What an OCI image says of itself, and how it is run.
 ///

@@ -8,16 +8,16 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::api::observer::Permit;
 use crate::buffer::Buffer;
-use crate::changes::Changes;
-use crate::entry::{Entry, Kind, Timestamp};
 use crate::error::{Error, Result};
 use crate::frame::Framer;
-use crate::observer::Permit;
-use crate::rules::Rules;
 use crate::segment::Framed;
 use crate::tar;
-use crate::tree::Tree;
+use crate::tree::changes::Changes;
+use crate::tree::entry::{Entry, Kind, Timestamp};
+use crate::tree::filter::Rules;
+use crate::tree::walk::Tree;
 
 /// The most that all templates may take in the archive, in bytes. They are held in memory; real ones are a few KiB.
 const LIMIT: usize = 16 << 20;

@@ -9,44 +9,16 @@
 //! of a `metadata.yaml`, and the program that makes a tar of a squashfs. Whatever an image holds, memory is bounded, nothing waits, and
 //! nothing outside the image is read.
 
-// An archive: its members, whoever wrote them.
-mod acl;
 mod archive;
-mod attributes;
-mod block;
-mod extended;
-mod flaw;
-mod member;
-mod path;
-mod sparse;
-
-// An image: where it is, and how it is laid out.
-mod decode;
-mod encoding;
-mod format;
-mod oci;
-mod source;
-
-// Whether it is sound.
-mod register;
-mod scan;
+mod compare;
+mod image;
 mod verify;
 
-// What is in it.
-mod compare;
-mod content;
-mod contents;
-mod difference;
-mod reading;
-mod rootfs;
-mod summary;
-mod unpack;
-
 pub use compare::diff;
-pub use difference::{Aspect, Difference, Presence, Property, Section};
-pub use encoding::Encoding;
-pub use format::Format;
-pub use reading::Archive;
-pub use source::Source;
-pub use summary::Summary;
+pub use compare::difference::{Aspect, Difference, Presence, Property, Section};
+pub use compare::image::Archive;
+pub use compare::summary::Summary;
+pub use image::encoding::Encoding;
+pub use image::format::Format;
+pub use image::source::Source;
 pub use verify::{Verified, verify};

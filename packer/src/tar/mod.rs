@@ -18,7 +18,7 @@ mod pax;
 mod ustar;
 
 use crate::buffer::Buffer;
-use crate::entry::{Entry, Kind};
+use crate::tree::entry::{Entry, Kind};
 use pax::Records;
 use ustar::{Block, TypeFlag};
 
@@ -150,9 +150,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::entry::Timestamp;
-    use crate::listing;
-    use crate::owners::Owner;
+    use crate::tree::entry::Timestamp;
+    use crate::tree::id_map::Owner;
+    use testkit::listing;
 
     /// Bytes as names and targets may have them.
     fn bytes(longest: usize) -> impl Strategy<Value = Vec<u8>> {

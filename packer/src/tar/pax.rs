@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use super::{content, link, ustar};
-use crate::acl::Acl;
 use crate::buffer::Buffer;
-use crate::entry::{Entry, Kind, Timestamp};
+use crate::tree::entry::{Entry, Kind, Timestamp};
+use crate::tree::xattr::acl::Acl;
 
 /// The records of one member, in their fixed order: hdrcharset, path, linkpath, GNU.sparse.*, size, uid, gid, mtime, ACLs, extended
 /// attributes by the bytes of their names.

@@ -11,10 +11,10 @@ use packer::{Observer, Pack, Strategy};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::cases::Noise;
 use crate::laws::names;
 use crate::squashfs::can_be_made;
 use crate::{faults, trees};
+use testkit::cases::Noise;
 
 /// How long an end may take. The promise is 200 ms; tests run beside each other, on machines that are busy.
 const AT_ONCE: Duration = Duration::from_millis(3_000);

@@ -12,7 +12,7 @@ use packer::{Compression, Observer, Pack, Progress, Strategy};
 use tempfile::TempDir;
 
 use crate::laws::names;
-use crate::listing;
+use testkit::listing;
 
 /// Changes the tree once, when the first progress is told: the walk is ahead of the files at the end by then.
 pub(crate) struct Meddler<'a> {

@@ -12,9 +12,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::listing::{self, Member};
 use crate::trees;
 use crate::workshop::{self, Layer, Layout, WHOLE, Workshop, tagged};
+use testkit::listing::{self, Member};
 
 /// What differs, as it is compared here: for each path where it is, and the names of what differs in it.
 type Told = BTreeMap<Vec<u8>, (Presence, BTreeSet<&'static str>)>;
@@ -90,7 +90,7 @@ fn image(tree: &Path, compression: &str, into: &Path) -> PathBuf {
 }
 
 proptest! {
-    #![proptest_config(crate::cases::usually(48))]
+    #![proptest_config(testkit::cases::usually(48))]
 
     /// Two trees, one of which is made of some of the other's entries and of others.
     #[test]

@@ -200,7 +200,7 @@ fn what_others_write_of_the_corners_is_read() {
 }
 
 proptest! {
-    #![proptest_config(crate::cases::usually(24))]
+    #![proptest_config(testkit::cases::usually(24))]
 
     #[test]
     fn gnu_tar_keeps_any_tree(plan in trees::plan()) {

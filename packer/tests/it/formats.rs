@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::laws::{decoded, names};
-use crate::listing::{self, Member};
 use crate::trees;
+use testkit::listing::{self, Member};
 
 /// Everything in a directory, by path: the bytes of files, nothing of directories.
 pub(crate) type Files = BTreeMap<PathBuf, Option<Vec<u8>>>;
@@ -121,7 +121,7 @@ fn same(found: &[Member], expected: &[Member]) {
 }
 
 proptest! {
-    #![proptest_config(crate::cases::usually(6))]
+    #![proptest_config(testkit::cases::usually(6))]
 
     #[test]
     fn every_format_holds_the_tree_whichever_way_it_is_packed(plan in trees::plan()) {

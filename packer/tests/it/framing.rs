@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags};
 use tempfile::TempDir;
 
 use crate::laws::pack;
-use crate::listing;
+use testkit::listing;
 
 /// Names and targets around every limit of the format, among them bytes that are not UTF-8.
 #[test]

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use packer::{Error, Source};
 use proptest::prelude::*;
 
-use crate::handmade::{self, Tar, tar};
 use crate::workshop::{self, Workshop};
+use testkit::handmade::{self, Tar, tar};
 
 /// Keeps it as an image and verifies that; gives the error, if there is one. What cannot be read does not verify.
 fn refused(shop: &Workshop, tar: &Tar) -> Option<Error> {
@@ -270,7 +270,7 @@ fn global_records_count_until_others_do() {
 }
 
 proptest! {
-    #![proptest_config(crate::cases::usually(512))]
+    #![proptest_config(testkit::cases::usually(512))]
 
     /// Headers whose checksums are right, with anything else in them.
     #[test]

@@ -10,10 +10,10 @@ use packer::{Compression, Pack, Program};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::cases::Noise;
 use crate::corners::skip;
 use crate::laws::names;
 use crate::squashfs::can_be_made;
+use testkit::cases::Noise;
 
 fn tree() -> TempDir {
     let root = TempDir::new().unwrap();

@@ -11,9 +11,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::listing;
 use crate::trees;
 use crate::workshop::{self, Layer, Layout, METADATA, WHOLE, Workshop, sha256, tagged};
+use testkit::listing;
 
 fn command(image: &Path, options: &[&str]) -> String {
     let run = Command::new(env!("CARGO_BIN_EXE_onepass")).arg("inspect").arg(image).args(options).output().unwrap();
@@ -140,7 +140,7 @@ fn layers_and_their_configuration_are_told() {
 }
 
 proptest! {
-    #![proptest_config(crate::cases::usually(24))]
+    #![proptest_config(testkit::cases::usually(24))]
 
     #[test]
     fn the_figures_are_those_of_the_tree(plan in trees::plan()) {

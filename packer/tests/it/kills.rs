@@ -8,12 +8,12 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags};
 use tempfile::TempDir;
 
-use crate::cases::Noise;
 use crate::corners::{PLACE, skip};
 use crate::holdings::{self, Holdings};
 use crate::laws::names;
 use crate::same_bytes::{succeeds, unmount};
 use crate::trees;
+use testkit::cases::Noise;
 
 const WAYS: [&[&str]; 7] = [
     &["-c", "none"],

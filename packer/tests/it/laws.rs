@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::images::installed;
-use crate::listing;
 use crate::trees;
+use testkit::listing;
 
 const THREADS: [usize; 3] = [1, 2, 7];
 
@@ -82,7 +82,7 @@ fn spec(text: &str) -> Compression {
 }
 
 proptest! {
-    #![proptest_config(crate::cases::usually(12))]
+    #![proptest_config(testkit::cases::usually(12))]
 
     #[test]
     fn every_way_of_packing_gives_one_tar_that_lists_the_tree(plan in trees::plan()) {
@@ -109,7 +109,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(crate::cases::usually(3))]
+    #![proptest_config(testkit::cases::usually(3))]
 
     #[test]
     fn slow_codecs_agree_with_themselves(plan in trees::plan()) {
@@ -121,7 +121,7 @@ proptest! {
 
 proptest! {
     // A tree takes three quarters of a minute; a longer search has `PROPTEST_CASES`.
-    #![proptest_config(crate::cases::usually(1))]
+    #![proptest_config(testkit::cases::usually(1))]
 
     #[test]
     fn external_compressors_agree_with_themselves(plan in trees::plan()) {

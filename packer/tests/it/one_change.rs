@@ -15,8 +15,8 @@ use tempfile::TempDir;
 
 use crate::against::keep_time;
 use crate::corners::PLACE;
-use crate::listing::{self, Member};
 use crate::trees;
+use testkit::listing::{self, Member};
 
 /// One change of a tree.
 #[derive(Clone, Copy, Debug)]
@@ -165,7 +165,7 @@ fn differing(tree: &Path, image: &Path) -> BTreeSet<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(crate::cases::usually(48))]
+    #![proptest_config(testkit::cases::usually(48))]
 
     #[test]
     fn a_packed_tree_is_the_same_and_one_change_of_it_shows_where_it_is(

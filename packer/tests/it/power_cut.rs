@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::cases::Noise;
 use crate::corners::{PLACE, skip};
 use crate::holdings;
 use crate::same_bytes::{succeeds, unmount};
+use testkit::cases::Noise;
 
 /// A filesystem, what makes it, how it is mounted first, and how a clone of it is.
 struct Filesystem {

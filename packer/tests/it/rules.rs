@@ -8,7 +8,7 @@ use packer::{Compression, Pack};
 use tempfile::TempDir;
 
 use crate::faults;
-use crate::listing::{self, Member};
+use testkit::listing::{self, Member};
 
 fn tree() -> TempDir {
     let root = TempDir::new().unwrap();

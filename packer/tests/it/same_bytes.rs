@@ -10,8 +10,8 @@ use tempfile::TempDir;
 
 use crate::corners::{PLACE, pack, skip};
 use crate::corners_tree::{Node, Order, create, nodes};
-use crate::listing;
 use crate::snapshot::{differences, of_tree};
+use testkit::listing;
 
 /// What mounts a new filesystem on a directory: the program that makes it in a sparse file, or none.
 const FILESYSTEMS: [(&str, &[&str]); 4] = [

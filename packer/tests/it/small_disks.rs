@@ -6,8 +6,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::cases::Noise;
 use crate::squashfs::can_be_made;
+use testkit::cases::Noise;
 
 /// Runs a script in a mount namespace, and gives what it says. It says nothing if the law holds.
 fn violations(place: &Path, script: &str) -> String {

@@ -283,7 +283,7 @@ fn a_limit_is_for_what_stays() {
         return;
     }
     let (root, output) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let noise = crate::cases::Noise(1).bytes(1 << 20);
+    let noise = testkit::cases::Noise(1).bytes(1 << 20);
     ["a", "b", "c"].iter().for_each(|name| fs::write(root.path().join(name), &noise).unwrap());
     let pack = |limit| Pack::new(root.path()).compression(Compression::Squashfs).max_size(limit);
     let size = pack(u64::MAX).publish(output.path(), &()).unwrap().size;

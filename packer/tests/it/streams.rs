@@ -10,8 +10,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::cases::Noise;
 use crate::laws::names;
+use testkit::cases::Noise;
 
 /// A tree whose image is larger than what a pipe holds, and a place for it.
 fn place() -> TempDir {

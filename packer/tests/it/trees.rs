@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags};
 
-use crate::cases::Noise;
+use testkit::cases::Noise;
 
 /// A tree: directories by path, then everything else by path. All names are relative to the top.
 #[derive(Clone, Debug)]

@@ -4,8 +4,8 @@
 //! as a few bits hold, but not more than two codes: two literals, a literal and a length, a length and its distance.
 
 use super::Malformed;
-use super::bits::Bits;
-use super::code::{self, Code};
+use crate::codec::deflate::bits::Bits;
+use crate::codec::deflate::code::{self, Code};
 
 /// By how many bits a look-up is made. On 300 MB of a Debian tree at level 5, in halves of segments, the walk took 0.24 s; with
 /// 10 bits 0.26 s, with 12 bits 0.28 s; with more than two codes in a look-up 0.265 s, because the tables take longer to

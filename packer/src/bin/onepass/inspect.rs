@@ -1,0 +1,124 @@
+//! `onepass inspect`: what is in an image. Its JSON is schema 1: sizes are bytes.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use packer::{FoundFormat, Summary, shown};
+use serde::Serialize;
+
+use crate::args::InspectArguments;
+use crate::json_path::Named;
+use crate::say;
+
+pub(crate) fn run(arguments: &InspectArguments) -> Result<ExitCode> {
+    let summary = arguments.image.source().inspect()?;
+    if arguments.json {
+        let record = Record::of(&summary);
+        say(&serde_json::to_string(&record).context("cannot write the summary as JSON")?)?;
+    } else {
+        say(text(&summary).trim_end())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(summary: &Summary) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| {
+        let name = if name.is_empty() { String::new() } else { format!("{name}:") };
+        // A `String` takes whatever is written to it.
+        let _ = writeln!(text, "{name:<13}{value}");
+    };
+    let kinds: Vec<String> = summary.entries.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+    let entries: u64 = summary.entries.values().sum();
+    line("format", summary.format.name());
+    line("fingerprint", &summary.fingerprint.to_string());
+    line("size", &format!("{} bytes", summary.size));
+    line("tar size", &format!("{} bytes", summary.tar_size()));
+    line("diffID", &format!("sha256:{}", summary.diff_id));
+    for (number, archive) in summary.archives.iter().enumerate() {
+        let packer::Archive { name, size, encoding, tar_size, diff_id } = archive;
+        let told = format!("{encoding}, {size} bytes; tar of {tar_size} bytes, sha256:{diff_id}");
+        let told = format!("{}: {told}", shown(name.as_ref()));
+        line(if number == 0 { "archives" } else { "" }, &told);
+    }
+    line("entries", &format!("{entries} ({})", kinds.join(", ")));
+    line("content", &format!("{} bytes", summary.content));
+    for (number, (path, size)) in summary.largest.iter().enumerate() {
+        line(if number == 0 { "largest" } else { "" }, &format!("{size:>12} {}", shown(path)));
+    }
+    if let Some(description) = &summary.description {
+        let lines = String::from_utf8_lossy(description);
+        for (number, told) in lines.lines().enumerate() {
+            line(if number == 0 { "metadata" } else { "" }, &shown(told.as_ref()));
+        }
+    }
+    text
+}
+
+#[derive(Debug, Serialize)]
+struct Record<'a> {
+    schema: u32,
+    /// `tar`, `unified`, `split` or `oci`.
+    format: &'static str,
+    fingerprint: String,
+    /// Of the tree; of several layers, their chain ID.
+    diff_id: String,
+    size: u64,
+    tar_size: u64,
+    /// One file, metadata and tree, or the layers from the lowest one up.
+    archives: Vec<Archive<'a>>,
+    /// By kind, all that occur: `directory`, `file`, `hard link`, `symlink`, `fifo`, `character device`, `block device`.
+    entries: &'a BTreeMap<&'static str, u64>,
+    content: u64,
+    largest: Vec<File>,
+    /// LXD and Incus: the text of `metadata.yaml`. OCI: the configuration, as an object.
+    metadata: Option<serde_json::Value>,
+}
+
+#[derive(Debug, Serialize)]
+struct Archive<'a> {
+    name: &'a str,
+    size: u64,
+    /// `none`, `gzip`, `zstd`, …
+    compression: &'static str,
+    tar_size: u64,
+    diff_id: String,
+}
+
+#[derive(Debug, Serialize)]
+struct File {
+    #[serde(flatten)]
+    path: Named,
+    size: u64,
+}
+
+impl<'a> Record<'a> {
+    fn of(summary: &'a Summary) -> Self {
+        let archive = |archive: &'a packer::Archive| Archive {
+            name: &archive.name,
+            size: archive.size,
+            compression: archive.encoding.name(),
+            tar_size: archive.tar_size,
+            diff_id: archive.diff_id.to_string(),
+        };
+        let metadata = summary.description.as_ref().map(|description| match summary.format {
+            FoundFormat::Oci => serde_json::from_slice(description).unwrap_or_default(),
+            FoundFormat::Tar | FoundFormat::Unified | FoundFormat::Split => String::from_utf8_lossy(description).into(),
+        });
+        Record {
+            schema: 1,
+            format: summary.format.name(),
+            fingerprint: summary.fingerprint.to_string(),
+            diff_id: summary.diff_id.to_string(),
+            size: summary.size,
+            tar_size: summary.tar_size(),
+            archives: summary.archives.iter().map(archive).collect(),
+            entries: &summary.entries,
+            content: summary.content,
+            largest: summary.largest.iter().map(|(path, size)| File { path: Named::of(path), size: *size }).collect(),
+            metadata,
+        }
+    }
+}

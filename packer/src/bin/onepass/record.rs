@@ -1,0 +1,133 @@
+//! The JSON that `onepass pack --json` prints: schema 1. Sizes are bytes, times integer nanoseconds.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use packer::{Image, Pass, Phase};
+use serde::Serialize;
+
+use crate::args::PackArguments;
+
+/// One pack.
+#[derive(Debug, Serialize)]
+pub(crate) struct Record {
+    schema: u32,
+    fingerprint: String,
+    /// `tar`, `unified`, `split` or `oci`.
+    format: String,
+    /// `published`, `already-there`, `unchanged` or `streamed`.
+    outcome: &'static str,
+    /// Nothing if the image was not kept, or streamed.
+    path: Option<String>,
+    size: u64,
+    tar_size: u64,
+    diff_id: Option<String>,
+    /// The sha256 of an OCI image's layer.
+    layer: Option<String>,
+    entries: u64,
+    sockets_skipped: u64,
+    /// Where something else is mounted that was not packed.
+    mounts_skipped: Vec<String>,
+    /// Entries that changed while they were packed, with `--live`.
+    changes: Vec<Changed>,
+    strategy: &'static str,
+    compression: String,
+    threads: usize,
+    encoders: Vec<Encoder>,
+    wall_ns: u64,
+    /// By phase: `stream`, or `tar` and `compress`; then `sync` and `publish`.
+    phases_ns: BTreeMap<&'static str, u64>,
+    /// By step, all threads together: `walk`, `frame`, `encode`, `hash`, `write`.
+    busy_ns: BTreeMap<&'static str, u64>,
+    bytes_read: u64,
+    bytes_written: Written,
+    scratch_peak: u64,
+    /// The most memory that was resident, from `/proc/self/status`; nothing where that cannot be read.
+    vm_hwm: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Encoder {
+    name: &'static str,
+    version: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Changed {
+    path: String,
+    what: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Written {
+    temporary_tar: u64,
+    image: u64,
+}
+
+impl Record {
+    pub(crate) fn new(image: &Image, arguments: &PackArguments) -> Self {
+        let busy = image.busy;
+        let steps = [
+            ("walk", busy.walk),
+            ("frame", busy.frame),
+            ("encode", busy.encode),
+            ("hash", busy.hash),
+            ("write", busy.write),
+        ];
+        Record {
+            schema: 1,
+            fingerprint: image.fingerprint.to_string(),
+            format: arguments.format.name(),
+            outcome: image.outcome.name(),
+            path: image.path.as_ref().map(|path| path.display().to_string()),
+            size: image.size,
+            tar_size: image.tar_size,
+            diff_id: image.diff_id.map(|digest| digest.to_string()),
+            layer: image.layer.map(|digest| digest.to_string()),
+            entries: image.entries,
+            sockets_skipped: image.sockets_skipped,
+            mounts_skipped: image.mounts_skipped.iter().map(|path| path.display().to_string()).collect(),
+            changes: image
+                .changes
+                .iter()
+                .map(|change| Changed { path: change.path.display().to_string(), what: change.what })
+                .collect(),
+            strategy: arguments.strategy.name(),
+            compression: arguments.compression.to_string(),
+            threads: arguments.threads().get(),
+            encoders: image
+                .encoders
+                .iter()
+                .map(|encoder| Encoder { name: encoder.name, version: encoder.version.clone() })
+                .collect(),
+            wall_ns: nanoseconds(image.wall),
+            phases_ns: image.phases.iter().map(|(phase, took)| (name(*phase), nanoseconds(*took))).collect(),
+            busy_ns: steps.into_iter().map(|(step, took)| (step, nanoseconds(took))).collect(),
+            bytes_read: image.bytes_read,
+            bytes_written: Written { temporary_tar: image.temporary_tar, image: image.size },
+            scratch_peak: image.scratch_peak(),
+            vm_hwm: peak_memory(),
+        }
+    }
+}
+
+fn name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Pass(Pass::Stream) => "stream",
+        Phase::Pass(Pass::Tar) => "tar",
+        Phase::Pass(Pass::Compress) => "compress",
+        Phase::Sync => "sync",
+        Phase::Publish => "publish",
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// `VmHWM` of this process, in bytes.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+}

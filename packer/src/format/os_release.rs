@@ -1,0 +1,120 @@
+//! What a tree says of itself: the architecture of its shell, and the system it was made from.
+//!
+//! These few small files are read by name, symlinks and all, since that is how they are found when the tree runs. The kernel
+//! resolves the names as if the tree were the root (`openat2` with `RESOLVE_IN_ROOT`), so nothing outside is ever read.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::AsFd;
+
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+
+use crate::format::architecture::{self, Architecture};
+
+/// Where the tree's shell is looked for, and if there is none, what else every system has.
+const PROGRAMS: [&str; 7] =
+    ["bin/sh", "usr/bin/sh", "bin/bash", "bin/busybox", "usr/bin/env", "sbin/init", "usr/lib/systemd/systemd"];
+
+/// Where the system is described: os-release(5).
+const RELEASES: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
+
+/// The most that is read of a description, in bytes.
+const LIMIT: u64 = 64 << 10;
+
+/// What the programs of the tree at `top` were built for.
+pub(super) fn architecture(top: impl AsFd) -> Option<Architecture> {
+    let header = |name: &&str| Architecture::of_program(&beginning(&top, name, architecture::HEADER as u64)?);
+    PROGRAMS.iter().find_map(header)
+}
+
+/// The assignments in the tree's os-release; none if there is none, or if it is no text.
+pub(super) fn release(top: impl AsFd) -> BTreeMap<String, String> {
+    let text = RELEASES.iter().find_map(|name| String::from_utf8(beginning(&top, name, LIMIT)?).ok());
+    text.map(|text| assignments(&text)).unwrap_or_default()
+}
+
+/// The first `limit` bytes of a regular file of the tree.
+fn beginning(top: impl AsFd, name: &str, limit: u64) -> Option<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let file = File::from(rustix::fs::openat2(top, name, flags, Mode::empty(), within).ok()?);
+    let mut bytes = Vec::new();
+    let regular = file.metadata().ok()?.is_file();
+    (regular && file.take(limit).read_to_end(&mut bytes).is_ok()).then_some(bytes)
+}
+
+/// `NAME=VALUE` lines, with the quotes and escapes of a shell, as os-release(5) has them. What is none of these is passed over.
+fn assignments(text: &str) -> BTreeMap<String, String> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| line.split_once('=')).map(|(name, value)| (name.to_owned(), unquoted(value))).collect()
+}
+
+fn unquoted(value: &str) -> String {
+    if let Some(value) = value.strip_prefix('\'') {
+        return value.strip_suffix('\'').unwrap_or(value).to_owned();
+    }
+    let inner = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+    let (mut text, mut characters) = (String::new(), inner.chars());
+    while let Some(character) = characters.next() {
+        text.extend(if character == '\\' { characters.next() } else { Some(character) });
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn assignments_are_read_as_a_shell_would() {
+        let found = assignments(
+            "NAME=\"Debian GNU/Linux\"\n# NO=1\n\nID=debian\nPRETTY_NAME='Q$x'\nODD=\"a\\\"b\\\\c\\$d\"\n  LAST=x=y  \nnothing\n",
+        );
+        let found: Vec<_> = found.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(found, ["ID=debian", "LAST=x=y", "NAME=Debian GNU/Linux", "ODD=a\"b\\c$d", "PRETTY_NAME=Q$x"]);
+    }
+
+    /// Links lead where they would if the tree were the root, however they are written.
+    #[test]
+    fn links_are_resolved_within_the_tree() {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("secret"), "ID=outside\n").unwrap();
+        let at = |name: &str| place.path().join("tree").join(name);
+        for directory in ["etc", "usr/lib", "usr/bin"] {
+            fs::create_dir_all(at(directory)).unwrap();
+        }
+        let top = || File::open(at("")).unwrap();
+        for outside in ["../../secret", "../../../../../../secret", place.path().join("secret").to_str().unwrap()] {
+            symlink(outside, at("etc/os-release")).unwrap();
+            assert_eq!(release(top()).get("ID"), None, "{outside}");
+            fs::remove_file(at("etc/os-release")).unwrap();
+        }
+        fs::write(at("usr/lib/os-release"), "ID=inside\n").unwrap();
+        for inside in ["../usr/lib/os-release", "/usr/lib/os-release", "../../../usr/lib/os-release"] {
+            symlink(inside, at("etc/os-release")).unwrap();
+            assert_eq!(release(top()).get("ID").map(String::as_str), Some("inside"), "{inside}");
+            fs::remove_file(at("etc/os-release")).unwrap();
+        }
+        assert_eq!(architecture(top()), None);
+        fs::copy("/proc/self/exe", at("usr/bin/dash")).unwrap();
+        symlink("/usr/bin", at("bin")).unwrap();
+        symlink("dash", at("usr/bin/sh")).unwrap();
+        assert_eq!(architecture(top()).map(Architecture::lxd), Some(std::env::consts::ARCH));
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        let tree = tempfile::tempdir().unwrap();
+        fs::create_dir_all(tree.path().join("etc/os-release")).unwrap();
+        fs::create_dir_all(tree.path().join("bin")).unwrap();
+        let mode = Mode::RUSR | Mode::WUSR;
+        let (kind, name) = (rustix::fs::FileType::Fifo, tree.path().join("bin/sh"));
+        rustix::fs::mknodat(rustix::fs::CWD, name, kind, mode, 0).unwrap();
+        let top = File::open(tree.path()).unwrap();
+        assert_eq!((release(&top), architecture(&top)), (BTreeMap::new(), None));
+    }
+}

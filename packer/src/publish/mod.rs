@@ -1,0 +1,6 @@
+//! Stage 7: complete images get their names.
+
+pub(crate) mod directory;
+pub(crate) mod oci_layout;
+pub(crate) mod split;
+pub(crate) mod temp_name;

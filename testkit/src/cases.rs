@@ -1,0 +1,37 @@
+//! What properties and tests with chance in them share; the library's own tests have it, too.
+
+use proptest::test_runner::Config;
+
+/// How many cases a property is tried with: the usual number, unless `PROPTEST_CASES` says otherwise.
+pub fn usually(count: u32) -> Config {
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => Config::default(),
+        None => Config::with_cases(count),
+    }
+}
+
+/// Numbers that look random and are the same for the same seed (Knuth's linear congruential generator; the high bits are
+/// the good ones).
+#[derive(Clone, Debug)]
+pub struct Noise(pub u64);
+
+impl Iterator for Noise {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        Some(self.0)
+    }
+}
+
+impl Noise {
+    /// The next number, from 0 up to below 2²⁴.
+    pub fn number(&mut self) -> u64 {
+        self.by_ref().next().map_or(0, |number| number >> 40)
+    }
+
+    /// Bytes that nothing compresses.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        self.by_ref().map(|number| (number >> 56) as u8).take(count).collect()
+    }
+}
