@@ -1,4 +1,4 @@
-//! Packs a tree with somebody watching: progress is told, and the pack ends when it takes too long.
+//! Packs a tree, reports progress, and cancels the pack when it takes longer than a minute.
 //!
 //! ```text
 //! cargo run --release --example progress ROOTFS /tmp/images
@@ -8,44 +8,30 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use packer::{Observer, Pack, Progress};
-
-/// Watches one pack.
-struct Watch {
-    started: Instant,
-    patience: Duration,
-}
-
-impl Observer for Watch {
-    /// The library has no clock of its own.
-    fn now(&self) -> Duration {
-        self.started.elapsed()
-    }
-
-    fn wants_progress(&self) -> bool {
-        true
-    }
-
-    fn progress(&self, progress: &Progress) {
-        let of = progress.total.map_or_else(String::new, |total| format!(" of {total}"));
-        let _ = writeln!(io::stderr(), "{:?}: {}{of} bytes, {} a second", progress.pass, progress.done, progress.speed);
-    }
-
-    /// From the first yes on, the pack ends and leaves nothing behind.
-    fn cancelled(&self) -> bool {
-        self.started.elapsed() > self.patience
-    }
-}
+use packer::{CancelToken, Pack};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let (Some(rootfs), Some(images)) = (arguments.next(), arguments.next()) else {
-        return Err("a tree and a directory for the image are needed".into());
+        return Err("usage: progress ROOTFS IMAGES".into());
     };
-    let watch = Watch { started: Instant::now(), patience: Duration::from_secs(60) };
-    match Pack::new(rootfs).publish(images, &watch) {
+    let started = Instant::now();
+    let pack = Pack::new(rootfs)
+        .on_progress(|progress| {
+            let total = progress.total.map_or_else(String::new, |total| format!(" of {total}"));
+            let _ = writeln!(
+                io::stderr(),
+                "{:?}: {}{total} bytes, {} a second",
+                progress.pass,
+                progress.done,
+                progress.speed
+            );
+        })
+        // A cancelled pack leaves nothing behind.
+        .cancel_token(CancelToken::when(move || started.elapsed() > Duration::from_secs(60)));
+    match pack.publish(images) {
         Ok(image) => writeln!(io::stdout(), "{} in {:?}", image.fingerprint, image.wall)?,
-        Err(error) if error.is_cancelled() => writeln!(io::stdout(), "it took too long")?,
+        Err(error) if error.is_cancelled() => writeln!(io::stdout(), "the pack took too long")?,
         Err(error) => return Err(error.into()),
     }
     Ok(())

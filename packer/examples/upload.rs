@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pack =
         Pack::new(rootfs).compression(Compression::ZSTD).threads(available_parallelism().unwrap_or(NonZeroUsize::MIN));
     // Anything that takes bytes will do: a socket, the body of an upload, a pipe. The fingerprint is known at the end.
-    let image = pack.write(&mut TcpStream::connect(address)?, &())?;
+    let image = pack.write(&mut TcpStream::connect(address)?)?;
     writeln!(io::stdout(), "{}  {} bytes of {}", image.fingerprint, image.size, image.tar_size)?;
     Ok(())
 }

@@ -141,7 +141,7 @@ impl Error {
         self.change().is_some()
     }
 
-    /// Whether the [observer](crate::Observer::cancelled) ended the pack.
+    /// Whether a [cancellation token](crate::CancelToken) ended the work.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         matches!(&*self.0, Failure::Cancelled)

@@ -13,9 +13,12 @@
 
 // Ground: files that know no stage.
 mod buffer;
+mod cancel;
 mod error;
 mod fingerprint;
+mod metrics;
 mod pool;
+mod progress;
 
 // The stages, in the order of the data.
 mod tree;
@@ -51,8 +54,8 @@ pub use pipeline::fault_injection::Fault;
 pub use pipeline::stages;
 
 pub use api::image::{Busy, Image, Phase};
-pub use api::observer::{Observer, Pass, Progress};
 pub use api::pack::Pack;
+pub use cancel::CancelToken;
 pub use codec::{Compression, EncoderVersion, InvalidCompression, Level, Program};
 pub use error::{Error, Result, shown};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
@@ -60,6 +63,7 @@ pub use format::{
     Architecture, Format, InvalidArchitecture, InvalidMetadata, InvalidTag, Lxd, Metadata, Oci, Run, Tag,
 };
 pub use pipeline::strategy::Strategy;
+pub use progress::{Pass, Progress};
 pub use publish::directory::Outcome;
 pub use read::{
     Archive, Aspect, Difference, Encoding, Format as FoundFormat, Presence, Property, Section, Source, Summary,

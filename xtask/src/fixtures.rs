@@ -98,7 +98,7 @@ fn shape(fixture: &Fixture, scratch: &Path) -> Result<Shape> {
         let (root, images) = (scratch.path().join("rootfs"), scratch.path().join("images"));
         fixture.create(&root)?;
         std::fs::create_dir(&images).context("cannot create a directory for the tar")?;
-        let image = Pack::new(&root).compression(Compression::None).publish(&images, &())?;
+        let image = Pack::new(&root).compression(Compression::None).publish(&images)?;
         let tar = image.path.context("the tar was not kept")?;
         shape.whole = fixture.whole(|| File::open(&tar), &compressed)?;
     }

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::api::observer::{Meter, Pass, Step};
 use crate::codec::EncoderVersion;
 use crate::fingerprint::Fingerprint;
+use crate::metrics::{Metrics, Step};
+use crate::progress::Pass;
 use crate::publish::directory::Outcome;
 use crate::tree::changes::Change;
 
@@ -85,13 +86,13 @@ pub struct Busy {
 }
 
 impl Busy {
-    pub(crate) fn of(meter: &Meter<'_>) -> Self {
+    pub(crate) fn of(metrics: &Metrics) -> Self {
         Busy {
-            walk: meter.busy(Step::Walk),
-            frame: meter.busy(Step::Frame),
-            encode: meter.busy(Step::Encode),
-            hash: meter.busy(Step::Hash),
-            write: meter.busy(Step::Write),
+            walk: metrics.spent_on(Step::Walk),
+            frame: metrics.spent_on(Step::Frame),
+            encode: metrics.spent_on(Step::Encode),
+            hash: metrics.spent_on(Step::Hash),
+            write: metrics.spent_on(Step::Write),
         }
     }
 }

@@ -5,17 +5,20 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 use crate::api::image::{Busy, Image, Phase};
-use crate::api::observer::{Meter, Observer};
 use crate::buffer::Buffers;
+use crate::cancel::CancelToken;
 use crate::codec::Compression;
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
 use crate::format::Format;
+use crate::metrics::Metrics;
 use crate::pipeline::assemble::assemble;
 use crate::pipeline::context::{self, Job};
 use crate::pipeline::strategy::Strategy;
+use crate::progress::{OnProgress, Progress};
 use crate::publish::directory::{Outcome, Shelf};
 use crate::sink::output::Destination;
 use crate::tree::changes::Changes;
@@ -30,7 +33,7 @@ use crate::tree::walk::Tree;
 /// use packer::{Compression, Pack, Strategy};
 ///
 /// let pack = Pack::new("/srv/rootfs").compression(Compression::ZSTD).strategy(Strategy::SingleStream);
-/// let image = pack.publish("/srv/images", &())?;
+/// let image = pack.publish("/srv/images")?;
 /// println!("{} of {} bytes", image.fingerprint, image.size);
 /// # Ok::<(), packer::Error>(())
 /// ```
@@ -47,6 +50,8 @@ pub struct Pack {
     known: Option<Fingerprint>,
     sparse: Option<Sparse>,
     rules: Rules,
+    cancel: CancelToken,
+    on_progress: OnProgress,
 }
 
 impl Pack {
@@ -68,6 +73,8 @@ impl Pack {
             known: None,
             sparse: None,
             rules: Rules::default(),
+            cancel: CancelToken::NEVER,
+            on_progress: OnProgress::default(),
         }
     }
 
@@ -158,6 +165,21 @@ impl Pack {
         Pack { known: Some(known), ..self }
     }
 
+    /// Ends the pack early once `token` is cancelled. Default: nothing does.
+    #[must_use]
+    pub fn cancel_token(self, token: CancelToken) -> Self {
+        Pack { cancel: token, ..self }
+    }
+
+    /// Reports progress to `callback`: at the first bytes of each pass, then at most ten times a second, and at the end of the pass.
+    /// It is called from the thread that packs, which waits for it.
+    ///
+    /// Costs a second walk of the tree, beside the packing, to know the total early. Default: no reports.
+    #[must_use]
+    pub fn on_progress(self, callback: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
+        Pack { on_progress: OnProgress::call(callback), ..self }
+    }
+
     /// Packs, and publishes the image in the existing directory `output`, as its [format](Format) says.
     ///
     /// When this returns an image, the image and its name are on the disk. When it returns an error, nothing is left
@@ -166,14 +188,14 @@ impl Pack {
     /// # Errors
     ///
     /// The first cause: options that do not fit each other, before anything is packed; an entry that cannot be read or that changed
-    /// while it was packed, an output that cannot be written, an encoder that failed; or that the observer
-    /// [cancelled](Observer::cancelled) the pack.
+    /// while it was packed, an output that cannot be written, an encoder that failed; or that the pack was
+    /// [cancelled](Self::cancel_token).
     ///
     /// A process that reaches its limit of the size of files (`RLIMIT_FSIZE`) gets `SIGXFSZ`, and this error only if it ignores
     /// or handles that signal.
-    pub fn publish(&self, output: impl AsRef<Path>, observer: &dyn Observer) -> Result<Image> {
+    pub fn publish(&self, output: impl AsRef<Path>) -> Result<Image> {
         let shelf = Shelf::open(output.as_ref())?;
-        self.run(&Destination::Shelf(shelf), &Meter::new(observer))
+        self.run(&Destination::Shelf(shelf))
     }
 
     /// Packs, and writes the image to `to` as it comes, with no file at all. The fingerprint is known only at the end: whoever
@@ -185,7 +207,7 @@ impl Pack {
     /// written before an error is no image.
     ///
     /// A cancelled pack ends when a write to `to` that has begun returns.
-    pub fn write(&self, to: &mut (dyn Write + Send), observer: &dyn Observer) -> Result<Image> {
+    pub fn write(&self, to: &mut (dyn Write + Send)) -> Result<Image> {
         if !self.format.is_one_file() {
             return Err(Error::rules(format!("an image in the format {} is more than one file", self.format.name())));
         }
@@ -195,18 +217,16 @@ impl Pack {
         if self.strategy == Strategy::TwoPass {
             return Err(Error::rules("two passes need a directory for the temporary tar".to_owned()));
         }
-        self.run(&Destination::Stream(&Mutex::new(to)), &Meter::new(observer))
+        self.run(&Destination::Stream(&Mutex::new(to)))
     }
 
-    fn run(&self, destination: &Destination<'_>, meter: &Meter<'_>) -> Result<Image> {
-        let started = meter.now();
+    fn run(&self, destination: &Destination<'_>) -> Result<Image> {
+        let (started, metrics, cancel) = (Instant::now(), Metrics::default(), &self.cancel);
         self.format.takes(self.compression)?;
         let rules = self.rules.clone().filled(self.sparse.unwrap_or(self.format.sparse()), self.format.layout());
-        let (tree, changes) = (Tree::open(&self.rootfs, rules, meter.permit())?, Changes::new(self.live));
-        let (extras, encoders) = (
-            self.format.extras(&tree, meter.permit())?,
-            crate::sink::program::encoders(self.compression, meter.permit())?,
-        );
+        let (tree, changes) = (Tree::open(&self.rootfs, rules, cancel)?, Changes::new(self.live));
+        let (extras, encoders) =
+            (self.format.extras(&tree, cancel)?, crate::sink::program::encoders(self.compression, cancel)?);
         let (framed, encoded, total) = (Buffers::default(), Buffers::default(), AtomicU64::new(0));
         let job = Job {
             tree: &tree,
@@ -218,26 +238,28 @@ impl Pack {
             threads: self.threads.get(),
             diff_id: self.diff_id,
             max_size: self.max_size,
-            meter,
+            metrics: &metrics,
+            cancel,
+            progress: &self.on_progress,
             framed: &framed,
             encoded: &encoded,
             total: &total,
         };
         let (assembled, facts) = measured(&job, || assemble(&self.format, self.strategy, &job))?;
         let mut phases: Vec<_> = facts.passes.iter().map(|(pass, took)| (Phase::Pass(*pass), *took)).collect();
-        let mut phase = |phase, since| phases.push((phase, meter.now().saturating_sub(since)));
+        let mut phase = |phase, since| phases.push((phase, Instant::elapsed(&since)));
         let (fingerprint, size, layer) = (assembled.fingerprint(), assembled.size(), assembled.layer());
         let (outcome, path) = match destination {
             Destination::Stream(_) => (Outcome::Streamed, None),
             Destination::Shelf(_) if self.known == Some(fingerprint) => (Outcome::Unchanged, None),
             Destination::Shelf(shelf) => {
-                meter.permit().check()?;
-                let synced = meter.now();
+                cancel.check()?;
+                let synced = Instant::now();
                 assembled.sync()?;
-                meter.permit().check()?;
+                cancel.check()?;
                 phase(Phase::Sync, synced);
-                let published = meter.now();
-                let (outcome, path) = assembled.publish(shelf, meter.permit())?;
+                let published = Instant::now();
+                let (outcome, path) = assembled.publish(shelf, cancel)?;
                 phase(Phase::Publish, published);
                 (outcome, Some(path))
             }
@@ -255,10 +277,10 @@ impl Pack {
             mounts_skipped: facts.left_out.mounts,
             changes: changes.below(&self.rootfs),
             encoders,
-            wall: meter.now().saturating_sub(started),
+            wall: started.elapsed(),
             phases,
-            busy: Busy::of(meter),
-            bytes_read: meter.bytes_read(),
+            busy: Busy::of(&metrics),
+            bytes_read: metrics.bytes_read(),
             temporary_tar: facts.temporary,
         })
     }
@@ -276,7 +298,7 @@ impl Pack {
 
 /// Runs `work` while the size of the tar is found out beside it, if somebody wants to know it.
 fn measured<Value>(job: &Job<'_>, work: impl FnOnce() -> Result<Value>) -> Result<Value> {
-    if !job.meter.observer().wants_progress() {
+    if !job.progress.is_wanted() {
         return work();
     }
     let working = AtomicBool::new(true);

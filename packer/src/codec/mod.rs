@@ -14,8 +14,8 @@ mod zstd;
 pub use external::Program;
 pub use spec::{Compression, InvalidCompression, Level};
 
-use crate::api::observer::Permit;
 use crate::buffer::{Buffer, Buffers};
+use crate::cancel::CancelToken;
 use crate::error::Result;
 
 /// The name and version of an encoder. Another version may make other bytes of the same tar.
@@ -86,9 +86,9 @@ impl Encoder {
         framed: Buffer,
         buffers: &Buffers,
         keep: bool,
-        permit: Permit<'_>,
+        cancel: &CancelToken,
     ) -> Result<Encoded> {
-        permit.check()?;
+        cancel.check()?;
         let length = framed.len() as u64;
         let mut bytes = match self {
             Encoder::Plain => return Ok(Encoded { bytes: framed, length, framed: None, note: Note::default() }),
@@ -97,9 +97,9 @@ impl Encoder {
         let mut note = Note::default();
         match self {
             Encoder::Plain => {}
-            Encoder::Gzip(encoder) => note.crc = encoder.encode(&framed, &mut bytes, permit)?,
-            Encoder::Zstandard(encoder) => encoder.encode(&framed, &mut bytes, permit)?,
-            Encoder::Xz(encoder) => note.unpadded = encoder.encode(&framed, &mut bytes, permit)?,
+            Encoder::Gzip(encoder) => note.crc = encoder.encode(&framed, &mut bytes, cancel)?,
+            Encoder::Zstandard(encoder) => encoder.encode(&framed, &mut bytes, cancel)?,
+            Encoder::Xz(encoder) => note.unpadded = encoder.encode(&framed, &mut bytes, cancel)?,
         }
         Ok(Encoded { bytes, length, framed: keep.then_some(framed), note })
     }
@@ -110,8 +110,8 @@ impl Encoder {
         match self {
             Encoder::Plain => Ok(()),
             Encoder::Gzip(encoder) => encoder.kernel(framed, out),
-            Encoder::Zstandard(encoder) => encoder.encode(framed, out, Permit::ALWAYS),
-            Encoder::Xz(encoder) => encoder.encode(framed, out, Permit::ALWAYS).map(|_| ()),
+            Encoder::Zstandard(encoder) => encoder.encode(framed, out, &CancelToken::NEVER),
+            Encoder::Xz(encoder) => encoder.encode(framed, out, &CancelToken::NEVER).map(|_| ()),
         }
     }
 }

@@ -7,8 +7,8 @@
 use liblzma::stream::{Action, Check, Filters, LzmaOptions, Status, Stream};
 
 use super::Level;
-use crate::api::observer::Permit;
 use crate::buffer::Buffer;
+use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 
 /// The version of the crate `liblzma-sys`, which carries liblzma 5.8.4. A test compares it with `Cargo.lock`.
@@ -46,14 +46,14 @@ impl Encoder {
     }
 
     /// Makes the segment a block; returns its size without the padding.
-    pub(crate) fn encode(&mut self, framed: &[u8], out: &mut Buffer, permit: Permit<'_>) -> Result<u64> {
+    pub(crate) fn encode(&mut self, framed: &[u8], out: &mut Buffer, cancel: &CancelToken) -> Result<u64> {
         debug_assert!(out.is_empty() && !framed.is_empty(), "a segment is a block of its own");
         let mut stream = self.stream(framed.len())?;
         let mut unpadded = 0;
         // What cannot be compressed takes 3 bytes for every 64 KiB.
         out.refill(framed.len() + framed.len() / (8 << 10) + (1 << 10), |out| -> Result<()> {
             for piece in framed.chunks(PIECE) {
-                permit.check()?;
+                cancel.check()?;
                 feed(&mut stream, piece, Action::Run, out)?;
             }
             feed(&mut stream, &[], Action::Finish, out)?;
@@ -219,7 +219,7 @@ mod tests {
 
     fn encoded(level: u8, segment: &[u8]) -> (Vec<u8>, u64) {
         let mut out = Buffer::default();
-        let unpadded = Encoder::new(Level::new(level).unwrap()).encode(segment, &mut out, Permit::ALWAYS).unwrap();
+        let unpadded = Encoder::new(Level::new(level).unwrap()).encode(segment, &mut out, &CancelToken::NEVER).unwrap();
         (out.to_vec(), unpadded)
     }
 
@@ -321,7 +321,7 @@ mod tests {
             let mut encoder = Encoder::new(Level::new(level).unwrap());
             for segment in segments.iter().chain(segments.iter().rev()) {
                 let mut out = Buffer::default();
-                encoder.encode(segment, &mut out, Permit::ALWAYS).unwrap();
+                encoder.encode(segment, &mut out, &CancelToken::NEVER).unwrap();
                 assert!(*out == *encoded(level, segment).0, "level {level}, {} bytes", segment.len());
             }
         }

@@ -6,8 +6,8 @@ use zstd::zstd_safe::zstd_sys::ZSTD_EndDirective::{ZSTD_e_continue, ZSTD_e_end};
 use zstd::zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer, compress_bound, get_error_name};
 
 use super::Level;
-use crate::api::observer::Permit;
 use crate::buffer::Buffer;
+use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 
 /// The highest level that encodes a segment in one piece: five MiB, the most that a segment has, take a tenth of a second.
@@ -53,7 +53,7 @@ impl Encoder {
         Ok(Encoder { context, piece, short_matches: SHORT_MATCHES.contains(&level.get()) })
     }
 
-    pub(crate) fn encode(&mut self, framed: &[u8], out: &mut Buffer, permit: Permit<'_>) -> Result<()> {
+    pub(crate) fn encode(&mut self, framed: &[u8], out: &mut Buffer, cancel: &CancelToken) -> Result<()> {
         debug_assert!(out.is_empty(), "a segment is a frame of its own");
         out.refill(compress_bound(framed.len()), |out| {
             let context = &mut self.context;
@@ -63,7 +63,7 @@ impl Encoder {
             let mut out = OutBuffer::around(out);
             let mut pieces = framed.chunks(self.piece).peekable();
             while let Some(piece) = pieces.next() {
-                permit.check()?;
+                cancel.check()?;
                 let directive = if pieces.peek().is_some() { ZSTD_e_continue } else { ZSTD_e_end };
                 context.compress_stream2(&mut out, &mut InBuffer::around(piece), directive).map_err(failed)?;
             }
@@ -99,7 +99,7 @@ mod tests {
 
     fn encoded(level: u8, framed: &[u8]) -> Vec<u8> {
         let mut out = Buffer::default();
-        Encoder::new(Level::new(level).unwrap()).unwrap().encode(framed, &mut out, Permit::ALWAYS).unwrap();
+        Encoder::new(Level::new(level).unwrap()).unwrap().encode(framed, &mut out, &CancelToken::NEVER).unwrap();
         out.to_vec()
     }
 
@@ -133,7 +133,7 @@ mod tests {
             let mut encoder = Encoder::new(Level::new(level).unwrap()).unwrap();
             for segment in segments.iter().chain(segments.iter().rev()) {
                 let mut out = Buffer::default();
-                encoder.encode(segment, &mut out, Permit::ALWAYS).unwrap();
+                encoder.encode(segment, &mut out, &CancelToken::NEVER).unwrap();
                 assert!(out.to_vec() == encoded(level, segment), "level {level}, {} bytes", segment.len());
             }
         }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::api::observer::Permit;
 use crate::buffer::Buffer;
+use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::format::architecture::Architecture;
 use crate::format::metadata::Metadata;
@@ -68,7 +68,7 @@ impl Lxd {
     }
 
     /// The members around the tree.
-    pub(crate) fn extras(&self, tree: &Tree<'_>, permit: Permit<'_>) -> Result<Extras> {
+    pub(crate) fn extras(&self, tree: &Tree<'_>, cancel: &CancelToken) -> Result<Extras> {
         let metadata = self.complete(tree)?;
         let created = metadata.created();
         let text = metadata.text().map_err(|error| Error::unfit("metadata.yaml", error.to_string()))?;
@@ -77,7 +77,7 @@ impl Lxd {
         tar::member(&member, text.as_bytes(), &mut before);
         let before = Framed { bytes: before[..].into(), members: 1 };
         let after = match (&self.templates, metadata.templates().next()) {
-            (Some(from), _) => Some(templates(from, &metadata, permit)?),
+            (Some(from), _) => Some(templates(from, &metadata, cancel)?),
             (None, None) => None,
             (None, Some(name)) => {
                 let what = format!("names the template `{}`, and no templates are given", name.escape_debug());
@@ -127,8 +127,8 @@ pub(super) fn created(given: Option<i64>, tree: &Tree<'_>) -> i64 {
     given.unwrap_or_else(|| tree.modified().seconds)
 }
 
-fn templates(from: &Path, metadata: &Metadata, permit: Permit<'_>) -> Result<Framed> {
-    let templates = templates::read(from, metadata.created(), permit)?;
+fn templates(from: &Path, metadata: &Metadata, cancel: &CancelToken) -> Result<Framed> {
+    let templates = templates::read(from, metadata.created(), cancel)?;
     if let Some(missing) = metadata.templates().find(|name| !templates.names.contains(name.as_bytes())) {
         return Err(Error::unfit(from.join(missing), "is named as a template, and is not there"));
     }

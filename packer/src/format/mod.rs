@@ -15,7 +15,7 @@ pub use lxd::Lxd;
 pub use metadata::{InvalidMetadata, Metadata};
 pub use oci::{InvalidTag, Oci, Run, Tag};
 
-use crate::api::observer::Permit;
+use crate::cancel::CancelToken;
 use crate::codec::Compression;
 use crate::error::{Error, Result};
 use crate::segment::Extras;
@@ -91,10 +91,10 @@ impl Format {
     }
 
     /// What stands around the tree, or, of a split image, beside it.
-    pub(crate) fn extras(&self, tree: &Tree<'_>, permit: Permit<'_>) -> Result<Extras> {
+    pub(crate) fn extras(&self, tree: &Tree<'_>, cancel: &CancelToken) -> Result<Extras> {
         match self {
             Format::Tar | Format::Oci(_) => Ok(Extras::default()),
-            Format::Unified(lxd) | Format::Split(lxd) => lxd.extras(tree, permit),
+            Format::Unified(lxd) | Format::Split(lxd) => lxd.extras(tree, cancel),
         }
     }
 }

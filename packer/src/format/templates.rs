@@ -8,8 +8,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::api::observer::Permit;
 use crate::buffer::Buffer;
+use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::frame::Framer;
 use crate::segment::Framed;
@@ -33,9 +33,9 @@ pub(super) struct Templates {
 }
 
 /// Reads the templates in `directory`; as members they are as old as `modified` says, in seconds since 1970.
-pub(super) fn read(directory: &Path, modified: i64, permit: Permit<'_>) -> Result<Templates> {
+pub(super) fn read(directory: &Path, modified: i64, cancel: &CancelToken) -> Result<Templates> {
     let located = |error: Error| error.below(directory);
-    let tree = Tree::open_as("open the templates", directory, Rules::default(), permit)?;
+    let tree = Tree::open_as("open the templates", directory, Rules::default(), cancel)?;
     let changes = Changes::Fatal;
     let mut framer = Framer::new(tree.handles().map_err(located)?, &changes);
     let (mut out, mut content) = (Buffer::default(), Buffer::default());

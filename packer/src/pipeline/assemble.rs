@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::api::observer::Permit;
+use crate::cancel::CancelToken;
 use crate::codec::{Compression, Encoder};
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
@@ -48,7 +48,7 @@ pub(crate) fn assemble<'a>(format: &'a Format, strategy: Strategy, job: &Job<'_>
             Ok((Assembled::Split { metadata, rootfs, compression }, facts))
         }
         Format::Oci(oci) => {
-            let (layout, draft) = (Layout::open(job.destination.shelf()?, job.meter.permit())?, oci.draft(job.tree)?);
+            let (layout, draft) = (Layout::open(job.destination.shelf()?, job.cancel)?, oci.draft(job.tree)?);
             let Packed { written: layer, facts } = strategy.run(&Job { diff_id: true, ..*job })?;
             let diff_id = facts.diff_id.ok_or_else(|| Error::unfit("a layer", "has no hash of its tar"))?;
             let (digest, size) = (layer.fingerprint(), layer.length);
@@ -112,12 +112,12 @@ impl Assembled<'_> {
     }
 
     /// Gives the synced image its name in `shelf`, or adds it to the layout there; says where it stands.
-    pub(crate) fn publish(self, shelf: &Arc<Shelf>, permit: Permit<'_>) -> Result<(Outcome, PathBuf)> {
+    pub(crate) fn publish(self, shelf: &Arc<Shelf>, cancel: &CancelToken) -> Result<(Outcome, PathBuf)> {
         let fingerprint = self.fingerprint();
         match self {
             Assembled::File { image, compression } => {
                 let name = format!("{fingerprint}{}", compression.extension());
-                let outcome = image.staged()?.publish(shelf, &fingerprint, &name, permit)?;
+                let outcome = image.staged()?.publish(shelf, &fingerprint, &name, cancel)?;
                 shelf.sync()?;
                 Ok((outcome.into(), shelf.path().join(name)))
             }
@@ -129,12 +129,12 @@ impl Assembled<'_> {
                 let name = format!("{fingerprint}.split");
                 let pages =
                     vec![page("metadata", metadata, compression.beside())?, page("rootfs", rootfs, compression)?];
-                let outcome = split::publish(shelf, &name, pages, &fingerprint, permit)?;
+                let outcome = split::publish(shelf, &name, pages, &fingerprint, cancel)?;
                 Ok((outcome, shelf.path().join(name)))
             }
             Assembled::Oci { layer, documents, layout, oci } => {
                 let layer = oci_layout::Layer { digest: layer.fingerprint(), staged: layer.staged()? };
-                let outcome = layout.add(layer, &documents, oci.name(), permit)?;
+                let outcome = layout.add(layer, &documents, oci.name(), cancel)?;
                 Ok((outcome, shelf.path().to_owned()))
             }
         }

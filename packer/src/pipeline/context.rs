@@ -2,15 +2,17 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::Scope;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::api::observer::{Meter, Pass, Reporter, Step};
 use crate::buffer::{Buffer, Buffers};
+use crate::cancel::CancelToken;
 use crate::codec::{Compression, Encoded, Encoder};
 use crate::error::{Error, Result};
 use crate::fingerprint::Hasher;
 use crate::frame::Framer;
+use crate::metrics::{Metrics, Step};
 use crate::pool::Width;
+use crate::progress::{OnProgress, Pass, ProgressReporter};
 use crate::segment::{Extras, Segment, Segments};
 use crate::sink::output::{Destination, Workshop};
 use crate::tree::changes::Changes;
@@ -30,7 +32,9 @@ pub(crate) struct Job<'a> {
     pub(crate) threads: usize,
     /// Whether the tar is hashed, too.
     pub(crate) diff_id: bool,
-    pub(crate) meter: &'a Meter<'a>,
+    pub(crate) metrics: &'a Metrics,
+    pub(crate) cancel: &'a CancelToken,
+    pub(crate) progress: &'a OnProgress,
     /// For framed bytes.
     pub(crate) framed: &'a Buffers,
     /// For encoded bytes.
@@ -46,7 +50,13 @@ impl<'a> Job<'a> {
     where
         'a: 'scope,
     {
-        Workshop { scope, meter: self.meter, buffers: self.encoded, waiting: self.compression.ahead() - 1 }
+        Workshop {
+            scope,
+            metrics: self.metrics,
+            cancel: self.cancel,
+            buffers: self.encoded,
+            waiting: self.compression.ahead() - 1,
+        }
     }
 
     /// The tree, cut into segments.
@@ -56,24 +66,24 @@ impl<'a> Job<'a> {
             self.compression.segment_sizes(),
         )
         .with(self.extras.clone());
-        Ok(Counted { segments, tree: self.tree, meter: self.meter, compression: self.compression, entries: 0 })
+        Ok(Counted { segments, tree: self.tree, metrics: self.metrics, compression: self.compression, entries: 0 })
     }
 
     /// One worker's way from a segment to its framed bytes.
     pub(crate) fn framing(&self) -> Result<impl FnMut(Segment, &mut Buffer) -> Result<()> + use<'a>> {
-        let Job { tree, changes, meter, .. } = *self;
+        let Job { tree, changes, metrics, .. } = *self;
         let located = |error: Error| error.below(tree.path());
         let mut framer = Framer::new(tree.handles().map_err(located)?, changes);
         Ok(move |segment: Segment, framed: &mut Buffer| {
-            let read = meter.time(Step::Frame, || framer.frame(&segment, framed)).map_err(located)?;
-            meter.count_read(read);
+            let read = metrics.time(Step::Frame, || framer.frame(&segment, framed)).map_err(located)?;
+            metrics.count_read(read);
             Ok(())
         })
     }
 
     /// Encodes framed bytes; they are handed on as well if the tar is to be hashed.
     pub(crate) fn encode(&self, encoder: &mut Encoder, framed: Buffer) -> Result<Encoded> {
-        self.meter.time(Step::Encode, || encoder.encode(framed, self.encoded, self.diff_id, self.meter.permit()))
+        self.metrics.time(Step::Encode, || encoder.encode(framed, self.encoded, self.diff_id, self.cancel))
     }
 
     pub(crate) fn width(&self) -> Width {
@@ -81,29 +91,29 @@ impl<'a> Job<'a> {
     }
 
     pub(crate) fn begin(&self, pass: Pass) -> Passing<'a> {
-        let reporter = Reporter::new(self.meter.observer(), pass, self.total);
-        Passing { reporter, meter: self.meter, started: self.meter.now(), length: 0 }
+        let started = Instant::now();
+        let reporter = ProgressReporter::start(self.progress, pass, self.total, started);
+        Passing { reporter, started, length: 0 }
     }
 }
 
 /// A pass under way.
 pub(crate) struct Passing<'a> {
-    reporter: Reporter<'a>,
-    meter: &'a Meter<'a>,
-    started: Duration,
+    reporter: ProgressReporter<'a>,
+    started: Instant,
     length: u64,
 }
 
 impl Passing<'_> {
     pub(crate) fn advance(&mut self, bytes: u64) {
         self.length += bytes;
-        self.reporter.advance(bytes);
+        self.reporter.advance(bytes, Instant::now);
     }
 
     /// The size of the tar that has passed, and how long that took.
     pub(crate) fn finish(self) -> (u64, Duration) {
-        self.reporter.finish();
-        (self.length, self.meter.now().saturating_sub(self.started))
+        self.reporter.finish(Instant::now());
+        (self.length, self.started.elapsed())
     }
 }
 
@@ -112,7 +122,7 @@ impl Passing<'_> {
 pub(crate) struct Counted<'a> {
     segments: Segments<Walk<'a>>,
     tree: &'a Tree<'a>,
-    meter: &'a Meter<'a>,
+    metrics: &'a Metrics,
     compression: Compression,
     entries: u64,
 }
@@ -134,7 +144,7 @@ impl Iterator for Counted<'_> {
     type Item = Result<Segment>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let segment = self.meter.time(Step::Walk, || self.segments.next())?;
+        let segment = self.metrics.time(Step::Walk, || self.segments.next())?;
         let segment = segment.and_then(|segment| {
             crate::sink::program::check_representable(self.compression, &segment).map(|()| segment)
         });

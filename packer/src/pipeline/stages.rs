@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::api::observer::Permit;
 use crate::buffer::{Buffer, Buffers};
+use crate::cancel::CancelToken;
 use crate::codec::{Compression, Encoder};
 use crate::error::{Error, Result};
 use crate::fingerprint::Hasher;
@@ -26,7 +26,7 @@ use crate::tree::walk::Tree;
 ///
 /// If the tree cannot be read.
 pub fn walk(rootfs: &Path) -> Result<usize> {
-    let (tree, changes) = (Tree::open(rootfs, Rules::default(), Permit::ALWAYS)?, Changes::Fatal);
+    let (tree, changes) = (Tree::open(rootfs, Rules::default(), &CancelToken::NEVER)?, Changes::Fatal);
     let segments = Segments::new(tree.walk(&changes)?, Compression::GZIP.segment_sizes());
     segments.map(|segment| segment.map(|segment| segment.parts.len())).sum()
 }
@@ -37,7 +37,7 @@ pub fn walk(rootfs: &Path) -> Result<usize> {
 ///
 /// If the tree cannot be read.
 pub fn frame(rootfs: &Path, compression: Compression, mut seen: impl FnMut(&[u8])) -> Result<()> {
-    let (tree, changes) = (Tree::open(rootfs, Rules::default(), Permit::ALWAYS)?, Changes::Fatal);
+    let (tree, changes) = (Tree::open(rootfs, Rules::default(), &CancelToken::NEVER)?, Changes::Fatal);
     let mut framer = Framer::new(tree.handles()?, &changes);
     let mut framed = Buffer::default();
     for segment in Segments::new(tree.walk(&changes)?, compression.segment_sizes()) {
@@ -59,7 +59,7 @@ pub fn encode(compression: Compression, segments: &[Vec<u8>]) -> Result<usize> {
     for segment in segments {
         let mut framed = buffers.take();
         framed.append(segment);
-        let encoded = encoder.encode(framed, &buffers, false, Permit::ALWAYS)?;
+        let encoded = encoder.encode(framed, &buffers, false, &CancelToken::NEVER)?;
         size += encoded.bytes.len();
     }
     Ok(size)
@@ -89,7 +89,7 @@ pub struct Floor {
 ///
 /// If the tree cannot be read or the encoder fails.
 pub fn floor(rootfs: &Path, compression: Compression, threads: usize) -> Result<Floor> {
-    let (tree, changes) = (Tree::open(rootfs, Rules::default(), Permit::ALWAYS)?, Changes::Fatal);
+    let (tree, changes) = (Tree::open(rootfs, Rules::default(), &CancelToken::NEVER)?, Changes::Fatal);
     let segments = Mutex::new(Segments::new(tree.walk(&changes)?, compression.segment_sizes()));
     let next = || segments.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next().transpose();
     let work = || -> Result<Floor> {

@@ -11,13 +11,13 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::api::observer::Pass;
 use crate::buffer::Buffer;
 use crate::codec::{Compression, Encoded, Encoder};
 use crate::error::Result;
 use crate::fingerprint::Fingerprint;
 use crate::pipeline::context::Job;
 use crate::pool;
+use crate::progress::Pass;
 use crate::segment::Segment;
 use crate::sink::output::{Workshop, Writer, Written};
 use crate::sink::scratch_tar::{Filling, TemporaryTar};
@@ -115,7 +115,8 @@ fn two_pass(job: &Job<'_>) -> Result<Packed> {
         let shop = job.workshop(scope);
         let mut segments = job.segments()?;
         let (temporary, first) = write_tar(job, shop, &mut segments)?;
-        let image = encode(job, shop, Pass::Compress, temporary.pieces().map(Ok), || Ok(temporary.reading(job.meter)))?;
+        let image =
+            encode(job, shop, Pass::Compress, temporary.pieces().map(Ok), || Ok(temporary.reading(job.metrics)))?;
         let (entries, left_out) = (segments.entries(), segments.left_out());
         let Image { written, diff_id, tar_size, took } = image;
         let passes = vec![(Pass::Tar, first), (Pass::Compress, took)];

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use crate::api::observer::Permit;
+use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::fingerprint::{Fingerprint, Hasher};
 use crate::publish::temp_name::{self, Temporary};
@@ -76,12 +76,12 @@ impl Shelf {
     }
 
     /// Whether the file called `name` hashes to `fingerprint`. Anything but a regular file is an error.
-    fn holds(&self, name: &str, fingerprint: &Fingerprint, permit: Permit<'_>) -> Result<bool> {
-        Ok(self.hashed(name, Hasher::default(), permit)?.finish() == *fingerprint)
+    fn holds(&self, name: &str, fingerprint: &Fingerprint, cancel: &CancelToken) -> Result<bool> {
+        Ok(self.hashed(name, Hasher::default(), cancel)?.finish() == *fingerprint)
     }
 
     /// Goes on hashing with the file called `name`. Anything but a regular file is an error.
-    pub(crate) fn hashed(&self, name: &str, hasher: Hasher, permit: Permit<'_>) -> Result<Hasher> {
+    pub(crate) fn hashed(&self, name: &str, hasher: Hasher, cancel: &CancelToken) -> Result<Hasher> {
         let path = self.path.join(name);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
@@ -95,8 +95,8 @@ impl Shelf {
         if !found.is_file() {
             return Err(Error::unfit(path, "stands where the image should, and is not a regular file"));
         }
-        let hashed = hash_on(hasher, Permitted { file, permit });
-        permit.check()?;
+        let hashed = hash_on(hasher, Permitted { file, cancel });
+        cancel.check()?;
         Ok(hashed.map_err(|error| Error::io("read", &path, error))?.0)
     }
 }
@@ -133,12 +133,12 @@ impl Staged {
         to: &Shelf,
         fingerprint: &Fingerprint,
         name: &str,
-        permit: Permit<'_>,
+        cancel: &CancelToken,
     ) -> Result<Named> {
         let failed = |error: Errno| Error::io("publish", to.path.join(name), error);
         match self.name_it(to, name) {
             Ok(()) => Ok(Named::New),
-            Err(Errno::EXIST) if to.holds(name, fingerprint, permit)? => Ok(Named::Found),
+            Err(Errno::EXIST) if to.holds(name, fingerprint, cancel)? => Ok(Named::Found),
             Err(Errno::EXIST) => self.replace(to, name).map(|()| Named::Replaced),
             Err(error) => Err(failed(error)),
         }
@@ -239,12 +239,12 @@ impl Outcome {
 /// A file that is read as long as that is wanted.
 struct Permitted<'a> {
     file: File,
-    permit: Permit<'a>,
+    cancel: &'a CancelToken,
 }
 
 impl io::Read for Permitted<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.permit.check().map_err(io::Error::other)?;
+        self.cancel.check().map_err(io::Error::other)?;
         self.file.read(buffer)
     }
 }

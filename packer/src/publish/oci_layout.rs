@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use serde_json::{Map, Value, json};
 
-use crate::api::observer::Permit;
+use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
 use crate::format::oci::{Documents, MANIFEST, Tag, digest};
@@ -48,10 +48,10 @@ pub(crate) struct Layer {
 
 impl Layout {
     /// Looks whether the directory is a layout, or empty, or holds what a pack left that was ended before it was one.
-    pub(crate) fn open(top: &Arc<Shelf>, permit: Permit<'_>) -> Result<Self> {
+    pub(crate) fn open(top: &Arc<Shelf>, cancel: &CancelToken) -> Result<Self> {
         let layout = Layout { top: Arc::clone(top) };
         // While another pack makes a layout of it, it is neither.
-        let _lock = layout.lock(permit)?;
+        let _lock = layout.lock(cancel)?;
         match layout.document(MARK)? {
             Some(mark) => {
                 let version = mark.get("imageLayoutVersion").and_then(Value::as_str).unwrap_or_default();
@@ -78,15 +78,15 @@ impl Layout {
         layer: Layer,
         documents: &Documents,
         tag: Option<&Tag>,
-        permit: Permit<'_>,
+        cancel: &CancelToken,
     ) -> Result<Outcome> {
-        let _lock = self.lock(permit)?;
+        let _lock = self.lock(cancel)?;
         let mut added = Added::default();
         let blobs = added.directory(&self.top, BLOBS)?;
         let blobs = added.directory(&blobs, "sha256")?;
-        added.blob(&blobs, layer.staged, &layer.digest, permit)?;
+        added.blob(&blobs, layer.staged, &layer.digest, cancel)?;
         for document in [&documents.config, &documents.manifest] {
-            added.blob(&blobs, self.file(&document.bytes)?, &document.digest, permit)?;
+            added.blob(&blobs, self.file(&document.bytes)?, &document.digest, cancel)?;
         }
         blobs.sync()?;
         if self.document(MARK)?.is_none() {
@@ -97,7 +97,7 @@ impl Layout {
         let after = with(before.clone(), documents, tag);
         let known = before == after && !added.replaced && added.names.is_empty();
         if !known {
-            permit.check()?;
+            cancel.check()?;
             let text = serde_json::to_vec(&Value::Object(after))
                 .map_err(|error| Error::unfit(self.top.path().join(INDEX), error.to_string()))?;
             self.file(&text)?.replace(&self.top, INDEX)?;
@@ -108,13 +108,13 @@ impl Layout {
     }
 
     /// Waits until no other pack adds to the layout. Where there are no locks, nobody waits.
-    fn lock(&self, permit: Permit<'_>) -> Result<Turn> {
+    fn lock(&self, cancel: &CancelToken) -> Result<Turn> {
         let handle = rustix::fs::openat(self.top.handle(), c".", DIRECTORY, Mode::empty())
             .map_err(|error| Error::io("open", self.top.path(), error))?;
         while let Err(Errno::WOULDBLOCK | Errno::INTR) =
             rustix::fs::flock(&handle, FlockOperation::NonBlockingLockExclusive)
         {
-            permit.check()?;
+            cancel.check()?;
             std::thread::sleep(BETWEEN);
         }
         Ok(Turn(handle))
@@ -231,9 +231,9 @@ impl Added {
         Ok(Arc::new(Shelf::of(Arc::new(handle), path)))
     }
 
-    fn blob(&mut self, blobs: &Arc<Shelf>, staged: Staged, digest: &Fingerprint, permit: Permit<'_>) -> Result<()> {
+    fn blob(&mut self, blobs: &Arc<Shelf>, staged: Staged, digest: &Fingerprint, cancel: &CancelToken) -> Result<()> {
         let name = digest.to_string();
-        match staged.publish(blobs, digest, &name, permit)? {
+        match staged.publish(blobs, digest, &name, cancel)? {
             Named::New => self.names.push((Arc::clone(blobs), name, Kind::File)),
             // Somebody may refer to it.
             Named::Replaced => self.replaced = true,

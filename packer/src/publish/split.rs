@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustix::fs::{Mode, RenameFlags};
 use rustix::io::Errno;
 
-use crate::api::observer::Permit;
+use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::fingerprint::{Fingerprint, Hasher};
 use crate::publish::directory::{Outcome, Shelf, Staged};
@@ -26,7 +26,7 @@ pub(crate) fn publish(
     name: &str,
     pages: Vec<Page>,
     fingerprint: &Fingerprint,
-    permit: Permit<'_>,
+    cancel: &CancelToken,
 ) -> Result<Outcome> {
     let path = shelf.path().join(name);
     let failed = |error: Errno| Error::io("publish", &path, error);
@@ -35,11 +35,11 @@ pub(crate) fn publish(
         .map_err(|error| Error::io("create a directory in", shelf.path(), error))?;
     let inside = Shelf::of(Arc::clone(&temporary.handle), path.clone());
     for Page { name, staged } in pages {
-        staged.publish(&inside, fingerprint, &name, permit)?;
+        staged.publish(&inside, fingerprint, &name, cancel)?;
         temporary.holds(name);
     }
     inside.sync()?;
-    permit.check()?;
+    cancel.check()?;
     let outcome = match name_it(shelf, &temporary, name) {
         Ok(()) => {
             temporary.keep();
@@ -47,7 +47,7 @@ pub(crate) fn publish(
         }
         Err(Errno::EXIST | Errno::NOTEMPTY) => {
             let standing = standing(shelf, name)?;
-            if holds(&standing, &names, fingerprint, permit)? {
+            if holds(&standing, &names, fingerprint, cancel)? {
                 return Ok(Outcome::AlreadyThere);
             }
             replace(shelf, temporary, name, &standing, &names)?;
@@ -84,10 +84,10 @@ fn standing(shelf: &Shelf, name: &str) -> Result<Shelf> {
 }
 
 /// Whether the files in a directory hash to `fingerprint`, one behind the other.
-fn holds(standing: &Shelf, names: &[String], fingerprint: &Fingerprint, permit: Permit<'_>) -> Result<bool> {
+fn holds(standing: &Shelf, names: &[String], fingerprint: &Fingerprint, cancel: &CancelToken) -> Result<bool> {
     let mut hasher = Hasher::default();
     for name in names {
-        hasher = match standing.hashed(name, hasher, permit) {
+        hasher = match standing.hashed(name, hasher, cancel) {
             Ok(hasher) => hasher,
             Err(error) if error.io_error().is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound) => {
                 return Ok(false);

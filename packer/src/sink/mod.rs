@@ -5,10 +5,10 @@ pub(crate) mod output;
 pub(crate) mod program;
 pub(crate) mod scratch_tar;
 
-use crate::api::observer::{Meter, Step};
 use crate::codec::{Compression, Container, Encoded};
 use crate::error::Result;
 use crate::fingerprint::{Fingerprint, Hasher};
+use crate::metrics::{Metrics, Step};
 use crate::pipeline::context::Job;
 use crate::sink::output::{Output, Workshop, Written};
 use crate::sink::program::compressor::Compressor;
@@ -84,7 +84,7 @@ pub(crate) enum TarDigest<'a> {
     Fingerprint,
     Hashing {
         hasher: Hasher,
-        meter: &'a Meter<'a>,
+        metrics: &'a Metrics,
     },
 }
 
@@ -93,13 +93,13 @@ impl<'a> TarDigest<'a> {
         match (job.compression, job.hasher, job.diff_id) {
             (Compression::None, None, _) => TarDigest::Fingerprint,
             (_, _, false) => TarDigest::Unwanted,
-            (_, _, true) => TarDigest::Hashing { hasher: Hasher::default(), meter: job.meter },
+            (_, _, true) => TarDigest::Hashing { hasher: Hasher::default(), metrics: job.metrics },
         }
     }
 
     pub(crate) fn update(&mut self, segment: &Encoded) {
-        if let TarDigest::Hashing { hasher, meter } = self {
-            meter.time(Step::Hash, || hasher.update(segment.framed.as_ref().unwrap_or(&segment.bytes)));
+        if let TarDigest::Hashing { hasher, metrics } = self {
+            metrics.time(Step::Hash, || hasher.update(segment.framed.as_ref().unwrap_or(&segment.bytes)));
         }
     }
 

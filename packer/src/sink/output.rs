@@ -8,10 +8,11 @@ use std::thread::{Scope, ScopedJoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::api::observer::{Meter, Step};
 use crate::buffer::{Buffer, Buffers};
+use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::fingerprint::{Fingerprint, Hasher};
+use crate::metrics::{Metrics, Step};
 use crate::pool::Panicked;
 use crate::publish::directory::{Shelf, Staged};
 use crate::sink::direct_io::Blocks;
@@ -54,7 +55,8 @@ impl Destination<'_> {
 #[derive(Clone, Copy)]
 pub(crate) struct Workshop<'scope, 'env> {
     pub(crate) scope: &'scope Scope<'scope, 'env>,
-    pub(crate) meter: &'scope Meter<'scope>,
+    pub(crate) metrics: &'scope Metrics,
+    pub(crate) cancel: &'scope CancelToken,
     /// For encoded bytes.
     pub(crate) buffers: &'scope Buffers,
     /// Pieces that may wait for the disk.
@@ -91,7 +93,7 @@ impl<'scope> Writer<'scope, Option<Staged>> {
             for piece in pieces {
                 shop.write(piece, |bytes| blocks.write(bytes)).map_err(|error| failed(&staged, error))?;
             }
-            shop.meter.time(Step::Write, || blocks.finish()).map_err(|error| failed(&staged, error))?;
+            shop.metrics.time(Step::Write, || blocks.finish()).map_err(|error| failed(&staged, error))?;
             Ok(Some(staged))
         })
     }
@@ -102,7 +104,7 @@ impl<'scope> Writer<'scope, Option<Staged>> {
             for piece in pieces {
                 shop.write(piece, |bytes| stream.write_all(bytes)).map_err(Error::stream)?;
             }
-            shop.meter.time(Step::Write, || stream.flush()).map_err(Error::stream)?;
+            shop.metrics.time(Step::Write, || stream.flush()).map_err(Error::stream)?;
             Ok(None)
         })
     }
@@ -137,7 +139,7 @@ impl<'scope, Kept: Send + 'scope> Writer<'scope, Kept> {
 
 impl Workshop<'_, '_> {
     fn write(&self, piece: Buffer, write: impl FnOnce(&[u8]) -> std::io::Result<()>) -> std::io::Result<()> {
-        self.meter.time(Step::Write, || write(&piece))
+        self.metrics.time(Step::Write, || write(&piece))
     }
 }
 
@@ -155,7 +157,8 @@ pub(crate) struct Output<'scope> {
     writer: Writer<'scope, Option<Staged>>,
     hasher: Hasher,
     limit: Option<u64>,
-    meter: &'scope Meter<'scope>,
+    metrics: &'scope Metrics,
+    cancel: &'scope CancelToken,
     buffers: &'scope Buffers,
 }
 
@@ -198,12 +201,12 @@ impl<'scope> Output<'scope> {
         hasher: Hasher,
         limit: Option<u64>,
     ) -> Result<Self> {
-        let Workshop { meter, buffers, .. } = shop;
+        let Workshop { metrics, cancel, buffers, .. } = shop;
         let writer = match to {
             Destination::Shelf(shelf) => Writer::lasting(shop, shelf.stage()?),
             Destination::Stream(stream) => Writer::streaming(shop, *stream),
         };
-        Ok(Output { writer, hasher, limit, meter, buffers })
+        Ok(Output { writer, hasher, limit, metrics, cancel, buffers })
     }
 
     /// An empty buffer to fill and hand to [`write`](Self::write).
@@ -212,11 +215,11 @@ impl<'scope> Output<'scope> {
     }
 
     pub(crate) fn write(&mut self, bytes: Buffer) -> Result<()> {
-        self.meter.permit().check()?;
+        self.cancel.check()?;
         if let Some(limit) = self.limit.filter(|limit| self.writer.length + bytes.len() as u64 > *limit) {
             return Err(Error::too_large(limit));
         }
-        self.meter.time(Step::Hash, || self.hasher.update(&bytes));
+        self.metrics.time(Step::Hash, || self.hasher.update(&bytes));
         self.writer.write(bytes)
     }
 

@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-use crate::api::observer::{Meter, Step};
 use crate::buffer::Buffer;
 use crate::error::{Error, Result};
+use crate::metrics::{Metrics, Step};
 use crate::publish::directory::Staged;
 use crate::sink::output::Writer;
 
@@ -54,15 +54,15 @@ impl TemporaryTar {
     /// One worker's way from a piece's place to its bytes.
     pub(crate) fn reading<'a>(
         &'a self,
-        meter: &'a Meter<'a>,
+        metrics: &'a Metrics,
     ) -> impl FnMut(Range<u64>, &mut Buffer) -> Result<()> + 'a {
         move |piece, framed| {
             let length = (piece.end - piece.start) as usize;
-            meter
+            metrics
                 .time(Step::Frame, || self.staged.file().read_exact_at(framed.room(length), piece.start))
                 .map_err(|error| Error::io("read back the temporary tar in", self.staged.place(), error))?;
             framed.keep(length);
-            meter.count_read(length as u64);
+            metrics.count_read(length as u64);
             Ok(())
         }
     }

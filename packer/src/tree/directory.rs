@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use crate::api::observer::Permit;
+use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::tree::entry::{Identity, REPLACED, Stat, VANISHED};
 use crate::tree::xattr::{AttributeReader, Attributes, Unreadable};
@@ -72,7 +72,7 @@ impl Drop for Directory {
 pub(crate) struct Handles<'a> {
     top: OwnedFd,
     chain: VecDeque<(Arc<Directory>, OwnedFd)>,
-    permit: Permit<'a>,
+    cancel: &'a CancelToken,
 }
 
 /// Handles that one thread keeps: deeper than almost every real tree, and with 8 threads still below the usual 1,024.
@@ -80,15 +80,15 @@ const KEPT: usize = 24;
 
 impl<'a> Handles<'a> {
     /// Handles of their own, position of reading included, for one more thread.
-    pub(crate) fn new(top: impl AsFd, permit: Permit<'a>) -> Result<Self> {
+    pub(crate) fn new(top: impl AsFd, cancel: &'a CancelToken) -> Result<Self> {
         let top = rustix::fs::openat(top, c".", OPEN | OFlags::DIRECTORY, Mode::empty())
             .map_err(|error| Error::io("open the top directory of", ".", error))?;
-        Ok(Handles { top, chain: VecDeque::with_capacity(KEPT + 1), permit })
+        Ok(Handles { top, chain: VecDeque::with_capacity(KEPT + 1), cancel })
     }
 
     /// The handle of `directory`. Every way to an entry begins here, so this is where a pack that was cancelled ends.
     pub(crate) fn enter(&mut self, directory: &Arc<Directory>) -> Result<BorrowedFd<'_>> {
-        self.permit.check()?;
+        self.cancel.check()?;
         if !self.chain.back().is_some_and(|(last, _)| Arc::ptr_eq(last, directory)) {
             self.approach(directory)?;
         }

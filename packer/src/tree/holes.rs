@@ -16,7 +16,7 @@ use std::str::FromStr;
 use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 
-use crate::api::observer::Permit;
+use crate::cancel::CancelToken;
 use crate::error::Error;
 
 /// Whether holes are left out of the archive.
@@ -86,14 +86,14 @@ pub(crate) enum Piece<'a> {
 
 impl Map {
     /// The map of a file of `size` bytes, if leaving out its holes is worth while.
-    pub(crate) fn of(file: &File, size: u64, permit: Permit<'_>) -> Result<Option<Self>, Unmapped> {
+    pub(crate) fn of(file: &File, size: u64, cancel: &CancelToken) -> Result<Option<Self>, Unmapped> {
         let mut extents: Vec<Range<u64>> = Vec::new();
         let mut buffer = vec![0; CHUNK as usize];
         let mut at = 0;
         while let Some(region) = next_data(file, at, size)? {
             for start in (region.start..region.end).step_by(CHUNK as usize) {
                 let chunk = &mut buffer[..(region.end - start).min(CHUNK) as usize];
-                permit.check().map_err(Unmapped::Cancelled)?;
+                cancel.check().map_err(Unmapped::Cancelled)?;
                 file.read_exact_at(chunk, start)?;
                 for (number, block) in chunk.chunks(BLOCK as usize).enumerate() {
                     if block.iter().any(|byte| *byte != 0) {
@@ -208,7 +208,7 @@ mod tests {
         // A disk and memory, with and without blocks for the zeros: always the same.
         let maps = ["/dev/shm", env!("CARGO_MANIFEST_DIR")].iter().flat_map(|directory| {
             [false, true]
-                .map(|allocated| Map::of(&file(directory, size, data, allocated), size, Permit::ALWAYS).unwrap())
+                .map(|allocated| Map::of(&file(directory, size, data, allocated), size, &CancelToken::NEVER).unwrap())
         });
         let maps: Vec<_> = maps.collect();
         assert!(maps.windows(2).all(|pair| pair[0] == pair[1]), "{maps:?}");

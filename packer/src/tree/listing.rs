@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use rustix::fs::RawDir;
 use rustix::io::Errno;
 
-use crate::api::observer::Permit;
+use crate::cancel::CancelToken;
 use crate::error::Error;
 
 /// The most that the names in the directories on the way down may take, in bytes: some ten million names.
@@ -31,7 +31,7 @@ pub(crate) enum Unlisted {
 
 impl Names {
     /// All names but `.` and `..`, if they fit `room` bytes.
-    pub(crate) fn read(handle: impl AsFd, room: usize, permit: Permit<'_>) -> std::result::Result<Self, Unlisted> {
+    pub(crate) fn read(handle: impl AsFd, room: usize, cancel: &CancelToken) -> std::result::Result<Self, Unlisted> {
         let mut bytes = Vec::new();
         let mut spans: Vec<(u32, u16)> = Vec::new();
         let mut buffer = Vec::with_capacity(32 << 10);
@@ -48,7 +48,7 @@ impl Names {
                 spans.push((start, u16::try_from(name.len()).map_err(|_| Unlisted::TooLong)?));
                 bytes.extend_from_slice(name);
                 size = bytes.len() + size_of_val(&spans[..]);
-                permit.check().map_err(Unlisted::Cancelled)?;
+                cancel.check().map_err(Unlisted::Cancelled)?;
                 if size > room {
                     return Err(Unlisted::TooLong);
                 }
@@ -85,7 +85,7 @@ mod tests {
         for name in ["bb", "a", "ccc"] {
             std::fs::write(place.path().join(name), "").unwrap();
         }
-        let names_in = |room| Names::read(File::open(place.path()).unwrap(), room, Permit::ALWAYS);
+        let names_in = |room| Names::read(File::open(place.path()).unwrap(), room, &CancelToken::NEVER);
         let whole = names_in(1 << 10).unwrap();
         let size = whole.size;
         assert_eq!(whole.collect::<Vec<_>>(), [&b"a"[..], b"bb", b"ccc"]);

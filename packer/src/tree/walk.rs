@@ -13,7 +13,7 @@ use std::sync::Arc;
 use globset::GlobSet;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
-use crate::api::observer::Permit;
+use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::tar;
 use crate::tree::changes::Changes;
@@ -36,18 +36,18 @@ pub(crate) struct Tree<'a> {
     excluded: GlobSet,
     /// How extended attributes are read here.
     way: Way,
-    permit: Permit<'a>,
+    cancel: &'a CancelToken,
 }
 
 impl<'a> Tree<'a> {
     /// Opens a root filesystem.
-    pub(crate) fn open(path: &Path, rules: Rules, permit: Permit<'a>) -> Result<Self> {
-        Tree::open_as("open the root filesystem", path, rules, permit)
+    pub(crate) fn open(path: &Path, rules: Rules, cancel: &'a CancelToken) -> Result<Self> {
+        Tree::open_as("open the root filesystem", path, rules, cancel)
     }
 
     /// Opens the top directory of a tree; a failure to do so is called by `operation`. A symlink is refused: its target could
     /// change between two looks at it.
-    pub(crate) fn open_as(operation: &'static str, path: &Path, rules: Rules, permit: Permit<'a>) -> Result<Self> {
+    pub(crate) fn open_as(operation: &'static str, path: &Path, rules: Rules, cancel: &'a CancelToken) -> Result<Self> {
         let top =
             rustix::fs::open(path, OPEN | OFlags::DIRECTORY, Mode::empty()).map_err(
                 |error| match rustix::fs::statx(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW, Stat::WANTED)
@@ -68,7 +68,7 @@ impl<'a> Tree<'a> {
         })?;
         let stat = stat(&top).map_err(|error| Error::io("stat", path, error))?;
         let excluded = rules.excluded()?;
-        Ok(Tree { path: path.to_owned(), top, stat, rules, excluded, way, permit })
+        Ok(Tree { path: path.to_owned(), top, stat, rules, excluded, way, cancel })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -87,7 +87,7 @@ impl<'a> Tree<'a> {
 
     /// Handles for one thread that reads this tree.
     pub(crate) fn handles(&self) -> Result<Handles<'a>> {
-        Handles::new(&self.top, self.permit)
+        Handles::new(&self.top, self.cancel)
     }
 
     /// All entries in archive order. Entries that vanish before they are seen go to `changes`.
@@ -159,7 +159,7 @@ impl Walk<'_> {
 
     fn descend(&mut self, directory: &Arc<Directory>, path: &[u8]) -> Result<()> {
         let handle = self.handles.enter(directory)?;
-        let names = Names::read(handle, self.room, self.tree.permit).map_err(|cause| match cause {
+        let names = Names::read(handle, self.room, self.tree.cancel).map_err(|cause| match cause {
             listing::Unlisted::Cancelled(error) => error,
             listing::Unlisted::Io(error) => Error::io("read directory", OsStr::from_bytes(path), error),
             listing::Unlisted::TooLong => Error::unfit(
@@ -191,7 +191,7 @@ impl Walk<'_> {
         let directory = Arc::clone(&level.directory);
         let path: Box<[u8]> = path_of(&self.path, name).into();
         if filter::matches(&self.tree.excluded, &path) {
-            self.tree.permit.check()?;
+            self.tree.cancel.check()?;
             return Ok(None);
         }
         if self.tree.rules.layout.misleads(name) {
@@ -264,7 +264,7 @@ impl Walk<'_> {
             };
             let file = File::from(file);
             unchanged(&file)?;
-            let map = Map::of(&file, stat.size, self.tree.permit);
+            let map = Map::of(&file, stat.size, self.tree.cancel);
             unchanged(&file)?;
             map.map_err(|cause| match cause {
                 Unmapped::Io(error) => Error::io("read", OsStr::from_bytes(path), error),

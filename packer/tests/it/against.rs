@@ -120,7 +120,7 @@ fn small() -> (Workshop, PathBuf) {
     fs::hard_link(at("etc/group"), at("etc/groups")).unwrap();
     symlink("gone", at("etc/link")).unwrap();
     drop(std::os::unix::net::UnixListener::bind(at("etc/s")).unwrap());
-    let image = Pack::new(shop.tree()).publish(shop.images(), &()).unwrap().path.unwrap();
+    let image = Pack::new(shop.tree()).publish(shop.images()).unwrap().path.unwrap();
     (shop, image)
 }
 
@@ -178,7 +178,7 @@ fn owners_times_kinds_and_attributes_are_told_with_both_values() {
     set("etc/null", &times(0, 0));
     etc(&at("etc"));
     fs::remove_file(&image).unwrap();
-    let image = Pack::new(shop.tree()).publish(shop.images(), &()).unwrap().path.unwrap();
+    let image = Pack::new(shop.tree()).publish(shop.images()).unwrap().path.unwrap();
     set("etc/passwd", &times(5, 0));
     std::os::unix::fs::chown(at("etc/shadow"), Some(7), Some(4_294_967_294)).unwrap();
     rustix::fs::setxattr(at("etc/gone"), "user.kept", b"2", XattrFlags::empty()).unwrap();
@@ -243,7 +243,7 @@ fn what_is_below_dev_is_nobodys_hard_link_in_lxds_formats() {
 #[test]
 fn a_fault_of_the_packer_would_be_seen() {
     let (shop, _) = small();
-    let image = Pack::new(shop.tree()).compression(Compression::None).publish(shop.images(), &()).unwrap();
+    let image = Pack::new(shop.tree()).compression(Compression::None).publish(shop.images()).unwrap();
     let mut bytes = fs::read(image.path.unwrap()).unwrap();
     let content = bytes.windows(6).position(|window| window == b"root\0\0").unwrap();
     bytes.swap(content, content + 1);

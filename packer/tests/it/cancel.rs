@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use packer::{Observer, Pack, Strategy};
+use packer::{CancelToken, Pack, Strategy};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -19,17 +19,10 @@ use testkit::cases::Noise;
 /// How long an end may take. The promise is 200 ms; tests run beside each other, on machines that are busy.
 const AT_ONCE: Duration = Duration::from_millis(3_000);
 
-/// Says at some time that the pack is to end, and from then on.
-pub(crate) struct Impatient {
-    pub(crate) asks: AtomicU64,
-    /// How often it agrees before.
-    pub(crate) leave: u64,
-}
-
-impl Observer for Impatient {
-    fn cancelled(&self) -> bool {
-        self.asks.fetch_add(1, Ordering::SeqCst) >= self.leave
-    }
+/// A token that is cancelled once it was asked `count` times.
+pub(crate) fn cancelled_after(count: u64) -> CancelToken {
+    let asked = AtomicU64::new(0);
+    CancelToken::when(move || asked.fetch_add(1, Ordering::SeqCst) >= count)
 }
 
 #[test]
@@ -44,7 +37,7 @@ fn at_whatever_moment_it_comes_nothing_is_left() {
             let pack = pack.threads(NonZeroUsize::new(2).unwrap());
             let mut leave = 0;
             loop {
-                match pack.publish(output.path(), &Impatient { asks: AtomicU64::new(0), leave }) {
+                match pack.clone().cancel_token(cancelled_after(leave)).publish(output.path()) {
                     Ok(image) => {
                         packer::verify(image.path.as_ref().unwrap()).unwrap();
                         assert!(leave > 10, "{compression}, {strategy}: asked only {leave} times");
@@ -77,15 +70,6 @@ fn large() -> TempDir {
     root
 }
 
-/// Says after a time that the pack is to end.
-struct Late(Instant);
-
-impl Observer for Late {
-    fn cancelled(&self) -> bool {
-        self.0.elapsed() > Duration::from_millis(200)
-    }
-}
-
 #[test]
 fn a_call_ends_at_once() {
     let root = large();
@@ -96,13 +80,15 @@ fn a_call_ends_at_once() {
         for strategy in Strategy::ALL {
             let output = TempDir::new().unwrap();
             let pack = Pack::new(root.path()).compression(compression.parse().unwrap());
-            let late = Late(Instant::now());
+            let start = Instant::now();
+            let late = CancelToken::when(move || start.elapsed() > Duration::from_millis(200));
             let error = pack
                 .strategy(strategy)
                 .threads(NonZeroUsize::new(2).unwrap())
-                .publish(output.path(), &late)
+                .cancel_token(late)
+                .publish(output.path())
                 .unwrap_err();
-            let took = late.0.elapsed().saturating_sub(Duration::from_millis(200));
+            let took = start.elapsed().saturating_sub(Duration::from_millis(200));
             assert!(error.is_cancelled(), "{compression}, {strategy}: {error}");
             assert!(took < AT_ONCE, "{compression}, {strategy}: {took:?}");
             assert!(names(output.path()).is_empty());

@@ -6,40 +6,19 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use packer::{Compression, Observer, Pack, Progress, Strategy};
+use packer::{Compression, Pack, Progress, Strategy};
 use tempfile::TempDir;
 
 use crate::laws::names;
 use testkit::listing;
 
-/// Changes the tree once, when the first progress is told: the walk is ahead of the files at the end by then.
-pub(crate) struct Meddler<'a> {
-    change: &'a (dyn Fn() + Sync),
-    done: AtomicBool,
-    ticks: std::sync::atomic::AtomicU64,
-}
-
-impl<'a> Meddler<'a> {
-    pub(crate) fn new(change: &'a (dyn Fn() + Sync)) -> Self {
-        Meddler { change, done: AtomicBool::new(false), ticks: 0.into() }
-    }
-}
-
-impl Observer for Meddler<'_> {
-    /// Every look at the clock is a second later, so that progress is told at once.
-    fn now(&self) -> Duration {
-        Duration::from_secs(self.ticks.fetch_add(1, Ordering::SeqCst))
-    }
-
-    fn wants_progress(&self) -> bool {
-        true
-    }
-
-    fn progress(&self, _: &Progress) {
-        if !self.done.swap(true, Ordering::SeqCst) {
-            (self.change)();
+/// A progress callback that makes `change` once, at the first report: the walk is ahead of the files at the end by then.
+pub(crate) fn at_first_report(change: impl Fn() + Send + Sync + 'static) -> impl Fn(&Progress) + Send + Sync + 'static {
+    let done = AtomicBool::new(false);
+    move |_| {
+        if !done.swap(true, Ordering::SeqCst) {
+            change();
         }
     }
 }
@@ -53,12 +32,12 @@ fn tree() -> TempDir {
 }
 
 #[track_caller]
-fn fails(change: impl Fn(&Path) + Sync, words: &str) {
+fn fails(change: impl Fn(&Path) + Clone + Send + Sync + 'static, words: &str) {
     for strategy in Strategy::ALL {
         let (root, output) = (tree(), TempDir::new().unwrap());
-        let change = || change(&root.path().join("large"));
-        let meddler = Meddler::new(&change);
-        let error = Pack::new(root.path()).strategy(strategy).publish(output.path(), &meddler).unwrap_err();
+        let (change, large) = (change.clone(), root.path().join("large"));
+        let pack = Pack::new(root.path()).strategy(strategy).on_progress(at_first_report(move || change(&large)));
+        let error = pack.publish(output.path()).unwrap_err();
         assert!(error.to_string().contains(words), "{strategy}: {error}");
         assert_eq!(error.path(), Some(&*root.path().join("large")));
         assert!(names(output.path()).is_empty(), "{strategy} left something");
@@ -99,15 +78,14 @@ fn a_file_that_vanishes_or_is_replaced_fails_the_pack() {
 
 /// What a live tree's image holds of the large file after `change`, and what is told of it.
 #[track_caller]
-fn completes(change: impl Fn(&Path) + Sync, what: &str) -> Vec<u8> {
+fn completes(change: impl Fn(&Path) + Clone + Send + Sync + 'static, what: &str) -> Vec<u8> {
     let mut contents = Vec::new();
     for strategy in Strategy::ALL {
         let (root, output) = (tree(), TempDir::new().unwrap());
         let large = root.path().join("large");
-        let change = || change(&large);
-        let meddler = Meddler::new(&change);
+        let (change, file) = (change.clone(), large.clone());
         let pack = Pack::new(root.path()).strategy(strategy).compression(Compression::None).live(true);
-        let image = pack.publish(output.path(), &meddler).unwrap();
+        let image = pack.on_progress(at_first_report(move || change(&file))).publish(output.path()).unwrap();
         let told: Vec<_> = image.changes.iter().map(|change| (change.path.clone(), change.what)).collect();
         assert_eq!(told, [(large.clone(), what)], "{strategy}");
         packer::verify(image.path.as_ref().unwrap()).unwrap();
@@ -131,7 +109,7 @@ fn a_live_tree_is_completed_to_the_promised_bytes_and_told_of() {
     )));
     // What was added looks like a member of its own, and is not to be read.
     let header = [&b"evil"[..], &[0; 508]].concat();
-    let grow = |file: &Path| OpenOptions::new().append(true).open(file).unwrap().write_all(&header).unwrap();
+    let grow = move |file: &Path| OpenOptions::new().append(true).open(file).unwrap().write_all(&header).unwrap();
     assert!(whole(&completes(grow, "it grew")));
     let touch = |file: &Path| {
         let file = OpenOptions::new().write(true).open(file).unwrap();

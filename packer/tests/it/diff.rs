@@ -86,7 +86,7 @@ fn found(first: &Path, second: &Path) -> Told {
 
 fn image(tree: &Path, compression: &str, into: &Path) -> PathBuf {
     let compression: Compression = compression.parse().unwrap();
-    Pack::new(tree).compression(compression).publish(into, &()).unwrap().path.unwrap()
+    Pack::new(tree).compression(compression).publish(into).unwrap().path.unwrap()
 }
 
 proptest! {

@@ -51,7 +51,7 @@ fn agreed(root: &Path, format: &Format, compression: Compression) -> (Image, Fil
         for threads in [1, 2, 7] {
             let output = TempDir::new().unwrap();
             let pack = Pack::new(root).format(format.clone()).compression(compression).strategy(strategy);
-            let image = pack.threads(NonZeroUsize::new(threads).unwrap()).publish(output.path(), &()).unwrap();
+            let image = pack.threads(NonZeroUsize::new(threads).unwrap()).publish(output.path()).unwrap();
             let files = files(output.path());
             let case = format!("{} {compression} {strategy} {threads}", format.name());
             let sizes =
@@ -165,7 +165,7 @@ fn split(root: &Path, compression: Compression) {
 fn oci(root: &Path, compression: Compression) {
     let (image, files) = agreed(root, &Format::Oci(Oci::new().architecture(Architecture::X86_64)), compression);
     let plain = TempDir::new().unwrap();
-    let layer = Pack::new(root).compression(compression).diff_id(true).publish(plain.path(), &()).unwrap();
+    let layer = Pack::new(root).compression(compression).diff_id(true).publish(plain.path()).unwrap();
     let json = |name: &str| -> Value { serde_json::from_slice(only(&files, name)).unwrap() };
     assert_eq!(json("oci-layout")["imageLayoutVersion"], "1.0.0");
     let blob = |descriptor: &Value| {
@@ -211,7 +211,7 @@ pub(crate) fn system() -> TempDir {
 fn published(root: &Path, lxd: Lxd) -> (String, Vec<String>) {
     let output = TempDir::new().unwrap();
     let pack = Pack::new(root).format(Format::Unified(lxd)).compression(Compression::None);
-    let image = pack.publish(output.path(), &()).unwrap();
+    let image = pack.publish(output.path()).unwrap();
     let members = listing::of_tar(&fs::read(image.path.unwrap()).unwrap());
     let names = members.iter().map(|member| String::from_utf8(member.path.clone()).unwrap()).collect();
     (String::from_utf8(members[0].content.clone()).unwrap(), names)
@@ -248,7 +248,7 @@ fn the_tree_says_what_it_is() {
 fn a_tree_that_says_nothing_needs_an_architecture() {
     let (root, output) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     for format in [Format::Unified(Lxd::new()), Format::Split(Lxd::new()), Format::Oci(Oci::new())] {
-        let error = Pack::new(root.path()).format(format).publish(output.path(), &()).unwrap_err();
+        let error = Pack::new(root.path()).format(format).publish(output.path()).unwrap_err();
         assert!(
             error.to_string().ends_with("has no shell that would tell its architecture, which has to be given then")
         );
@@ -270,7 +270,7 @@ fn templates_stand_behind_the_rootfs_and_depend_on_names_and_content_alone() {
     );
     let fingerprint = |lxd: Lxd| {
         let output = TempDir::new().unwrap();
-        Pack::new(root.path()).format(Format::Split(lxd)).publish(output.path(), &()).unwrap().fingerprint
+        Pack::new(root.path()).format(Format::Split(lxd)).publish(output.path()).unwrap().fingerprint
     };
     let before = fingerprint(lxd());
     let file = fs::File::options().write(true).open(templates.path().join("hostname.tpl")).unwrap();
@@ -286,7 +286,7 @@ fn templates_that_are_named_must_be_there() {
     let (root, templates, output) = (system(), TempDir::new().unwrap(), TempDir::new().unwrap());
     let text = "architecture: x86_64\ncreation_date: 1\nproperties: {}\ntemplates: {/etc/hostname: {template: hostname.tpl}}\n";
     let lxd = || Lxd::new().metadata(Metadata::parse(text.as_bytes()).unwrap());
-    let pack = |lxd: Lxd| Pack::new(root.path()).format(Format::Unified(lxd)).publish(output.path(), &());
+    let pack = |lxd: Lxd| Pack::new(root.path()).format(Format::Unified(lxd)).publish(output.path());
     let told = |lxd: Lxd| pack(lxd).unwrap_err().to_string();
     assert_eq!(told(lxd()), "`metadata.yaml` names the template `hostname.tpl`, and no templates are given");
     assert!(
@@ -322,7 +322,7 @@ fn no_name_refers_to_one_below_dev_in_an_image_for_lxd() {
     let told = |format: Format| {
         let output = TempDir::new().unwrap();
         let image =
-            Pack::new(root.path()).format(format).compression(Compression::None).publish(output.path(), &()).unwrap();
+            Pack::new(root.path()).format(format).compression(Compression::None).publish(output.path()).unwrap();
         let path = image.path.unwrap();
         let tar = if path.is_dir() { path.join("rootfs.tar") } else { path };
         let members = listing::of_tar(&fs::read(tar).unwrap());
@@ -347,7 +347,7 @@ fn holes_are_left_out_of_images_for_lxd_only() {
         let output = TempDir::new().unwrap();
         let pack = Pack::new(root.path()).format(format.clone()).compression(Compression::ZSTD);
         let pack = sparse.map_or(pack.clone(), |sparse| pack.sparse(sparse));
-        pack.publish(output.path(), &()).unwrap().tar_size
+        pack.publish(output.path()).unwrap().tar_size
     };
     for (format, expected) in [
         (Format::Tar, false),
@@ -370,7 +370,7 @@ fn the_rootfs_of_a_split_image_can_be_a_filesystem() {
     for strategy in Strategy::ALL {
         let output = TempDir::new().unwrap();
         let pack = Pack::new(root.path()).format(Format::Split(Lxd::new())).compression(Compression::Squashfs);
-        let image = pack.strategy(strategy).publish(output.path(), &()).unwrap();
+        let image = pack.strategy(strategy).publish(output.path()).unwrap();
         let files = files(output.path());
         read_back(root.path(), &Format::Split(Lxd::new()), &image, &files);
         let file = |name: &str| only(&files, &format!("{}.split/{name}", image.fingerprint));

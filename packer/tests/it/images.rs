@@ -66,13 +66,13 @@ fn the_record_has_every_field_of_its_schema() {
 #[test]
 fn sockets_are_left_out_and_counted() {
     let (root, output) = (tree(), TempDir::new().unwrap());
-    let without = Pack::new(root.path()).publish(output.path(), &()).unwrap();
+    let without = Pack::new(root.path()).publish(output.path()).unwrap();
     let modified = fs::metadata(root.path()).unwrap().modified().unwrap();
     for name in ["a", "z"] {
         drop(std::os::unix::net::UnixListener::bind(root.path().join(name)).unwrap());
     }
     fs::File::open(root.path()).unwrap().set_modified(modified).unwrap();
-    let with = Pack::new(root.path()).publish(output.path(), &()).unwrap();
+    let with = Pack::new(root.path()).publish(output.path()).unwrap();
     assert_eq!((without.sockets_skipped, with.sockets_skipped), (0, 2));
     assert_eq!((with.fingerprint, with.entries), (without.fingerprint, without.entries));
 }
@@ -81,12 +81,12 @@ fn sockets_are_left_out_and_counted() {
 fn an_image_that_is_there_already_stays_and_a_broken_one_is_replaced() {
     let (root, output) = (tree(), TempDir::new().unwrap());
     let pack = Pack::new(root.path());
-    let image = pack.publish(output.path(), &()).unwrap();
+    let image = pack.publish(output.path()).unwrap();
     let whole = fs::read(image.path.as_ref().unwrap()).unwrap();
-    assert_eq!(pack.publish(output.path(), &()).unwrap().path, image.path);
+    assert_eq!(pack.publish(output.path()).unwrap().path, image.path);
     for remains in [&b""[..], &whole[..whole.len() / 2], b"something else"] {
         fs::write(image.path.as_ref().unwrap(), remains).unwrap();
-        assert_eq!(pack.publish(output.path(), &()).unwrap().path, image.path);
+        assert_eq!(pack.publish(output.path()).unwrap().path, image.path);
         assert_eq!(fs::read(image.path.as_ref().unwrap()).unwrap(), whole);
     }
     assert_eq!(names(output.path()).len(), 1);
@@ -96,13 +96,13 @@ fn an_image_that_is_there_already_stays_and_a_broken_one_is_replaced() {
 fn what_is_no_file_is_not_replaced() {
     let (root, output) = (tree(), TempDir::new().unwrap());
     let pack = Pack::new(root.path()).compression(Compression::None);
-    let path = pack.publish(output.path(), &()).unwrap().path.unwrap();
+    let path = pack.publish(output.path()).unwrap().path.unwrap();
     fs::remove_file(&path).unwrap();
     symlink("/etc/passwd", &path).unwrap();
-    assert!(pack.publish(output.path(), &()).unwrap_err().to_string().contains("is a symbolic link"));
+    assert!(pack.publish(output.path()).unwrap_err().to_string().contains("is a symbolic link"));
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    assert!(pack.publish(output.path(), &()).unwrap_err().to_string().contains("is not a regular file"));
+    assert!(pack.publish(output.path()).unwrap_err().to_string().contains("is not a regular file"));
     assert_eq!(names(output.path()).len(), 1);
 }
 
@@ -110,7 +110,7 @@ fn what_is_no_file_is_not_replaced() {
 fn an_image_with_any_byte_changed_or_lost_does_not_verify() {
     let (root, output) = (tree(), TempDir::new().unwrap());
     for compression in every_codec() {
-        let image = Pack::new(root.path()).compression(compression).publish(output.path(), &()).unwrap();
+        let image = Pack::new(root.path()).compression(compression).publish(output.path()).unwrap();
         let whole = fs::read(image.path.as_ref().unwrap()).unwrap();
         let step = (whole.len() / 200).max(1);
         for at in (0..whole.len()).step_by(step) {
@@ -129,7 +129,7 @@ fn an_image_with_any_byte_changed_or_lost_does_not_verify() {
 fn a_right_name_does_not_make_a_sound_image() {
     let (root, output) = (tree(), TempDir::new().unwrap());
     for compression in every_codec() {
-        let image = Pack::new(root.path()).compression(compression).publish(output.path(), &()).unwrap();
+        let image = Pack::new(root.path()).compression(compression).publish(output.path()).unwrap();
         let whole = fs::read(image.path.as_ref().unwrap()).unwrap();
         // All of the last lengths, since some decoder might take one of them for the end.
         let last = whole.len() - 100.min(whole.len())..whole.len();
@@ -148,7 +148,7 @@ fn a_right_name_does_not_make_a_sound_image() {
 fn nothing_may_stand_behind_an_image() {
     let (root, output) = (tree(), TempDir::new().unwrap());
     for compression in every_codec() {
-        let image = Pack::new(root.path()).compression(compression).publish(output.path(), &()).unwrap();
+        let image = Pack::new(root.path()).compression(compression).publish(output.path()).unwrap();
         let whole = fs::read(image.path.as_ref().unwrap()).unwrap();
         let mut noise = Noise(1);
         let mut behind = [1, 2, 3, 4, 5, 12, 18, 40, 512, 600, 5_000].map(|length| noise.bytes(length)).to_vec();
@@ -203,7 +203,7 @@ fn versions_that_libraries_do_not_tell_are_those_that_are_locked() {
     for (compression, name) in [(Compression::GZIP, "libdeflater"), (Compression::XZ, "liblzma-sys")] {
         let locked = lock.split(&format!("name = \"{name}\"\nversion = \"")).nth(1);
         let locked = locked.and_then(|rest| rest.split('"').next()).unwrap();
-        let image = Pack::new(root.path()).compression(compression).publish(output.path(), &()).unwrap();
+        let image = Pack::new(root.path()).compression(compression).publish(output.path()).unwrap();
         assert_eq!(image.encoders[0].version, format!("{name} {locked}"));
     }
 }

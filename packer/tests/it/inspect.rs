@@ -147,7 +147,7 @@ proptest! {
         let (place, output) = (TempDir::new_in(crate::corners::PLACE).unwrap(), TempDir::new().unwrap());
         let root = place.path().join("tree");
         plan.create(&root, false);
-        let image = Pack::new(&root).diff_id(true).publish(output.path(), &()).unwrap();
+        let image = Pack::new(&root).diff_id(true).publish(output.path()).unwrap();
         let found = Source::new(image.path.unwrap()).inspect().unwrap();
         prop_assert_eq!((found.format, found.fingerprint, found.size), (FoundFormat::Tar, image.fingerprint, image.size));
         prop_assert_eq!((Some(found.diff_id), found.tar_size()), (image.diff_id, image.tar_size));

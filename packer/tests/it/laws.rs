@@ -23,7 +23,7 @@ pub(crate) fn pack(root: &Path, compression: Compression, strategy: Strategy, th
     let output = TempDir::new().unwrap();
     let threads = NonZeroUsize::new(threads).unwrap();
     let pack = Pack::new(root).compression(compression).strategy(strategy).threads(threads).diff_id(true);
-    let image = pack.publish(output.path(), &()).unwrap();
+    let image = pack.publish(output.path()).unwrap();
     let bytes = fs::read(image.path.as_ref().unwrap()).unwrap();
     assert_eq!(names(output.path()), [format!("{}{}", image.fingerprint, compression.extension())]);
     assert_eq!(bytes.len() as u64, image.size);
@@ -156,7 +156,7 @@ fn the_debian_base_compresses_like_the_real_one() {
     let (gzip, zstd) = fixture.whole_target().unwrap();
     for (compression, target) in [("external:gzip:6", gzip), ("external:zstd:3", zstd)] {
         let output = TempDir::new().unwrap();
-        let image = Pack::new(root.path()).compression(spec(compression)).publish(output.path(), &()).unwrap();
+        let image = Pack::new(root.path()).compression(spec(compression)).publish(output.path()).unwrap();
         let ratio = image.tar_size * 100 / image.size;
         assert!(ratio.abs_diff(target) * 100 <= target * 3, "{compression}: {ratio}, not {target}");
     }

@@ -14,25 +14,25 @@ use crate::laws::names;
 fn a_split_image_is_replaced_if_it_is_broken_and_stays_if_it_is_whole() {
     let (root, output) = (system(), TempDir::new().unwrap());
     let pack = Pack::new(root.path()).format(Format::Split(Lxd::new()));
-    let image = pack.publish(output.path(), &()).unwrap();
+    let image = pack.publish(output.path()).unwrap();
     let (path, whole) = (image.path.unwrap(), files(output.path()));
-    assert_eq!(pack.publish(output.path(), &()).unwrap().outcome, Outcome::AlreadyThere);
+    assert_eq!(pack.publish(output.path()).unwrap().outcome, Outcome::AlreadyThere);
     for (name, bytes) in [("rootfs.tar.gz", &b""[..]), ("metadata.tar.gz", b"short")] {
         fs::write(path.join(name), bytes).unwrap();
-        assert_eq!(pack.publish(output.path(), &()).unwrap().outcome, Outcome::Published);
+        assert_eq!(pack.publish(output.path()).unwrap().outcome, Outcome::Published);
         assert!(files(output.path()) == whole, "broken {name}");
     }
     fs::remove_file(path.join("rootfs.tar.gz")).unwrap();
-    assert_eq!(pack.publish(output.path(), &()).unwrap().outcome, Outcome::Published);
+    assert_eq!(pack.publish(output.path()).unwrap().outcome, Outcome::Published);
     assert!(files(output.path()) == whole);
     fs::remove_file(path.join("rootfs.tar.gz")).unwrap();
     fs::write(path.join("letter"), "of somebody").unwrap();
-    let error = pack.publish(output.path(), &()).unwrap_err().to_string();
+    let error = pack.publish(output.path()).unwrap_err().to_string();
     assert!(error.ends_with("stands where the image should, and holds something else"), "{error}");
     assert_eq!(names(output.path()).len(), 1, "something is left");
     fs::remove_dir_all(&path).unwrap();
     fs::write(&path, "a file").unwrap();
-    let error = pack.publish(output.path(), &()).unwrap_err().to_string();
+    let error = pack.publish(output.path()).unwrap_err().to_string();
     assert!(error.ends_with("stands where the image should, and is not a directory"), "{error}");
 }
 
@@ -53,7 +53,7 @@ fn tags(layout: &Path) -> Vec<(String, String)> {
 #[test]
 fn a_layout_takes_more_images_and_a_name_belongs_to_the_last() {
     let (root, layout) = (system(), TempDir::new().unwrap());
-    let pack = |format: Format| Pack::new(root.path()).format(format).publish(layout.path(), &()).unwrap();
+    let pack = |format: Format| Pack::new(root.path()).format(format).publish(layout.path()).unwrap();
     let tag = |name: &str, image: &Image| (name.to_owned(), image.fingerprint.to_string());
     let first = pack(tagged("one"));
     assert_eq!((tags(layout.path()), pack(tagged("one")).outcome), (vec![tag("one", &first)], Outcome::AlreadyThere));
@@ -91,7 +91,7 @@ fn what_is_no_layout_stays_as_it_is() {
         let layout = TempDir::new().unwrap();
         files_there.iter().for_each(|(name, text)| fs::write(layout.path().join(name), text).unwrap());
         let before = files(layout.path());
-        let error = Pack::new(root.path()).format(tagged("x")).publish(layout.path(), &()).unwrap_err().to_string();
+        let error = Pack::new(root.path()).format(tagged("x")).publish(layout.path()).unwrap_err().to_string();
         assert!(error.contains(words), "{files_there:?}: {error}");
         assert!(files(layout.path()) == before, "{files_there:?}");
     };
@@ -112,7 +112,7 @@ fn what_is_no_layout_stays_as_it_is() {
 fn an_image_says_how_it_is_run() {
     let (root, layout) = (system(), TempDir::new().unwrap());
     let run = Run { cmd: vec!["-c".into(), "id".into()], user: Some("1:2".into()), ..Run::default() };
-    let pack = |oci: Oci| Pack::new(root.path()).format(Format::Oci(oci)).publish(layout.path(), &()).unwrap();
+    let pack = |oci: Oci| Pack::new(root.path()).format(Format::Oci(oci)).publish(layout.path()).unwrap();
     let (with, without) = (pack(Oci::new().run(run)), pack(Oci::new()));
     assert_eq!((with.layer, with.fingerprint == without.fingerprint), (without.layer, false));
     let configs = files(&layout.path().join("blobs/sha256"));
@@ -136,7 +136,7 @@ fn packs_that_add_to_one_layout_at_the_same_time_lose_nothing() {
             let pack = |number: usize| {
                 let (root, tag, layout) = (roots[number % 3].path(), format!("t{number}"), layout.path());
                 scope.spawn(move || {
-                    let image = Pack::new(root).format(tagged(&tag)).publish(layout, &()).unwrap();
+                    let image = Pack::new(root).format(tagged(&tag)).publish(layout).unwrap();
                     (tag, image.fingerprint.to_string())
                 })
             };
@@ -157,7 +157,7 @@ fn packs_that_add_to_one_layout_at_the_same_time_lose_nothing() {
 #[test]
 fn blobs_alone_are_no_obstacle() {
     let (root, layout) = (system(), TempDir::new().unwrap());
-    let pack = || Pack::new(root.path()).format(tagged("x")).publish(layout.path(), &()).unwrap();
+    let pack = || Pack::new(root.path()).format(tagged("x")).publish(layout.path()).unwrap();
     let first = pack();
     for name in ["oci-layout", "index.json"] {
         fs::remove_file(layout.path().join(name)).unwrap();
@@ -171,23 +171,23 @@ fn what_a_layer_would_take_for_a_whiteout_is_refused() {
     let (root, layout) = (system(), TempDir::new().unwrap());
     fs::write(root.path().join("etc/.wh.hosts"), "").unwrap();
     let pack = Pack::new(root.path()).format(tagged("x"));
-    let error = pack.publish(layout.path(), &()).unwrap_err();
+    let error = pack.publish(layout.path()).unwrap_err();
     assert!(error.to_string().contains("etc/.wh.hosts` would stand for the absence of another file"), "{error}");
     assert_eq!(names(layout.path()).len(), 0);
-    pack.exclude(["**/.wh.*".parse().unwrap()]).publish(layout.path(), &()).unwrap();
+    pack.exclude(["**/.wh.*".parse().unwrap()]).publish(layout.path()).unwrap();
     // Anywhere else it is a file as any other.
-    Pack::new(root.path()).publish(TempDir::new().unwrap().path(), &()).unwrap();
+    Pack::new(root.path()).publish(TempDir::new().unwrap().path()).unwrap();
 }
 
 #[test]
 fn a_layout_with_something_else_for_an_index_stays_as_it_was() {
     let (root, layout) = (system(), TempDir::new().unwrap());
-    Pack::new(root.path()).format(tagged("one")).publish(layout.path(), &()).unwrap();
+    Pack::new(root.path()).format(tagged("one")).publish(layout.path()).unwrap();
     fs::write(root.path().join("more"), "more").unwrap();
     fs::rename(layout.path().join("index.json"), layout.path().join("aside")).unwrap();
     fs::create_dir(layout.path().join("index.json")).unwrap();
     let before = files(layout.path());
-    let error = Pack::new(root.path()).format(tagged("two")).publish(layout.path(), &()).unwrap_err().to_string();
+    let error = Pack::new(root.path()).format(tagged("two")).publish(layout.path()).unwrap_err().to_string();
     assert!(error.ends_with("index.json` is not a regular file"), "{error}");
     assert!(files(layout.path()) == before);
 }

@@ -106,10 +106,10 @@ static IMAGES: LazyLock<Vec<Original>> = LazyLock::new(|| {
     plan.nodes.retain(|name, _| name.as_str() < "file-2");
     plan.create(&shop.tree(), false);
     let image = |compression: Compression| {
-        Pack::new(shop.tree()).compression(compression).publish(shop.images(), &()).unwrap().path.unwrap()
+        Pack::new(shop.tree()).compression(compression).publish(shop.images()).unwrap().path.unwrap()
     };
     let ours = [Format::Unified(described()), Format::Split(described())]
-        .map(|format| Pack::new(shop.tree()).format(format).publish(shop.images(), &()).unwrap().path.unwrap());
+        .map(|format| Pack::new(shop.tree()).format(format).publish(shop.images()).unwrap().path.unwrap());
     let others = [shop.unified(), shop.split(), shop.oci()];
     every_codec().into_iter().map(image).chain(ours).chain(others).map(|image| Original::of(&image)).collect()
 });

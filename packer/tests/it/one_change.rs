@@ -175,7 +175,7 @@ proptest! {
         let root = place.path().join("tree");
         plan.create(&root, false);
         let compression: Compression = ["none", "gzip:1", "zstd:1"][codec].parse().unwrap();
-        let image = Pack::new(&root).compression(compression).publish(output.path(), &()).unwrap().path.unwrap();
+        let image = Pack::new(&root).compression(compression).publish(output.path()).unwrap().path.unwrap();
         prop_assert_eq!(differing(&root, &image), BTreeSet::new());
         let members: Vec<_> =
             listing::of_tree(&root).into_iter().filter(|member| change.fits(member, &root)).collect();

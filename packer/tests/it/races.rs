@@ -4,10 +4,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use packer::{Compression, Pack};
+use packer::{CancelToken, Compression, Pack};
 use rustix::fs::{CWD, FileType, Mode, RenameFlags};
 use tempfile::TempDir;
 
@@ -71,7 +72,7 @@ fn no_byte_from_outside_whatever_is_swapped_and_when() {
         for number in 0..400_usize {
             let threads = std::num::NonZeroUsize::new(1 + number % 3).unwrap();
             let pack = Pack::new(place.path().join("tree")).compression(Compression::None);
-            match pack.threads(threads).live(number % 2 == 0).publish(output.path(), &()) {
+            match pack.threads(threads).live(number % 2 == 0).publish(output.path()) {
                 Ok(image) => {
                     assert!(!leaks(image.path.as_ref().unwrap()), "pack {number} holds what stands outside");
                     packer::verify(image.path.as_ref().unwrap()).unwrap();
@@ -88,25 +89,6 @@ fn no_byte_from_outside_whatever_is_swapped_and_when() {
     assert_eq!(images + refusals, 400);
 }
 
-/// Swaps at the look at the clock with this number: between any two steps of a pack with one thread.
-struct Swap<'a> {
-    pairs: &'a [(PathBuf, PathBuf)],
-    at: u64,
-    looks: AtomicU64,
-}
-
-impl packer::Observer for Swap<'_> {
-    fn now(&self) -> Duration {
-        let look = self.looks.fetch_add(1, Ordering::SeqCst);
-        if look == self.at {
-            for (one, other) in self.pairs {
-                rustix::fs::renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).unwrap();
-            }
-        }
-        Duration::from_nanos(look)
-    }
-}
-
 /// The swap comes once, at each moment in turn, so that one of them is between the listing and the reading of each file.
 #[test]
 fn what_became_a_way_out_at_any_step_is_not_taken() {
@@ -115,16 +97,26 @@ fn what_became_a_way_out_at_any_step_is_not_taken() {
         while at < looks {
             let (place, output) = (TempDir::new().unwrap(), TempDir::new().unwrap());
             let pairs = hostile(place.path());
-            let swap = Swap { pairs: &pairs, at, looks: AtomicU64::new(0) };
+            // A pack asks its token between any two steps.
+            let asked = Arc::new(AtomicU64::new(0));
+            let count = Arc::clone(&asked);
+            let swap = CancelToken::when(move || {
+                if count.fetch_add(1, Ordering::SeqCst) == at {
+                    for (one, other) in &pairs {
+                        rustix::fs::renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).unwrap();
+                    }
+                }
+                false
+            });
             let pack = Pack::new(place.path().join("tree")).compression(Compression::None).live(live);
-            match pack.publish(output.path(), &swap) {
-                Ok(image) => assert!(!leaks(image.path.as_ref().unwrap()), "swapped at look {at}, live: {live}"),
+            match pack.cancel_token(swap).publish(output.path()) {
+                Ok(image) => assert!(!leaks(image.path.as_ref().unwrap()), "swapped at question {at}, live: {live}"),
                 Err(error) => {
-                    assert!(!live && error.is_changed(), "swapped at look {at}: {error}");
+                    assert!(!live && error.is_changed(), "swapped at question {at}: {error}");
                     refusals += 1;
                 }
             }
-            (at, looks) = (at + 1, swap.looks.into_inner());
+            (at, looks) = (at + 1, asked.load(Ordering::SeqCst));
         }
         assert!(looks > 10 && (live || refusals > 0), "{looks} looks, {refusals} refusals");
     }

@@ -28,7 +28,7 @@ fn tree() -> TempDir {
 fn members(root: &Path, rules: impl FnOnce(Pack) -> Pack) -> Vec<Member> {
     let output = TempDir::new().unwrap();
     let pack = rules(Pack::new(root).compression(Compression::None));
-    listing::of_tar(&fs::read(pack.publish(output.path(), &()).unwrap().path.unwrap()).unwrap())
+    listing::of_tar(&fs::read(pack.publish(output.path()).unwrap().path.unwrap()).unwrap())
 }
 
 fn paths(members: &[Member]) -> String {
@@ -77,7 +77,7 @@ fn an_id_outside_the_map_fails_and_names_the_entry() {
     let (root, output) = (tree(), TempDir::new().unwrap());
     let map = ["both:0:4000000000:10".parse::<packer::IdRange>().unwrap()].into_iter().collect();
     let pack = Pack::new(root.path()).owners(packer::Owners::Mapped(map));
-    let error = pack.publish(output.path(), &()).unwrap_err();
+    let error = pack.publish(output.path()).unwrap_err();
     assert!(error.to_string().contains("which is outside the id map"), "{error}");
     assert_eq!(error.path(), Some(root.path()));
     assert_eq!(fs::read_dir(output.path()).unwrap().count(), 0);

@@ -53,25 +53,24 @@ fn the_archive_depends_on_content_not_on_blocks() {
     let (holes, blocks) = (tree(false), tree(true));
     let used = |root: &TempDir| fs::metadata(root.path().join("a-many")).unwrap().blocks();
     assert!(used(&holes) < used(&blocks));
-    let first = pack(holes.path()).publish(output.path(), &()).unwrap();
+    let first = pack(holes.path()).publish(output.path()).unwrap();
     for threads in [1, 2, 7] {
         for strategy in Strategy::ALL {
             for compression in [Compression::None, Compression::GZIP, Compression::ZSTD] {
                 let pack = pack(blocks.path()).strategy(strategy).compression(compression).diff_id(true);
-                let image =
-                    pack.threads(std::num::NonZeroUsize::new(threads).unwrap()).publish(output.path(), &()).unwrap();
+                let image = pack.threads(std::num::NonZeroUsize::new(threads).unwrap()).publish(output.path()).unwrap();
                 assert_eq!(image.diff_id, Some(first.fingerprint), "{strategy} {compression} {threads}");
             }
         }
     }
     // The data, the maps and the headers; nothing of 100 MiB of zeros.
     assert!(first.tar_size < 24 * MIB, "{}", first.tar_size);
-    let dense = pack(holes.path()).sparse(Sparse::Never).publish(output.path(), &()).unwrap();
+    let dense = pack(holes.path()).sparse(Sparse::Never).publish(output.path()).unwrap();
     assert!(dense.tar_size > 134 * MIB, "{}", dense.tar_size);
 }
 
 fn packed(root: &Path, output: &Path) -> Image {
-    let image = pack(root).publish(output, &()).unwrap();
+    let image = pack(root).publish(output).unwrap();
     packer::verify(image.path.as_ref().unwrap()).unwrap();
     image
 }
@@ -131,10 +130,11 @@ fn a_sparse_file_that_changes_is_noticed() {
     let (root, output) = (tree(false), TempDir::new().unwrap());
     // The first large file: it is listed, and its map made, before the first progress is told.
     let file: PathBuf = root.path().join("a-many");
-    let change = || File::options().write(true).open(&file).unwrap().write_all_at(b"more", 12 * MIB).unwrap();
+    let changed = file.clone();
+    let change = move || File::options().write(true).open(&changed).unwrap().write_all_at(b"more", 12 * MIB).unwrap();
     for live in [false, true] {
-        let meddler = crate::changes::Meddler::new(&change);
-        match pack(root.path()).live(live).publish(output.path(), &meddler) {
+        let change = crate::changes::at_first_report(change.clone());
+        match pack(root.path()).live(live).on_progress(change).publish(output.path()) {
             Err(error) => assert!(!live && error.is_changed() && error.path() == Some(&file), "{error}"),
             Ok(image) => {
                 assert!(live && image.changes[0].path == file, "{:?}", image.changes);

@@ -5,13 +5,12 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::AtomicU64;
 
 use packer::{Compression, Pack, Strategy};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, XattrFlags};
 use tempfile::TempDir;
 
-use crate::cancel::Impatient;
+use crate::cancel::cancelled_after;
 use crate::corners::{PLACE, equal, installed, skip};
 use crate::corners_tree::{Node, Order, create, nodes};
 use crate::faults::{fails, place};
@@ -25,7 +24,7 @@ pub(crate) fn can_be_made() -> bool {
 }
 
 fn made(tree: &Path, output: &Path) -> packer::Image {
-    Pack::new(tree).compression(Compression::Squashfs).publish(output, &()).unwrap()
+    Pack::new(tree).compression(Compression::Squashfs).publish(output).unwrap()
 }
 
 /// The entries of the tree of corners that a filesystem can hold.
@@ -103,7 +102,7 @@ fn neither_strategy_nor_threads_nor_chance_matter() {
             let output = TempDir::new().unwrap();
             let pack = Pack::new(place.path().join("tree")).compression(Compression::Squashfs).strategy(strategy);
             let pack = pack.threads(NonZeroUsize::new(threads).unwrap()).diff_id(true);
-            let image = pack.publish(output.path(), &()).unwrap();
+            let image = pack.publish(output.path()).unwrap();
             assert_eq!(names(output.path()), [format!("{}.squashfs", image.fingerprint)]);
             assert_eq!(*fingerprint.get_or_insert(image.fingerprint), image.fingerprint, "{strategy}, {threads}");
             let again = if strategy == Strategy::TwoPass { image.tar_size } else { 0 };
@@ -122,10 +121,10 @@ fn refuses(dress: impl FnOnce(&Path), words: &str) {
     fs::write(tree.join("before"), "before").unwrap();
     fs::write(tree.join("file"), "content").unwrap();
     dress(&tree.join("file"));
-    let error = Pack::new(&tree).compression(Compression::Squashfs).publish(&images, &()).unwrap_err().to_string();
+    let error = Pack::new(&tree).compression(Compression::Squashfs).publish(&images).unwrap_err().to_string();
     assert!(error.contains("tree/file` has ") && error.contains(words), "{error}");
     assert!(names(&images).is_empty());
-    Pack::new(&tree).publish(&images, &()).unwrap();
+    Pack::new(&tree).publish(&images).unwrap();
 }
 
 #[test]
@@ -268,7 +267,7 @@ fn at_whatever_moment_a_pack_is_cancelled_nothing_is_left() {
     fs::write(root.path().join("file"), "content ".repeat(200_000)).unwrap();
     let pack = Pack::new(root.path()).compression(Compression::Squashfs);
     let mut leave = 0;
-    while let Err(error) = pack.publish(output.path(), &Impatient { asks: AtomicU64::new(0), leave }) {
+    while let Err(error) = pack.clone().cancel_token(cancelled_after(leave)).publish(output.path()) {
         assert!(error.is_cancelled(), "after {leave}: {error}");
         assert!(names(output.path()).is_empty(), "after {leave}");
         leave += 1 + leave / 16;
@@ -286,11 +285,11 @@ fn a_limit_is_for_what_stays() {
     let noise = testkit::cases::Noise(1).bytes(1 << 20);
     ["a", "b", "c"].iter().for_each(|name| fs::write(root.path().join(name), &noise).unwrap());
     let pack = |limit| Pack::new(root.path()).compression(Compression::Squashfs).max_size(limit);
-    let size = pack(u64::MAX).publish(output.path(), &()).unwrap().size;
+    let size = pack(u64::MAX).publish(output.path()).unwrap().size;
     assert!(size < 2 << 20, "no double was found");
-    pack(size).publish(output.path(), &()).unwrap();
+    pack(size).publish(output.path()).unwrap();
     for limit in [size - 1, 1_000, 0] {
-        let error = pack(limit).publish(output.path(), &()).unwrap_err();
+        let error = pack(limit).publish(output.path()).unwrap_err();
         assert_eq!(error.to_string(), format!("the image is larger than the limit of {limit} bytes"));
     }
 }

@@ -180,13 +180,13 @@ fn the_library_writes_to_whatever_takes_bytes() {
     let place = place();
     let pack = Pack::new(place.path().join("tree")).compression(Compression::ZSTD);
     let mut bytes = Vec::new();
-    let streamed = pack.write(&mut bytes, &()).unwrap();
-    let image = pack.publish(place.path().join("out"), &()).unwrap();
+    let streamed = pack.write(&mut bytes).unwrap();
+    let image = pack.publish(place.path().join("out")).unwrap();
     assert!(bytes == fs::read(image.path.unwrap()).unwrap());
     assert_eq!((streamed.fingerprint, streamed.outcome, streamed.path), (image.fingerprint, Outcome::Streamed, None));
     let format = Format::Split(packer::Lxd::new());
-    assert!(pack.clone().format(format).write(&mut Vec::new(), &()).is_err());
-    assert!(pack.strategy(Strategy::TwoPass).write(&mut Vec::new(), &()).is_err());
+    assert!(pack.clone().format(format).write(&mut Vec::new()).is_err());
+    assert!(pack.strategy(Strategy::TwoPass).write(&mut Vec::new()).is_err());
 }
 
 /// A writer that fails at any byte: its own error, and nothing else.
@@ -210,11 +210,11 @@ fn a_writer_that_fails_at_any_byte_is_the_cause() {
     fs::write(place.path().join("file"), "text ".repeat(500)).unwrap();
     for compression in [Compression::None, Compression::GZIP, Compression::ZSTD] {
         let pack = Pack::new(place.path()).compression(compression);
-        let whole = pack.write(&mut Vec::new(), &()).unwrap().size as usize;
+        let whole = pack.write(&mut Vec::new()).unwrap().size as usize;
         for room in 0..whole {
-            let error = pack.write(&mut Failing(room), &()).unwrap_err();
+            let error = pack.write(&mut Failing(room)).unwrap_err();
             assert_eq!(error.to_string(), "cannot write the image: the far end has hung up", "{compression} {room}");
         }
-        pack.write(&mut Failing(whole), &()).unwrap();
+        pack.write(&mut Failing(whole)).unwrap();
     }
 }

@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use packer::{Image, Outcome, Pack};
 
 use crate::args::PackArguments;
-use crate::progress::Watcher;
+use crate::progress::ProgressDisplay;
 use crate::record::Record;
 use crate::signals::Signals;
 use crate::stdout::StandardOutput;
@@ -30,12 +31,17 @@ pub(crate) fn run(arguments: &PackArguments) -> Result<ExitCode> {
     let streams = arguments.output == Path::new(STANDARD);
     let mut record = Destination::of(arguments.json.as_deref(), streams)?;
     let (pack, signals) = (configured(arguments)?, Signals::take()?);
-    let watcher = Watcher::start(arguments.show(), &signals);
-    let packed = if streams {
-        pack.write(&mut StandardOutput::open(&signals)?, &watcher)
-    } else {
-        pack.publish(&arguments.output, &watcher)
+    let pack = pack.cancel_token(signals.token());
+    let display = ProgressDisplay::new(arguments.show()).map(Arc::new);
+    let pack = match display.clone() {
+        Some(display) => pack.on_progress(move |progress| display.show(progress)),
+        None => pack,
     };
+    let packed =
+        if streams { pack.write(&mut StandardOutput::open(&signals)?) } else { pack.publish(&arguments.output) };
+    if let Some(display) = display {
+        display.clear();
+    }
     let image = match (packed, signals.caught()) {
         (Err(error), Some(signal)) if error.is_cancelled() || streams => {
             remark(&format!("onepass: ended by signal {signal}; nothing is left behind"))?;

@@ -1,14 +1,11 @@
-//! What watches a pack for the command: it lends the clock, shows progress, and passes signals on.
+//! Shows progress on standard error: a bar, or one JSON object a line.
 
 use std::io::{IsTerminal, Write, stderr};
-use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
-use packer::{Observer, Pass, Progress};
+use packer::{Pass, Progress};
 use serde::Serialize;
-
-use crate::signals::Signals;
 
 /// How progress is shown, on standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -21,30 +18,49 @@ pub(crate) enum Show {
     None,
 }
 
-/// Watches one pack.
+/// Shows the progress of one pack.
 #[derive(Debug)]
-pub(crate) struct Watcher {
-    started: Instant,
-    signals: Signals,
-    shown: Shown,
-}
-
-#[derive(Debug)]
-enum Shown {
-    Nothing,
+pub(crate) enum ProgressDisplay {
     Bar(ProgressBar),
     Json,
 }
 
-impl Watcher {
-    pub(crate) fn start(show: Show, signals: &Signals) -> Self {
-        let shown = match show {
-            Show::Auto if stderr().is_terminal() => Shown::Bar(bar()),
-            Show::Auto | Show::None => Shown::Nothing,
-            Show::Bar => Shown::Bar(bar()),
-            Show::Json => Shown::Json,
-        };
-        Watcher { started: Instant::now(), signals: signals.clone(), shown }
+impl ProgressDisplay {
+    /// The display that was asked for; `None` shows nothing.
+    pub(crate) fn new(show: Show) -> Option<Self> {
+        match show {
+            Show::Auto if stderr().is_terminal() => Some(ProgressDisplay::Bar(bar())),
+            Show::Auto | Show::None => None,
+            Show::Bar => Some(ProgressDisplay::Bar(bar())),
+            Show::Json => Some(ProgressDisplay::Json),
+        }
+    }
+
+    pub(crate) fn show(&self, progress: &Progress) {
+        match self {
+            ProgressDisplay::Bar(bar) => {
+                bar.set_message(match progress.pass {
+                    Pass::Tar => "Writing the tar",
+                    Pass::Compress => "Compressing",
+                    _ => "Packing",
+                });
+                if let Some(total) = progress.total {
+                    bar.set_length(total);
+                }
+                bar.set_position(progress.done);
+            }
+            ProgressDisplay::Json => {
+                // A reader that is gone does not end the pack.
+                let _ = serde_json::to_string(&Line::of(progress)).map(|line| writeln!(stderr(), "{line}"));
+            }
+        }
+    }
+
+    /// Takes the bar off the terminal.
+    pub(crate) fn clear(&self) {
+        if let ProgressDisplay::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
     }
 }
 
@@ -52,49 +68,6 @@ fn bar() -> ProgressBar {
     let style =
         ProgressStyle::with_template("{msg}: {bar:30} {percent}% {bytes}/{total_bytes} ({bytes_per_sec}, {eta} left)");
     ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
-impl Observer for Watcher {
-    fn now(&self) -> Duration {
-        self.started.elapsed()
-    }
-
-    fn wants_progress(&self) -> bool {
-        !matches!(self.shown, Shown::Nothing)
-    }
-
-    fn progress(&self, progress: &Progress) {
-        match &self.shown {
-            Shown::Nothing => {}
-            Shown::Bar(bar) => {
-                bar.set_message(match progress.pass {
-                    Pass::Stream => "Packing",
-                    Pass::Tar => "Writing the tar",
-                    Pass::Compress => "Compressing",
-                });
-                if let Some(total) = progress.total {
-                    bar.set_length(total);
-                }
-                bar.set_position(progress.done);
-            }
-            Shown::Json => {
-                // Nobody to tell it to is no reason to end a pack.
-                let _ = serde_json::to_string(&Line::of(progress)).map(|line| writeln!(stderr(), "{line}"));
-            }
-        }
-    }
-
-    fn cancelled(&self) -> bool {
-        self.signals.caught().is_some()
-    }
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        if let Shown::Bar(bar) = &self.shown {
-            bar.finish_and_clear();
-        }
-    }
 }
 
 /// Progress under the names that LXD has for it in the metadata of an operation.
@@ -112,10 +85,10 @@ struct Line {
 
 impl Line {
     fn of(progress: &Progress) -> Self {
-        let Progress { pass, done, total, speed } = *progress;
+        let Progress { pass, done, total, speed, .. } = *progress;
         let stage = match pass {
-            Pass::Stream | Pass::Tar => "create_image_from_instance_pack",
             Pass::Compress => "create_image_from_instance_compress",
+            _ => "create_image_from_instance_pack",
         };
         let percent = total.map(|total| (u128::from(done) * 100).checked_div(total.into()).unwrap_or(0) as u64);
         Line { stage, percent, processed: done, speed }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use packer::{Image, Pass, Phase};
+use packer::{Image, Phase};
 use serde::Serialize;
 
 use crate::args::PackArguments;
@@ -113,9 +113,7 @@ impl Record {
 
 fn name(phase: Phase) -> &'static str {
     match phase {
-        Phase::Pass(Pass::Stream) => "stream",
-        Phase::Pass(Pass::Tar) => "tar",
-        Phase::Pass(Pass::Compress) => "compress",
+        Phase::Pass(pass) => pass.name(),
         Phase::Sync => "sync",
         Phase::Publish => "publish",
     }

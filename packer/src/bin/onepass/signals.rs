@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
+use packer::CancelToken;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
@@ -27,6 +28,12 @@ impl Signals {
         // The limit of the size of files is told by the call that reaches it; the signal would end the process.
         flag::register(SIGXFSZ, Arc::default()).context("cannot handle signals")?;
         Ok(Signals(caught))
+    }
+
+    /// Cancels a pack once a signal has come.
+    pub(crate) fn token(&self) -> CancelToken {
+        let signals = self.clone();
+        CancelToken::when(move || signals.caught().is_some())
     }
 
     /// The signal that asked for an end.

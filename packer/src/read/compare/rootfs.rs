@@ -12,7 +12,7 @@ use std::path::Path;
 
 use rustix::fs::FileType;
 
-use crate::api::observer::Permit;
+use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::read::archive::error::Flaw;
 use crate::read::compare::contents::{Contents, Kind, Node};
@@ -31,7 +31,7 @@ const CHUNK: usize = 256 << 10;
 pub(crate) fn contents(path: &Path, rules: Rules) -> Result<Contents> {
     // A map of holes would be made in vain.
     let rules = Rules { sparse: Sparse::Never, ..rules };
-    let tree = Tree::open(path, rules, Permit::of(&()))?;
+    let tree = Tree::open(path, rules, &CancelToken::NEVER)?;
     read(&tree).map_err(|error| match error.change() {
         Some((changed, what)) => Error::unfit(path.join(changed), format!("changed while it was read: {what}")),
         None => error.below(path),

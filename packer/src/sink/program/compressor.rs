@@ -9,8 +9,8 @@ use std::thread::ScopedJoinHandle;
 
 use rustix::event::PollFlags;
 
-use crate::api::observer::Permit;
 use crate::buffer::Buffer;
+use crate::cancel::CancelToken;
 use crate::codec::Level;
 use crate::codec::Program;
 use crate::error::{Error, Result};
@@ -59,7 +59,7 @@ impl<'scope> Compressor<'scope> {
         let (process, from) = Process::start(shop, program.name(), command, Stdio::piped())?;
         let from = from.ok_or_else(|| Error::compressor(program.name(), "has no pipes"))?;
         let state = Arc::new(State::default());
-        let pipe = Pipe { program, from, over: process.over(), state: Arc::clone(&state), permit: shop.meter.permit() };
+        let pipe = Pipe { program, from, over: process.over(), state: Arc::clone(&state), cancel: shop.cancel };
         let output = shop.scope.spawn(move || {
             let state = Arc::clone(&pipe.state);
             let drained = drain(pipe, output);
@@ -130,7 +130,7 @@ struct Pipe<'scope> {
     from: ChildStdout,
     over: Arc<AtomicBool>,
     state: Arc<State>,
-    permit: Permit<'scope>,
+    cancel: &'scope CancelToken,
 }
 
 /// Moves the program's output on. Stopping early closes the pipe, which ends the program.
@@ -149,7 +149,7 @@ fn drain<'scope>(mut pipe: Pipe<'_>, mut output: Output<'scope>) -> Result<Drain
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                pipe.permit.check()?;
+                pipe.cancel.check()?;
                 // Asked before waiting: what the program wrote before its end is all there by then.
                 let (over, fed) = (pipe.over.load(Ordering::SeqCst), pipe.state.fed.load(Ordering::SeqCst));
                 let idle = !process::ready(pipe.from.as_fd(), PollFlags::IN);

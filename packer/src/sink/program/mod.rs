@@ -5,13 +5,13 @@ pub(crate) mod compressor;
 pub(crate) mod process;
 pub(crate) mod squashfs;
 
-use crate::api::observer::Permit;
+use crate::cancel::CancelToken;
 use crate::codec::{Compression, EncoderVersion};
 use crate::error::Result;
 use crate::segment::{Part, Segment};
 
 /// The encoders of a compression; a program is asked for its version.
-pub(crate) fn encoders(compression: Compression, permit: Permit<'_>) -> Result<Vec<EncoderVersion>> {
+pub(crate) fn encoders(compression: Compression, cancel: &CancelToken) -> Result<Vec<EncoderVersion>> {
     let name = match compression {
         Compression::Squashfs => squashfs::PROGRAM,
         Compression::External(program, _) => program.name(),
@@ -19,7 +19,7 @@ pub(crate) fn encoders(compression: Compression, permit: Permit<'_>) -> Result<V
             return Ok(compression.library().into_iter().collect());
         }
     };
-    Ok(vec![EncoderVersion { name, version: process::version(name, permit)? }])
+    Ok(vec![EncoderVersion { name, version: process::version(name, cancel)? }])
 }
 
 /// Fails if the compression is a filesystem that cannot hold an entry of the segment.

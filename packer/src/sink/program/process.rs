@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::api::observer::Permit;
+use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::sink::output::Workshop;
 use crate::sink::program::close_fds;
@@ -116,7 +116,7 @@ pub(crate) struct Process<'scope> {
     child: Reaped,
     input: Option<ChildStdin>,
     words: Option<ScopedJoinHandle<'scope, Vec<u8>>>,
-    permit: Permit<'scope>,
+    cancel: &'scope CancelToken,
 }
 
 impl<'scope> Process<'scope> {
@@ -142,7 +142,7 @@ impl<'scope> Process<'scope> {
         let over = Arc::clone(&child.over);
         let patience = move || if over.load(Ordering::SeqCst) { 1 } else { u32::MAX };
         let words = Some(shop.scope.spawn(move || listen(words, patience)));
-        Ok((Process { name, child, input: Some(input), words, permit: shop.meter.permit() }, from))
+        Ok((Process { name, child, input: Some(input), words, cancel: shop.cancel }, from))
     }
 
     pub(crate) fn over(&self) -> Arc<AtomicBool> {
@@ -159,7 +159,7 @@ impl<'scope> Process<'scope> {
                 Ok(count) => (rest, waited) = (&rest[count..], 0),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.permit.check()?;
+                    self.cancel.check()?;
                     let idle = !ready(&*input, PollFlags::OUT) && is_idle()?;
                     waited = if idle { waited + 1 } else { 0 };
                     if waited >= PATIENCE {
@@ -184,8 +184,8 @@ impl<'scope> Process<'scope> {
 
     /// How the program ends, if it does so in time.
     pub(crate) fn leaves(&mut self, time: Duration) -> Result<Option<ExitStatus>> {
-        let permit = self.permit;
-        let left = self.child.leaves(time, || permit.check())?;
+        let cancel = self.cancel;
+        let left = self.child.leaves(time, || cancel.check())?;
         left.map_err(|error| self.failed(&format!("cannot be waited for: {error}")))
     }
 
@@ -225,7 +225,7 @@ pub(crate) fn told(what: &str, words: &[u8]) -> String {
 }
 
 /// The first line of what a program says of its version.
-pub(crate) fn version(name: &'static str, permit: Permit<'_>) -> Result<String> {
+pub(crate) fn version(name: &'static str, cancel: &CancelToken) -> Result<String> {
     let failed = |error: io::Error| Error::compressor(name, format!("cannot be asked for its version: {error}"));
     let (from, to) = io::pipe().map_err(failed)?;
     let mut command = command(name);
@@ -235,8 +235,8 @@ pub(crate) fn version(name: &'static str, permit: Permit<'_>) -> Result<String> 
     // It holds the writing ends.
     drop(command);
     rustix::io::ioctl_fionbio(&from, true).map_err(|error| failed(error.into()))?;
-    let text = listen(from, || if permit.check().is_ok() { PATIENCE } else { 0 });
-    permit.check()?;
+    let text = listen(from, || if cancel.check().is_ok() { PATIENCE } else { 0 });
+    cancel.check()?;
     Ok(String::from_utf8_lossy(&text).lines().next().unwrap_or_default().trim().to_owned())
 }
 

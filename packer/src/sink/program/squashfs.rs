@@ -17,9 +17,10 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
-use crate::api::observer::{Meter, Step};
+use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::fingerprint::Hasher;
+use crate::metrics::{Metrics, Step};
 use crate::publish::directory::Staged;
 use crate::sink::output::{Workshop, Written};
 use crate::sink::program::process::{self, LEAVING, PATIENCE, Process, Reaped, STOPPED, TURN};
@@ -79,7 +80,8 @@ struct Growing<'scope> {
     staged: Staged,
     hasher: Hasher,
     limit: Option<u64>,
-    meter: &'scope Meter<'scope>,
+    metrics: &'scope Metrics,
+    cancel: &'scope CancelToken,
     /// Its length when it was last looked at.
     length: u64,
 }
@@ -100,7 +102,10 @@ impl<'scope> Builder<'scope> {
         let mut command = process::command(PROGRAM);
         command.args(ARGUMENTS);
         let (process, _) = Process::start(shop, PROGRAM, command, Stdio::from(output))?;
-        Ok(Builder { process, file: Growing { staged, hasher, limit, meter: shop.meter, length: 0 } })
+        Ok(Builder {
+            process,
+            file: Growing { staged, hasher, limit, metrics: shop.metrics, cancel: shop.cancel, length: 0 },
+        })
     }
 
     /// Feeds the next bytes of the tar.
@@ -179,15 +184,15 @@ impl Growing<'_> {
         let mut piece = vec![0; PIECE];
         let mut length = 0;
         loop {
-            self.meter.permit().check()?;
+            self.cancel.check()?;
             let count = match self.staged.file().read_at(&mut piece, length) {
                 Ok(0) => break,
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(self.unreadable(error)),
             };
-            self.meter.time(Step::Hash, || self.hasher.update(&piece[..count]));
-            self.meter.count_read(count as u64);
+            self.metrics.time(Step::Hash, || self.hasher.update(&piece[..count]));
+            self.metrics.count_read(count as u64);
             length += count as u64;
         }
         match self.limit {

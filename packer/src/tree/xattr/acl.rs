@@ -14,10 +14,10 @@ const OTHER: u16 = 0x20;
 
 /// The entries of an ACL, in the kernel's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Acl(Vec<Permit>);
+pub(crate) struct Acl(Vec<AclEntry>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Permit {
+struct AclEntry {
     tag: u16,
     permissions: u16,
     id: u32,
@@ -42,20 +42,20 @@ impl Acl {
             let [t0, t1, p0, p1, id @ ..] = *entry;
             let (tag, permissions) = (u16::from_le_bytes([t0, t1]), u16::from_le_bytes([p0, p1]));
             let known = [USER_OWNER, USER, GROUP_OWNER, GROUP, MASK, OTHER].contains(&tag) && permissions <= 7;
-            known.then(|| Permit { tag, permissions, id: u32::from_le_bytes(id) })
+            known.then(|| AclEntry { tag, permissions, id: u32::from_le_bytes(id) })
         };
         entries.iter().map(permit).collect::<Option<_>>().map(Acl)
     }
 
     /// The same ACL with other ids.
     pub(crate) fn with_ids<Error>(self, mut id: impl FnMut(Subject, u32) -> Result<u32, Error>) -> Result<Self, Error> {
-        let permit = |permit: Permit| {
+        let permit = |permit: AclEntry| {
             let id = match permit.tag {
                 USER => id(Subject::User, permit.id)?,
                 GROUP => id(Subject::Group, permit.id)?,
                 _ => permit.id,
             };
-            Ok(Permit { id, ..permit })
+            Ok(AclEntry { id, ..permit })
         };
         self.0.into_iter().map(permit).collect::<Result<_, Error>>().map(Acl)
     }
@@ -63,7 +63,7 @@ impl Acl {
     /// The binary form.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = VERSION.to_le_bytes().to_vec();
-        for Permit { tag, permissions, id } in &self.0 {
+        for AclEntry { tag, permissions, id } in &self.0 {
             bytes.extend_from_slice(&tag.to_le_bytes());
             bytes.extend_from_slice(&permissions.to_le_bytes());
             bytes.extend_from_slice(&id.to_le_bytes());
@@ -73,12 +73,12 @@ impl Acl {
 
     /// The text: `user::rwx,user:1000:r-x,group::r-x,mask::rwx,other::r--`.
     pub(crate) fn text(&self) -> String {
-        let permits: Vec<String> = self.0.iter().map(Permit::text).collect();
+        let permits: Vec<String> = self.0.iter().map(AclEntry::text).collect();
         permits.join(",")
     }
 }
 
-impl Permit {
+impl AclEntry {
     fn text(&self) -> String {
         let (kind, named) = match self.tag {
             USER_OWNER => ("user", false),
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     fn binary(entries: &[(u16, u16, u32)]) -> Vec<u8> {
-        Acl(entries.iter().map(|&(tag, permissions, id)| Permit { tag, permissions, id }).collect()).bytes()
+        Acl(entries.iter().map(|&(tag, permissions, id)| AclEntry { tag, permissions, id }).collect()).bytes()
     }
 
     #[test]
