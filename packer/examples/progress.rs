@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .cancel_token(CancelToken::when(move || started.elapsed() > Duration::from_secs(60)));
     match pack.publish(images) {
         Ok(image) => writeln!(io::stdout(), "{} in {:?}", image.fingerprint, image.wall)?,
-        Err(error) if error.is_cancelled() => writeln!(io::stdout(), "the pack took too long")?,
+        Err(error) if error.kind() == packer::ErrorKind::Cancelled => writeln!(io::stdout(), "the pack took too long")?,
         Err(error) => return Err(error.into()),
     }
     Ok(())

@@ -163,7 +163,7 @@ mod tests {
             prop_assert!(out[..] == content[from as usize..got as usize]);
             match result {
                 Ok(()) => prop_assert!(fails >= to),
-                Err(error) => prop_assert!(fails < to && error.is_changed() == ends, "{error}"),
+                Err(error) => prop_assert!(fails < to && (error.kind() == crate::ErrorKind::Changed) == ends, "{error}"),
             }
         }
     }

@@ -56,13 +56,13 @@ pub use pipeline::stages;
 pub use api::image::{Busy, Image, Phase};
 pub use api::pack::Pack;
 pub use cancel::CancelToken;
-pub use codec::{Compression, EncoderVersion, InvalidCompression, Level, Program};
-pub use error::{Error, Result, shown};
+pub use codec::{Compression, EncoderVersion, InvalidCompression, InvalidProgram, Level, Program};
+pub use error::{Error, ErrorKind, Result, escape_path};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use format::{
     Architecture, Format, InvalidArchitecture, InvalidMetadata, InvalidTag, Lxd, Metadata, Oci, Run, Tag,
 };
-pub use pipeline::strategy::Strategy;
+pub use pipeline::strategy::{InvalidStrategy, Strategy};
 pub use progress::{Pass, Progress};
 pub use publish::directory::Outcome;
 pub use read::{
@@ -71,5 +71,5 @@ pub use read::{
 };
 pub use tree::changes::Change;
 pub use tree::filter::{Exclusion, InvalidExclusion};
-pub use tree::holes::Sparse;
+pub use tree::holes::{InvalidSparse, Sparse};
 pub use tree::id_map::{IdMap, IdRange, InvalidOwners, Owner, Owners};

@@ -209,13 +209,16 @@ impl Pack {
     /// A cancelled pack ends when a write to `to` that has begun returns.
     pub fn write(&self, to: &mut (dyn Write + Send)) -> Result<Image> {
         if !self.format.is_one_file() {
-            return Err(Error::rules(format!("an image in the format {} is more than one file", self.format.name())));
+            return Err(Error::invalid_options(format!(
+                "an image in the format {} is more than one file",
+                self.format.name()
+            )));
         }
         if self.compression.is_filesystem() {
-            return Err(Error::rules(format!("{} makes a filesystem, which needs a file", self.compression)));
+            return Err(Error::invalid_options(format!("{} makes a filesystem, which needs a file", self.compression)));
         }
         if self.strategy == Strategy::TwoPass {
-            return Err(Error::rules("two passes need a directory for the temporary tar".to_owned()));
+            return Err(Error::invalid_options("two passes need a directory for the temporary tar".to_owned()));
         }
         self.run(&Destination::Stream(&Mutex::new(to)))
     }

@@ -76,13 +76,15 @@ impl fmt::Display for Program {
 }
 
 impl FromStr for Program {
-    type Err = String;
+    type Err = InvalidProgram;
 
-    fn from_str(name: &str) -> std::result::Result<Self, String> {
+    fn from_str(name: &str) -> std::result::Result<Self, InvalidProgram> {
         let found = Program::ALL.into_iter().find(|program| program.name() == name);
-        found.ok_or_else(|| {
-            let known = Program::ALL.map(Program::name).join(", ");
-            format!("the program `{}` is not one of {known}", name.escape_debug())
-        })
+        found.ok_or_else(|| InvalidProgram(name.escape_debug().to_string()))
     }
 }
+
+/// A text that names no [`Program`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the program `{0}` is not one of {known}", known = Program::ALL.map(Program::name).join(", "))]
+pub struct InvalidProgram(String);

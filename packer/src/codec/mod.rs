@@ -11,7 +11,7 @@ mod spec;
 mod xz;
 mod zstd;
 
-pub use external::Program;
+pub use external::{InvalidProgram, Program};
 pub use spec::{Compression, InvalidCompression, Level};
 
 use crate::buffer::{Buffer, Buffers};

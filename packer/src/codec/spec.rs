@@ -165,7 +165,11 @@ impl FromStr for Compression {
 fn parse(spec: &str) -> Result<Compression, String> {
     let mut words = spec.split(':');
     let codec = words.next().unwrap_or_default();
-    let program = if codec == "external" { Some(Program::from_str(words.next().unwrap_or_default())?) } else { None };
+    let program = if codec == "external" {
+        Some(Program::from_str(words.next().unwrap_or_default()).map_err(|error| error.to_string())?)
+    } else {
+        None
+    };
     let number = words.next();
     if words.next().is_some() {
         return Err("it has too many parts".into());

@@ -71,7 +71,7 @@ impl Lxd {
     pub(crate) fn extras(&self, tree: &Tree<'_>, cancel: &CancelToken) -> Result<Extras> {
         let metadata = self.complete(tree)?;
         let created = metadata.created();
-        let text = metadata.text().map_err(|error| Error::unfit("metadata.yaml", error.to_string()))?;
+        let text = metadata.text().map_err(|error| Error::invalid_input("metadata.yaml", error.to_string()))?;
         let (mut member, mut before) = (Entry::made_up(b"metadata.yaml", text.len() as u64), Buffer::default());
         member.modified = Timestamp { seconds: created, nanoseconds: 0 };
         tar::member(&member, text.as_bytes(), &mut before);
@@ -81,7 +81,7 @@ impl Lxd {
             (None, None) => None,
             (None, Some(name)) => {
                 let what = format!("names the template `{}`, and no templates are given", name.escape_debug());
-                return Err(Error::unfit("metadata.yaml", what));
+                return Err(Error::invalid_input("metadata.yaml", what));
             }
         };
         Ok(Extras { before: Some(before), after })
@@ -118,7 +118,7 @@ impl Lxd {
 /// What was asked for, or what the tree's programs were built for.
 pub(super) fn architecture(given: Option<Architecture>, tree: &Tree<'_>) -> Result<Architecture> {
     given.or_else(|| os_release::architecture(tree.top())).ok_or_else(|| {
-        Error::unfit(tree.path(), "has no shell that would tell its architecture, which has to be given then")
+        Error::invalid_input(tree.path(), "has no shell that would tell its architecture, which has to be given then")
     })
 }
 
@@ -130,7 +130,7 @@ pub(super) fn created(given: Option<i64>, tree: &Tree<'_>) -> i64 {
 fn templates(from: &Path, metadata: &Metadata, cancel: &CancelToken) -> Result<Framed> {
     let templates = templates::read(from, metadata.created(), cancel)?;
     if let Some(missing) = metadata.templates().find(|name| !templates.names.contains(name.as_bytes())) {
-        return Err(Error::unfit(from.join(missing), "is named as a template, and is not there"));
+        return Err(Error::invalid_input(from.join(missing), "is named as a template, and is not there"));
     }
     Ok(templates.framed)
 }

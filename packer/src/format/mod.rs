@@ -55,11 +55,11 @@ impl Format {
     pub(crate) fn takes(&self, compression: Compression) -> Result<()> {
         match self {
             Format::Oci(_) if oci::layer_type(compression).is_none() => {
-                Err(Error::rules(format!("a layer of an OCI image cannot be compressed with {compression}")))
+                Err(Error::invalid_options(format!("a layer of an OCI image cannot be compressed with {compression}")))
             }
-            Format::Unified(_) if compression.is_filesystem() => {
-                Err(Error::rules(format!("a unified image is an archive, and {compression} makes a filesystem")))
-            }
+            Format::Unified(_) if compression.is_filesystem() => Err(Error::invalid_options(format!(
+                "a unified image is an archive, and {compression} makes a filesystem"
+            ))),
             Format::Tar | Format::Unified(_) | Format::Split(_) | Format::Oci(_) => Ok(()),
         }
     }

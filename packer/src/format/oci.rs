@@ -68,7 +68,7 @@ impl Oci {
         let architecture = lxd::architecture(self.architecture, tree)?;
         let seconds = u64::try_from(lxd::created(self.created, tree)).unwrap_or(0);
         let created = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).filter(|_| seconds < YEAR_10000);
-        let created = created.ok_or_else(|| Error::unfit(tree.path(), "is from after the year 9999"))?;
+        let created = created.ok_or_else(|| Error::invalid_input(tree.path(), "is from after the year 9999"))?;
         Ok(Draft { run: &self.run, architecture, created: humantime::format_rfc3339_seconds(created).to_string() })
     }
 }

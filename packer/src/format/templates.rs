@@ -70,5 +70,5 @@ pub(super) fn read(directory: &Path, modified: i64, cancel: &CancelToken) -> Res
 }
 
 fn too_large(directory: &Path) -> Error {
-    Error::unfit(directory, format!("holds more templates than the {} MiB that an image may have", LIMIT >> 20))
+    Error::invalid_input(directory, format!("holds more templates than the {} MiB that an image may have", LIMIT >> 20))
 }

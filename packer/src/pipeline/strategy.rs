@@ -55,13 +55,18 @@ impl fmt::Display for Strategy {
 }
 
 impl FromStr for Strategy {
-    type Err = String;
+    type Err = InvalidStrategy;
 
-    fn from_str(name: &str) -> std::result::Result<Self, String> {
+    fn from_str(name: &str) -> std::result::Result<Self, InvalidStrategy> {
         let found = Strategy::ALL.into_iter().find(|strategy| strategy.name() == name);
-        found.ok_or_else(|| format!("`{}` is not a strategy: it is single-stream or two-pass", name.escape_debug()))
+        found.ok_or_else(|| InvalidStrategy(name.escape_debug().to_string()))
     }
 }
+
+/// A text that names no [`Strategy`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a strategy: it is single-stream or two-pass")]
+pub struct InvalidStrategy(String);
 
 /// A complete archive without a name.
 #[derive(Debug)]

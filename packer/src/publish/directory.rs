@@ -87,13 +87,13 @@ impl Shelf {
         let file = match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
             Ok(file) => File::from(file),
             Err(Errno::LOOP) => {
-                return Err(Error::unfit(path, "stands where the image should, and is a symbolic link"));
+                return Err(Error::output_exists(path, "stands where the image should, and is a symbolic link"));
             }
             Err(error) => return Err(Error::io("open", path, error)),
         };
         let found = file.metadata().map_err(|error| Error::io("stat", &path, error))?;
         if !found.is_file() {
-            return Err(Error::unfit(path, "stands where the image should, and is not a regular file"));
+            return Err(Error::output_exists(path, "stands where the image should, and is not a regular file"));
         }
         let hashed = hash_on(hasher, Permitted { file, cancel });
         cancel.check()?;

@@ -65,7 +65,7 @@ impl Layout {
                 let names =
                     temp_name::names(top.handle()).map_err(|error| Error::io("read directory", top.path(), error))?;
                 if names.iter().any(|name| name.to_bytes() != BLOBS.as_bytes() && !temp_name::is_temporary(name)) {
-                    return Err(Error::unfit(top.path(), "is neither an OCI image layout nor empty"));
+                    return Err(Error::output_exists(top.path(), "is neither an OCI image layout nor empty"));
                 }
             }
         }

@@ -77,7 +77,7 @@ fn standing(shelf: &Shelf, name: &str) -> Result<Shelf> {
     match rustix::fs::openat(shelf.handle(), name, DIRECTORY, Mode::empty()) {
         Ok(handle) => Ok(Shelf::of(Arc::new(handle), path)),
         Err(Errno::NOTDIR | Errno::LOOP) => {
-            Err(Error::unfit(path, "stands where the image should, and is not a directory"))
+            Err(Error::output_exists(path, "stands where the image should, and is not a directory"))
         }
         Err(error) => Err(Error::io("open", path, error)),
     }
@@ -104,7 +104,7 @@ fn replace(shelf: &Shelf, temporary: TemporaryDirectory, name: &str, standing: &
     let ours = |found: &CStr| names.iter().any(|name| name.as_bytes() == found.to_bytes());
     let found = temp_name::names(standing.handle()).map_err(failed)?;
     if !found.iter().all(|found| ours(found)) {
-        return Err(Error::unfit(standing.path(), "stands where the image should, and holds something else"));
+        return Err(Error::output_exists(standing.path(), "stands where the image should, and holds something else"));
     }
     let handle = shelf.handle();
     rustix::fs::renameat_with(handle, &temporary.name, handle, name, RenameFlags::EXCHANGE).map_err(failed)?;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use crate::error::{Error, Result, shown};
+use crate::error::{Error, Result, escape_path};
 
 /// An entry that changed while it was packed. The archive holds as many bytes of it as its header says: zeros where there
 /// were none to be read.
@@ -18,7 +18,7 @@ pub struct Change {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` changed while it was packed: {}", shown(&self.path), self.what)
+        write!(f, "`{}` changed while it was packed: {}", escape_path(&self.path), self.what)
     }
 }
 

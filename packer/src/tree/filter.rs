@@ -61,7 +61,7 @@ impl Rules {
         for exclusion in &self.exclusions {
             set.add(exclusion.0.clone());
         }
-        set.build().map_err(|error| Error::rules(format!("the exclusions are too large: {error}")))
+        set.build().map_err(|error| Error::invalid_options(format!("the exclusions are too large: {error}")))
     }
 
     pub(crate) fn clamped(&self, time: Timestamp) -> Timestamp {

@@ -21,6 +21,7 @@ use crate::error::Error;
 
 /// Whether holes are left out of the archive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Sparse {
     /// They are packed as the zeros that they are; any reader understands that.
     #[default]
@@ -30,16 +31,21 @@ pub enum Sparse {
 }
 
 impl FromStr for Sparse {
-    type Err = String;
+    type Err = InvalidSparse;
 
-    fn from_str(name: &str) -> std::result::Result<Self, String> {
+    fn from_str(name: &str) -> std::result::Result<Self, InvalidSparse> {
         match name {
             "never" => Ok(Sparse::Never),
             "auto" => Ok(Sparse::Auto),
-            _ => Err(format!("`{}` is neither auto nor never", name.escape_debug())),
+            _ => Err(InvalidSparse(name.escape_debug().to_string())),
         }
     }
 }
+
+/// A text that names no value of [`Sparse`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is neither auto nor never")]
+pub struct InvalidSparse(String);
 
 /// What leaving out holes has to save, in bytes: for less, no reader should need to know the format.
 pub(crate) const WORTHWHILE: u64 = 16 << 20;

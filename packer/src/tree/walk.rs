@@ -54,9 +54,11 @@ impl<'a> Tree<'a> {
                     .map(Stat::from)
                 {
                     Ok(found) if found.file_type() == FileType::Symlink => {
-                        Error::unfit(path, "is a symbolic link, not a directory")
+                        Error::invalid_input(path, "is a symbolic link, not a directory")
                     }
-                    Ok(found) if found.file_type() != FileType::Directory => Error::unfit(path, "is not a directory"),
+                    Ok(found) if found.file_type() != FileType::Directory => {
+                        Error::invalid_input(path, "is not a directory")
+                    }
                     _ => Error::io(operation, path, error),
                 },
             )?;

@@ -91,8 +91,8 @@ fn what_is_no_layout_stays_as_it_is() {
         let layout = TempDir::new().unwrap();
         files_there.iter().for_each(|(name, text)| fs::write(layout.path().join(name), text).unwrap());
         let before = files(layout.path());
-        let error = Pack::new(root.path()).format(tagged("x")).publish(layout.path()).unwrap_err().to_string();
-        assert!(error.contains(words), "{files_there:?}: {error}");
+        let error = Pack::new(root.path()).format(tagged("x")).publish(layout.path()).unwrap_err();
+        assert!(format!("{error:#}").contains(words), "{files_there:?}: {error:#}");
         assert!(files(layout.path()) == before, "{files_there:?}");
     };
     let mark = ("oci-layout", r#"{"imageLayoutVersion": "1.0.0"}"#);

@@ -213,7 +213,7 @@ fn a_writer_that_fails_at_any_byte_is_the_cause() {
         let whole = pack.write(&mut Vec::new()).unwrap().size as usize;
         for room in 0..whole {
             let error = pack.write(&mut Failing(room)).unwrap_err();
-            assert_eq!(error.to_string(), "cannot write the image: the far end has hung up", "{compression} {room}");
+            assert_eq!(format!("{error:#}"), "cannot write the image: the far end has hung up", "{compression} {room}");
         }
         pack.write(&mut Failing(whole)).unwrap();
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use packer::{FoundFormat, Summary, shown};
+use packer::{FoundFormat, Summary, escape_path};
 use serde::Serialize;
 
 use crate::args::InspectArguments;
@@ -40,18 +40,18 @@ fn text(summary: &Summary) -> String {
     for (number, archive) in summary.archives.iter().enumerate() {
         let packer::Archive { name, size, encoding, tar_size, diff_id } = archive;
         let told = format!("{encoding}, {size} bytes; tar of {tar_size} bytes, sha256:{diff_id}");
-        let told = format!("{}: {told}", shown(name.as_ref()));
+        let told = format!("{}: {told}", escape_path(name.as_ref()));
         line(if number == 0 { "archives" } else { "" }, &told);
     }
     line("entries", &format!("{entries} ({})", kinds.join(", ")));
     line("content", &format!("{} bytes", summary.content));
     for (number, (path, size)) in summary.largest.iter().enumerate() {
-        line(if number == 0 { "largest" } else { "" }, &format!("{size:>12} {}", shown(path)));
+        line(if number == 0 { "largest" } else { "" }, &format!("{size:>12} {}", escape_path(path)));
     }
     if let Some(description) = &summary.description {
         let lines = String::from_utf8_lossy(description);
         for (number, told) in lines.lines().enumerate() {
-            line(if number == 0 { "metadata" } else { "" }, &shown(told.as_ref()));
+            line(if number == 0 { "metadata" } else { "" }, &escape_path(told.as_ref()));
         }
     }
     text

@@ -29,7 +29,8 @@ fn main() -> ExitCode {
         Err(error) => {
             // Nothing is left to be done if even this cannot be written.
             let _ = remark(&format!("onepass: {}", told(&error)));
-            let is_answer = error.downcast_ref().is_some_and(packer::Error::is_unsound);
+            let kind = error.downcast_ref().map(packer::Error::kind);
+            let is_answer = kind == Some(packer::ErrorKind::Malformed);
             if answers && !is_answer { ExitCode::from(TROUBLE) } else { ExitCode::FAILURE }
         }
     }
@@ -39,9 +40,9 @@ fn main() -> ExitCode {
 const DIFFERENT: u8 = 1;
 const TROUBLE: u8 = 2;
 
-/// The library's errors name their cause themselves; others have it behind them.
+/// One line with the cause. The library's own `{:#}` prints causes in lower case and without the error number.
 fn told(error: &anyhow::Error) -> String {
-    error.downcast_ref::<packer::Error>().map_or_else(|| format!("{error:#}"), ToString::to_string)
+    error.downcast_ref::<packer::Error>().map_or_else(|| format!("{error:#}"), |error| format!("{error:#}"))
 }
 
 fn run(command: Command) -> Result<ExitCode> {

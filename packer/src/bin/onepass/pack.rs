@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &PackArguments) -> Result<ExitCode> {
         display.clear();
     }
     let image = match (packed, signals.caught()) {
-        (Err(error), Some(signal)) if error.is_cancelled() || streams => {
+        (Err(error), Some(signal)) if error.kind() == packer::ErrorKind::Cancelled || streams => {
             remark(&format!("onepass: ended by signal {signal}; nothing is left behind"))?;
             return Ok(ExitCode::from(SIGNALLED + signal));
         }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use packer::{Verified, shown};
+use packer::{Verified, escape_path};
 
 use crate::args::VerifyArguments;
 use crate::{DIFFERENT, remark, say};
@@ -25,18 +25,18 @@ pub(crate) fn run(arguments: &VerifyArguments) -> Result<ExitCode> {
     out.flush().context("cannot write to standard output")?;
     lines.into_iter().try_for_each(|line| remark(&line))?;
     if differences.is_empty() {
-        remark(&format!("{} is the same", shown(rootfs)))?;
+        remark(&format!("{} is the same", escape_path(rootfs)))?;
         return Ok(ExitCode::SUCCESS);
     }
-    remark(&format!("{} differs in {} entries", shown(rootfs), differences.len()))?;
+    remark(&format!("{} differs in {} entries", escape_path(rootfs), differences.len()))?;
     Ok(ExitCode::from(DIFFERENT))
 }
 
 fn line(arguments: &VerifyArguments, verified: &Verified) -> String {
     let Verified { format, tag, fingerprint, diff_id, size, tar_size, entries, is_described_late } = verified;
-    let image = shown(&arguments.image.image);
+    let image = escape_path(&arguments.image.image);
     let image = match tag {
-        Some(tag) => format!("{image} ({})", shown(tag.as_ref())),
+        Some(tag) => format!("{image} ({})", escape_path(tag.as_ref())),
         None => image,
     };
     let late =

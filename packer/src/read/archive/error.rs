@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::error::{Error, shown};
+use crate::error::{Error, escape_path};
 
 /// Why something cannot be read as what it should be.
 #[derive(Debug)]
@@ -53,5 +53,5 @@ const ROOM: usize = 400;
 /// A name as it stands in messages. Of one that is longer than names are, the beginning.
 pub(crate) fn quoted(name: &[u8]) -> String {
     let (kept, more) = if name.len() > ROOM { (&name[..ROOM], "…") } else { (name, "") };
-    format!("`{}{more}`", shown(Path::new(OsStr::from_bytes(kept))))
+    format!("`{}{more}`", escape_path(Path::new(OsStr::from_bytes(kept))))
 }

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::error::shown;
+use crate::error::escape_path;
 use crate::read::compare::contents::{Contents, Inode, Kind, Node, Rest};
 use crate::tree::entry::Timestamp;
 
@@ -101,7 +101,7 @@ impl Difference {
     /// A line for each thing that differs; `sides` is what the two are called: `["the image", "the tree"]`.
     #[must_use]
     pub fn lines(&self, sides: [&str; 2]) -> Vec<String> {
-        let path = if self.path.as_os_str().is_empty() { ".".to_owned() } else { shown(&self.path) };
+        let path = if self.path.as_os_str().is_empty() { ".".to_owned() } else { escape_path(&self.path) };
         let path = match self.section {
             Section::Tree => path,
             Section::Metadata => format!("{path} (metadata)"),
@@ -256,7 +256,7 @@ fn unequal<Value: Copy + PartialEq>(
 
 /// A path or a target as it stands in lines.
 fn told(path: &[u8]) -> String {
-    format!("`{}`", shown(Path::new(OsStr::from_bytes(path))))
+    format!("`{}`", escape_path(Path::new(OsStr::from_bytes(path))))
 }
 
 /// Seconds since 1970, with nanoseconds where there are some.

@@ -24,7 +24,7 @@ use crate::read::image::source::Source;
 ///
 /// # Errors
 ///
-/// If one of them cannot be read, or [is no sound image](crate::Error::is_unsound).
+/// If one of them cannot be read, or is [malformed](crate::ErrorKind::Malformed).
 pub fn diff(first: &Source, second: &Source) -> Result<Vec<Difference>> {
     let (mut one, mut other) = both(|| first.read(), || second.read())?;
     let limits = Limits::of(&one).and(Limits::of(&other));
@@ -43,7 +43,7 @@ impl Pack {
     ///
     /// # Errors
     ///
-    /// If one of them cannot be read, or the image [is not sound](crate::Error::is_unsound).
+    /// If one of them cannot be read, or the image is [malformed](crate::ErrorKind::Malformed).
     pub fn compare(&self, image: &Source) -> Result<Vec<Difference>> {
         let (mut image, mut tree) = both(|| image.read(), || rootfs::contents(self.rootfs(), self.rules().clone()))?;
         let limits = Limits::of(&image);

@@ -33,7 +33,9 @@ pub(crate) fn contents(path: &Path, rules: Rules) -> Result<Contents> {
     let rules = Rules { sparse: Sparse::Never, ..rules };
     let tree = Tree::open(path, rules, &CancelToken::NEVER)?;
     read(&tree).map_err(|error| match error.change() {
-        Some((changed, what)) => Error::unfit(path.join(changed), format!("changed while it was read: {what}")),
+        Some((changed, what)) => {
+            Error::changed_while_read(path.join(changed), format!("changed while it was read: {what}"))
+        }
         None => error.below(path),
     })
 }

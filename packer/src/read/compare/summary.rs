@@ -53,7 +53,7 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// If it cannot be read, or is [not sound](crate::Error::is_unsound). That nothing is found wrong does not mean that it is sound:
+    /// If it cannot be read, or is [malformed](crate::ErrorKind::Malformed). That nothing is found wrong does not mean that it is sound:
     /// see [`Source::verify`].
     pub fn inspect(&self) -> Result<Summary> {
         let Reading { format, fingerprint, diff_id, size, tree, description, archives, .. } = self.read()?;

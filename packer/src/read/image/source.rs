@@ -69,7 +69,9 @@ impl Source {
         let kind = rustix::fs::fstat(&handle).map_err(|error| Error::io("stat", &self.path, error))?;
         let is_directory = rustix::fs::FileType::from_raw_mode(kind.st_mode).is_dir();
         let opened = match (&self.rootfs, is_directory) {
-            (Some(_), true) => return Err(Error::unfit(&self.path, "is a directory, and its other file was named")),
+            (Some(_), true) => {
+                return Err(Error::invalid_input(&self.path, "is a directory, and its other file was named"));
+            }
             (Some(rootfs), false) => {
                 let rootfs_handle =
                     rustix::fs::open(rootfs, flags, Mode::empty()).map_err(|error| Error::io("open", rootfs, error))?;
@@ -80,7 +82,7 @@ impl Source {
             (None, true) => self.directory(handle)?,
         };
         if self.tag.is_some() && !matches!(opened, Opened::Layout(..)) {
-            return Err(Error::unfit(&self.path, "is no OCI image layout, and only there images have tags"));
+            return Err(Error::invalid_input(&self.path, "is no OCI image layout, and only there images have tags"));
         }
         Ok(opened)
     }
@@ -92,7 +94,7 @@ impl Source {
         let names = few_names(&handle).map_err(|error| Error::io("read directory", &self.path, error))?;
         let begins = |start: &str| names.iter().find(|name| name.starts_with(start));
         let (Some(metadata), Some(rootfs)) = (begins("metadata.tar"), begins("rootfs.")) else {
-            return Err(Error::unfit(&self.path, "is neither an OCI image layout nor a split image"));
+            return Err(Error::invalid_input(&self.path, "is neither an OCI image layout nor a split image"));
         };
         if names.len() > 2 {
             return Err(Error::image(&self.path, "there is more in it than a metadata.tar and a rootfs"));
@@ -165,7 +167,7 @@ impl Part {
         let file = File::from(handle);
         let found = file.metadata().map_err(|error| Error::io("stat", path, error))?;
         if !found.is_file() {
-            return Err(Error::unfit(path, NOT_REGULAR));
+            return Err(Error::invalid_input(path, NOT_REGULAR));
         }
         let mut beginning = [0; Encoding::MAGIC];
         let count = file.read_at(&mut beginning, 0).map_err(|error| Error::io("read", path, error))?;
@@ -195,7 +197,11 @@ impl Part {
     /// Its sha256.
     pub(crate) fn hash(&self) -> Result<Fingerprint> {
         let (fingerprint, length) = hash(self.raw()?).map_err(|error| Error::io("read", &self.path, error))?;
-        if length == self.size { Ok(fingerprint) } else { Err(Error::unfit(&self.path, "changed while it was read")) }
+        if length == self.size {
+            Ok(fingerprint)
+        } else {
+            Err(Error::changed_while_read(&self.path, "changed while it was read"))
+        }
     }
 
     /// What its compression hides, from the beginning.

@@ -51,14 +51,14 @@ pub struct Verified {
 ///
 /// # Errors
 ///
-/// If it cannot be read, or with the first thing that is [wrong with it](Error::is_unsound).
+/// If it cannot be read, or is [malformed](crate::ErrorKind::Malformed): the first fault that is found.
 pub fn verify(image: impl AsRef<Path>) -> Result<Verified> {
     let path = image.as_ref();
     let mut found = Source::new(path).verify()?;
     match (found.pop(), found.is_empty()) {
         (Some(verified), true) => Ok(verified),
-        (None, _) => Err(Error::unfit(path, "holds no image")),
-        (Some(_), false) => Err(Error::unfit(path, "holds several images, and one is asked for")),
+        (None, _) => Err(Error::invalid_input(path, "holds no image")),
+        (Some(_), false) => Err(Error::invalid_input(path, "holds several images, and one is asked for")),
     }
 }
 
@@ -168,7 +168,7 @@ impl Images<'_> {
         })?;
         if verified.is_empty() {
             let what = if tag.is_some() { "holds no image with this tag or digest" } else { "holds no image" };
-            return Err(Error::unfit(self.layout.path(), what));
+            return Err(Error::invalid_input(self.layout.path(), what));
         }
         Ok(verified)
     }

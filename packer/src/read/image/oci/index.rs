@@ -67,9 +67,9 @@ impl<'a> Walk<'a> {
         })?;
         match (found, tag) {
             (Some(image), _) if count == 1 => Ok(image),
-            (None, Some(_)) => Err(Error::unfit(layout.path(), "holds no image with this tag or digest")),
-            (None, None) => Err(Error::unfit(layout.path(), "holds no image")),
-            (Some(_), _) => Err(Error::unfit(
+            (None, Some(_)) => Err(Error::invalid_input(layout.path(), "holds no image with this tag or digest")),
+            (None, None) => Err(Error::invalid_input(layout.path(), "holds no image")),
+            (Some(_), _) => Err(Error::invalid_input(
                 layout.path(),
                 format!("holds {count} such images: give a tag, or a digest as `sha256:…`"),
             )),
