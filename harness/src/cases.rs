@@ -84,7 +84,7 @@ impl Suite {
         if self == Suite::Full {
             compressions.extend("gzip:6".parse::<Compression>());
             let programs = [Program::Gzip, Program::Pigz, Program::Zstd];
-            compressions.extend(programs.map(|program| Compression::External(program, None)));
+            compressions.extend(programs.map(Compression::external));
         }
         of(&compressions, cores)
     }
@@ -96,7 +96,7 @@ pub fn of(compressions: &[Compression], cores: usize) -> Vec<Case> {
     let case = |compression: &Compression| {
         let threads = match compression {
             // A program of its own does the work; the threads only feed it.
-            Compression::External(..) => vec![cores],
+            Compression::External { .. } => vec![cores],
             _ if cores > 1 => vec![1, cores],
             _ => vec![1],
         };

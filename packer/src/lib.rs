@@ -53,14 +53,14 @@ pub use pipeline::fault_injection::Fault;
 #[doc(hidden)]
 pub use pipeline::stages;
 
-pub use api::image::{Busy, Image, Phase};
+pub use api::image::{Image, Phase, StepTimes};
 pub use api::pack::Pack;
 pub use cancel::CancelToken;
-pub use codec::{Compression, EncoderVersion, InvalidCompression, InvalidProgram, Level, Program};
+pub use codec::{Compression, EncoderVersion, InvalidCompression, InvalidProgram, Program};
 pub use error::{Error, ErrorKind, Result, escape_path};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use format::{
-    Architecture, Format, InvalidArchitecture, InvalidMetadata, InvalidTag, Lxd, Metadata, Oci, Run, Tag,
+    Architecture, Format, InvalidArchitecture, InvalidMetadata, InvalidTag, Layer, Lxd, Metadata, Oci, Run, Tag,
 };
 pub use pipeline::strategy::{InvalidStrategy, Strategy};
 pub use progress::{Pass, Progress};

@@ -1,81 +1,100 @@
-//! What a pack tells of the image that it made.
+//! The result of a pack: the image, its digests and sizes, and where the time went.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::codec::EncoderVersion;
 use crate::fingerprint::Fingerprint;
+use crate::format::oci::Layer;
 use crate::metrics::{Metrics, Step};
 use crate::progress::Pass;
 use crate::publish::directory::Outcome;
 use crate::tree::changes::Change;
 
-/// A complete image.
+/// A complete image: the result of [`Pack::publish`](crate::Pack::publish) and [`Pack::write`](crate::Pack::write).
+///
+/// Sizes are bytes.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Image {
-    /// What it is known by: the sha256 of the file; of a split image, of its two files one behind the other; of an OCI image, of
-    /// its manifest.
+    /// The image's identity. The sha256 of its file; of a split image, of `metadata` and `rootfs` concatenated; of an OCI image,
+    /// of its manifest.
     pub fingerprint: Fingerprint,
-    /// What became of it.
+    /// Whether the image was published, was there already, was not kept, or was streamed.
     pub outcome: Outcome,
-    /// Where it stands, if it was kept: a file in the output directory as it was given, or a directory with the two files of a
-    /// split image; of an OCI image, the layout that it was added to.
+    /// The image's file; a split image's directory; an OCI image's layout. It begins with the output directory as it was given.
+    /// `None` if the image was streamed or not kept.
     pub path: Option<PathBuf>,
-    /// The size of its files together, in bytes.
+    /// The sum of the sizes of the image's files.
     pub size: u64,
-    /// The size of the uncompressed tar, in bytes; of a split image, of the tar of its rootfs.
+    /// The size of the uncompressed tar; of a split image, that of its rootfs.
     pub tar_size: u64,
-    /// The sha256 of the uncompressed tar, where it was asked for, or where the image is that tar, or an OCI image.
+    /// The sha256 of the uncompressed tar. `None` if [`Pack::diff_id`](crate::Pack::diff_id) was not set, the image is compressed,
+    /// and its format is not OCI.
     pub diff_id: Option<Fingerprint>,
-    /// The sha256 of an OCI image's layer.
-    pub layer: Option<Fingerprint>,
-    /// Members of the archive; of a split image, of both.
+    /// The layer of an OCI image; `None` in other formats.
+    pub layer: Option<Layer>,
+    /// Members of the archive; of a split image, of both archives.
     pub entries: u64,
-    /// Sockets, which an archive cannot hold.
+    /// Sockets in the tree. An archive cannot hold them.
     pub sockets_skipped: u64,
-    /// Where something else is mounted that was not packed. Of a directory, the mount point itself was.
+    /// Mount points whose mounted content was not packed. A directory itself was packed, empty.
     pub mounts_skipped: Vec<PathBuf>,
-    /// What changed while it was packed, sorted by path; only ever of a [`live`](crate::Pack::live) tree.
+    /// Entries that changed while they were packed, sorted by path. Always empty unless [`Pack::live`](crate::Pack::live) was set.
     pub changes: Vec<Change>,
-    /// What compressed it.
+    /// The encoders that made the image; empty if it is not compressed.
     pub encoders: Vec<EncoderVersion>,
-    /// From the call to the return.
+    /// The time from the call to the return.
     pub wall: Duration,
-    /// The phases in order; together they are nearly all of `wall`.
+    /// The phases in order. Their sum is nearly `wall`.
     pub phases: Vec<(Phase, Duration)>,
-    /// Where the threads were.
-    pub busy: Busy,
+    /// The time that all threads together spent on each step.
+    pub step_times: StepTimes,
     /// Bytes of content read from the tree, and of the temporary tar read back.
     pub bytes_read: u64,
-    /// Bytes of the temporary tar that was written, and held on the disk until the image was complete.
+    /// The size of the temporary tar, which was on the disk until the image was complete. 0 if there was none.
     pub temporary_tar: u64,
 }
 
 impl Image {
-    /// The most that this pack held on the filesystem of the output directory at one time, in bytes.
+    /// The most bytes that this pack held at one time on the filesystem of the output directory.
     #[must_use]
     pub fn scratch_peak(&self) -> u64 {
         self.temporary_tar + if self.outcome == Outcome::Streamed { 0 } else { self.size }
     }
 }
 
-/// A part of a pack's time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A phase of a pack. Phases follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Phase {
     /// A pass over the data.
     Pass(Pass),
     /// The fsync of the image.
     Sync,
-    /// Giving it its name, and the fsync of the directory.
+    /// Giving the image its name, and the fsync of the directory.
     Publish,
 }
 
-/// The time that all threads together spent on each step; waiting for a disk or a processor is included.
+impl Phase {
+    /// The name in records: that of the [pass](Pass::name), `sync` or `publish`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Pass(pass) => pass.name(),
+            Phase::Sync => "sync",
+            Phase::Publish => "publish",
+        }
+    }
+}
+
+/// The time that all threads together spent on each step, including waits for the disk or a processor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Busy {
+#[non_exhaustive]
+pub struct StepTimes {
     /// Listing directories and cutting segments.
     pub walk: Duration,
-    /// Opening and reading files and writing headers; in a second pass, reading the temporary tar.
+    /// Opening and reading files, and writing headers; in a second pass, reading the temporary tar.
     pub frame: Duration,
     /// Compressing.
     pub encode: Duration,
@@ -85,9 +104,9 @@ pub struct Busy {
     pub write: Duration,
 }
 
-impl Busy {
+impl StepTimes {
     pub(crate) fn of(metrics: &Metrics) -> Self {
-        Busy {
+        StepTimes {
             walk: metrics.spent_on(Step::Walk),
             frame: metrics.spent_on(Step::Frame),
             encode: metrics.spent_on(Step::Encode),

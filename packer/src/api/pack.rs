@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::api::image::{Busy, Image, Phase};
+use crate::api::image::{Image, Phase, StepTimes};
 use crate::buffer::Buffers;
 use crate::cancel::CancelToken;
 use crate::codec::Compression;
@@ -161,7 +161,7 @@ impl Pack {
 
     /// An image with this fingerprint is not kept: its outcome is [`Outcome::Unchanged`]. Default: any image is.
     #[must_use]
-    pub fn unless(self, known: Fingerprint) -> Self {
+    pub fn skip_if_fingerprint(self, known: Fingerprint) -> Self {
         Pack { known: Some(known), ..self }
     }
 
@@ -282,7 +282,7 @@ impl Pack {
             encoders,
             wall: started.elapsed(),
             phases,
-            busy: Busy::of(&metrics),
+            step_times: StepTimes::of(&metrics),
             bytes_read: metrics.bytes_read(),
             temporary_tar: facts.temporary,
         })

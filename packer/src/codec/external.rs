@@ -6,10 +6,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Level;
-
 /// A compressor that may be run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Program {
     /// bzip2.
     Bzip2,
@@ -57,14 +56,14 @@ impl Program {
         }
     }
 
-    pub(crate) fn arguments(self, level: Option<Level<1, 9>>) -> Vec<String> {
+    pub(crate) fn arguments(self, level: Option<u8>) -> Vec<String> {
         let mut arguments = vec!["-c".to_owned()];
         match self {
             // Neither name nor time of the input in the header.
             Program::Gzip | Program::Pigz => arguments.push("-n".to_owned()),
             Program::Bzip2 | Program::Lz4 | Program::Lzma | Program::Xz | Program::Zstd => {}
         }
-        arguments.extend(level.map(|level| format!("-{}", level.get())));
+        arguments.extend(level.map(|level| format!("-{level}")));
         arguments
     }
 }

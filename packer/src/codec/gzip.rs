@@ -6,7 +6,7 @@
 
 use libdeflater::{CompressionLvl, Compressor};
 
-use super::{Level, deflate};
+use super::deflate;
 use crate::buffer::Buffer;
 use crate::cancel::CancelToken;
 use crate::codec::incompressible::Probe;
@@ -39,12 +39,12 @@ impl std::fmt::Debug for Encoder {
 }
 
 impl Encoder {
-    pub(crate) fn new(level: Level<1, 12>) -> Result<Self> {
+    pub(crate) fn new(level: u8) -> Result<Self> {
         let compressor = |level: i32| match CompressionLvl::new(level) {
             Ok(level) => Ok(Compressor::new(level)),
             Err(error) => Err(Error::codec("gzip", format!("level {level}: {error:?}"))),
         };
-        Ok(Encoder { compressor: compressor(level.get().into())?, storer: compressor(0)?, probe: Probe::new()? })
+        Ok(Encoder { compressor: compressor(level.into())?, storer: compressor(0)?, probe: Probe::new()? })
     }
 
     /// Appends the segment as unfinished DEFLATE blocks that end on a byte boundary; returns the CRC-32 of what they hold.
@@ -149,7 +149,7 @@ mod tests {
     use testkit::cases::Noise;
 
     fn spliced(level: u8, segments: &[Vec<u8>]) -> Vec<u8> {
-        let mut encoder = Encoder::new(Level::new(level).unwrap()).unwrap();
+        let mut encoder = Encoder::new(level).unwrap();
         let mut member = Member::default();
         let mut file = HEADER.to_vec();
         for segment in segments {

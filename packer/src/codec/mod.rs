@@ -12,7 +12,7 @@ mod xz;
 mod zstd;
 
 pub use external::{InvalidProgram, Program};
-pub use spec::{Compression, InvalidCompression, Level};
+pub use spec::{Compression, InvalidCompression};
 
 use crate::buffer::{Buffer, Buffers};
 use crate::cancel::CancelToken;
@@ -20,6 +20,7 @@ use crate::error::Result;
 
 /// The name and version of an encoder. Another version may make other bytes of the same tar.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EncoderVersion {
     /// The encoder: `libdeflate`, `libzstd`, `liblzma`, or the name of a program.
     pub name: &'static str,

@@ -1,61 +1,111 @@
-//! What `--compression` accepts, as values.
+//! The option `--compression`: codec and level as one value.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use crate::codec::external::Program;
 use crate::segment::Sizes;
 
-/// A compression level between `MIN` and `MAX`, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Level<const MIN: u8, const MAX: u8>(u8);
-
-impl<const MIN: u8, const MAX: u8> Level<MIN, MAX> {
-    /// The level, if it is within the bounds.
-    #[must_use]
-    pub const fn new(level: u8) -> Option<Self> {
-        if MIN <= level && level <= MAX { Some(Level(level)) } else { None }
-    }
-
-    /// The level as a number.
-    #[must_use]
-    pub const fn get(self) -> u8 {
-        self.0
-    }
-}
-
-/// How an image is compressed: `none`, `gzip[:1-12]`, `zstd[:1-19]`, `xz[:0-9]`, `squashfs` or
-/// `external:PROGRAM[:1-9]`.
+/// A codec and its level: `none`, `gzip[:1-12]`, `zstd[:1-19]`, `xz[:0-9]`, `squashfs` or `external:PROGRAM[:1-9]`.
 ///
-/// The default is `gzip` at its default level.
+/// The default is [`Compression::GZIP`]. A level outside the codec's range cannot be made.
+///
+/// ```
+/// use packer::{Compression, Program};
+///
+/// assert_eq!(Compression::gzip(6)?, "gzip:6".parse()?);
+/// assert_eq!(Compression::external(Program::Pigz).to_string(), "external:pigz");
+/// assert_eq!(Compression::ZSTD.extension(), ".tar.zst");
+/// # Ok::<(), packer::InvalidCompression>(())
+/// ```
+///
+/// Outside this crate, patterns have braces: `Compression::Gzip { .. }`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Compression {
-    /// The bare tar.
+    /// No compression: the image is the tar.
     None,
-    /// One gzip member (RFC 1952), made by libdeflate. Levels 1 to 12; default 5.
-    Gzip(Level<1, 12>),
-    /// Zstandard frames (RFC 8878) with content size and checksum, made by libzstd. Levels 1 to 19; default 3.
-    Zstd(Level<1, 19>),
-    /// One stream of the .xz format with a CRC-64 for each block, made by liblzma. Levels 0 to 9; default 6.
-    Xz(Level<0, 9>),
-    /// Not a compressed tar, but a filesystem: squashfs with xz, made by the installed program `tar2sqfs`. It holds times in whole
-    /// seconds, from 1970 to 2106, and attributes in `user.`, `trusted.` and `security.` only: entries with others, such as ACLs,
-    /// fail the pack.
+    /// One gzip member (RFC 1952), made by libdeflate at this level. Levels 1 to 12; default 5.
+    #[non_exhaustive]
+    Gzip(u8),
+    /// Zstandard frames (RFC 8878) with content size and checksum, made by libzstd at this level. Levels 1 to 19; default 3.
+    #[non_exhaustive]
+    Zstd(u8),
+    /// One stream of the .xz format with a CRC-64 for each block, made by liblzma at this level. Levels 0 to 9; default 6.
+    #[non_exhaustive]
+    Xz(u8),
+    /// A squashfs filesystem compressed with xz, made by the installed program `tar2sqfs`. It holds times in whole seconds from
+    /// 1970 to 2106, and attributes in `user.`, `trusted.` and `security.` only. An entry with others, such as ACLs, fails the
+    /// pack.
     Squashfs,
-    /// An installed program, at its own default level unless one is given. The fingerprint then depends on that program.
-    External(Program, Option<Level<1, 9>>),
+    /// An installed program, at a level from 1 to 9 or at the program's default. The fingerprint depends on the program's version.
+    #[non_exhaustive]
+    External(Program, Option<u8>),
 }
+
+const GZIP_LEVELS: RangeInclusive<u8> = 1..=12;
+const ZSTD_LEVELS: RangeInclusive<u8> = 1..=19;
+const XZ_LEVELS: RangeInclusive<u8> = 0..=9;
+const PROGRAM_LEVELS: RangeInclusive<u8> = 1..=9;
 
 impl Compression {
-    /// `gzip` without a level: the fastest whose images are not larger than those of `gzip -6`. Of a Debian tree of 1.41 GB (68,524
-    /// entries) level 4 made 422.6, level 5 413.1 MB, `tar | gzip -6` 413.6 MB.
-    pub const GZIP: Self = Compression::Gzip(Level(5));
-    /// `zstd` without a level: the program's own default.
-    pub const ZSTD: Self = Compression::Zstd(Level(3));
-    /// `xz` without a level: the program's own default.
-    pub const XZ: Self = Compression::Xz(Level(6));
+    /// gzip at level 5, the fastest level whose images are not larger than those of `gzip -6`: of a Debian tree of 1.41 GB level 4
+    /// made 422.6, level 5 413.1 and `gzip -6` 413.6 MB.
+    pub const GZIP: Self = Compression::Gzip(5);
+    /// zstd at level 3, the default of the program `zstd`.
+    pub const ZSTD: Self = Compression::Zstd(3);
+    /// xz at level 6, the default of the program `xz`.
+    pub const XZ: Self = Compression::Xz(6);
 
-    /// The ending of an image's name: `.tar`, and behind that what tells the compression, as `.gz`, `.zst` or `.xz`; or `.squashfs`.
+    /// gzip at a level from 1 to 12.
+    ///
+    /// # Errors
+    ///
+    /// If the level is outside this range.
+    pub fn gzip(level: u8) -> Result<Self, InvalidCompression> {
+        Compression::Gzip(level).checked(level, &GZIP_LEVELS)
+    }
+
+    /// zstd at a level from 1 to 19.
+    ///
+    /// # Errors
+    ///
+    /// If the level is outside this range.
+    pub fn zstd(level: u8) -> Result<Self, InvalidCompression> {
+        Compression::Zstd(level).checked(level, &ZSTD_LEVELS)
+    }
+
+    /// xz at a level from 0 to 9.
+    ///
+    /// # Errors
+    ///
+    /// If the level is outside this range.
+    pub fn xz(level: u8) -> Result<Self, InvalidCompression> {
+        Compression::Xz(level).checked(level, &XZ_LEVELS)
+    }
+
+    /// An installed program at its own default level.
+    #[must_use]
+    pub const fn external(program: Program) -> Self {
+        Compression::External(program, None)
+    }
+
+    /// An installed program at a level from 1 to 9.
+    ///
+    /// # Errors
+    ///
+    /// If the level is outside this range.
+    pub fn external_with_level(program: Program, level: u8) -> Result<Self, InvalidCompression> {
+        Compression::External(program, Some(level)).checked(level, &PROGRAM_LEVELS)
+    }
+
+    fn checked(self, level: u8, levels: &RangeInclusive<u8>) -> Result<Self, InvalidCompression> {
+        let invalid = || InvalidCompression { spec: self.to_string(), reason: outside(levels) };
+        if levels.contains(&level) { Ok(self) } else { Err(invalid()) }
+    }
+
+    /// The extension of an image's file name: `.tar`, `.tar.gz`, `.tar.zst`, `.tar.xz`, …, or `.squashfs`.
     #[must_use]
     pub fn extension(self) -> &'static str {
         match self {
@@ -73,7 +123,7 @@ impl Compression {
         if self.is_filesystem() { Compression::default() } else { self }
     }
 
-    /// Whether it makes a filesystem that can be mounted, instead of a compressed tar.
+    /// Whether the image is a filesystem that can be mounted, instead of a compressed tar.
     #[must_use]
     pub fn is_filesystem(self) -> bool {
         match self {
@@ -136,17 +186,17 @@ impl fmt::Display for Compression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Compression::None => f.write_str("none"),
-            Compression::Gzip(level) => write!(f, "gzip:{}", level.0),
-            Compression::Zstd(level) => write!(f, "zstd:{}", level.0),
-            Compression::Xz(level) => write!(f, "xz:{}", level.0),
+            Compression::Gzip(level) => write!(f, "gzip:{level}"),
+            Compression::Zstd(level) => write!(f, "zstd:{level}"),
+            Compression::Xz(level) => write!(f, "xz:{level}"),
             Compression::Squashfs => f.write_str("squashfs"),
             Compression::External(program, None) => write!(f, "external:{program}"),
-            Compression::External(program, Some(level)) => write!(f, "external:{program}:{}", level.0),
+            Compression::External(program, Some(level)) => write!(f, "external:{program}:{level}"),
         }
     }
 }
 
-/// A text that is no [`Compression`].
+/// A text that is not a [`Compression`], or a level outside a codec's range.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{spec}` is not a compression: {reason}")]
 pub struct InvalidCompression {
@@ -179,21 +229,28 @@ fn parse(spec: &str) -> Result<Compression, String> {
         ("squashfs", _, None) => Ok(Compression::Squashfs),
         ("none" | "squashfs", _, Some(_)) => Err(format!("`{codec}` takes no level")),
         ("gzip", _, None) => Ok(Compression::GZIP),
-        ("gzip", _, Some(text)) => level(text).map(Compression::Gzip),
+        ("gzip", _, Some(text)) => level(text, &GZIP_LEVELS).map(Compression::Gzip),
         ("zstd", _, None) => Ok(Compression::ZSTD),
-        ("zstd", _, Some(text)) => level(text).map(Compression::Zstd),
+        ("zstd", _, Some(text)) => level(text, &ZSTD_LEVELS).map(Compression::Zstd),
         ("xz", _, None) => Ok(Compression::XZ),
-        ("xz", _, Some(text)) => level(text).map(Compression::Xz),
+        ("xz", _, Some(text)) => level(text, &XZ_LEVELS).map(Compression::Xz),
         (_, Some(program), None) => Ok(Compression::External(program, None)),
-        (_, Some(program), Some(text)) => level(text).map(|level| Compression::External(program, Some(level))),
+        (_, Some(program), Some(text)) => {
+            level(text, &PROGRAM_LEVELS).map(|level| Compression::External(program, Some(level)))
+        }
         _ => Err("codecs are none, gzip[:1-12], zstd[:1-19], xz[:0-9], squashfs and external:PROGRAM[:1-9]".into()),
     }
 }
 
-fn level<const MIN: u8, const MAX: u8>(text: &str) -> Result<Level<MIN, MAX>, String> {
+fn level(text: &str, levels: &RangeInclusive<u8>) -> Result<u8, String> {
+    // `u8::from_str` takes a plus sign.
     let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let level = if plain { text.parse().ok().and_then(Level::new) } else { None };
-    level.ok_or_else(|| format!("the level must be a number from {MIN} to {MAX}"))
+    let level = if plain { text.parse().ok() } else { None };
+    level.filter(|level| levels.contains(level)).ok_or_else(|| outside(levels))
+}
+
+fn outside(levels: &RangeInclusive<u8>) -> String {
+    format!("the level must be a number from {} to {}", levels.start(), levels.end())
 }
 
 #[cfg(test)]
@@ -224,6 +281,17 @@ mod tests {
         assert_eq!(spec("gzip"), spec(&Compression::default().to_string()));
         assert_eq!(spec("zstd").as_deref(), Ok("zstd:3"));
         assert_eq!(spec("xz").as_deref(), Ok("xz:6"));
+    }
+
+    #[test]
+    fn constructors_refuse_the_same_levels_as_specs() {
+        for level in 0..=u8::MAX {
+            let spec = |codec: &str| format!("{codec}:{level}").parse::<Compression>();
+            assert_eq!(Compression::gzip(level), spec("gzip"));
+            assert_eq!(Compression::zstd(level), spec("zstd"));
+            assert_eq!(Compression::xz(level), spec("xz"));
+            assert_eq!(Compression::external_with_level(Program::Lz4, level), spec("external:lz4"));
+        }
     }
 
     #[test]

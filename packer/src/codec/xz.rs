@@ -6,7 +6,6 @@
 
 use liblzma::stream::{Action, Check, Filters, LzmaOptions, Status, Stream};
 
-use super::Level;
 use crate::buffer::Buffer;
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
@@ -37,11 +36,11 @@ const SMALLEST: u32 = 4 << 10;
 /// A level; liblzma's own state is made for each segment.
 #[derive(Debug)]
 pub(crate) struct Encoder {
-    level: Level<0, 9>,
+    level: u8,
 }
 
 impl Encoder {
-    pub(crate) fn new(level: Level<0, 9>) -> Self {
+    pub(crate) fn new(level: u8) -> Self {
         Encoder { level }
     }
 
@@ -68,7 +67,7 @@ impl Encoder {
     /// A dictionary that is larger than the segment would only take memory, about eleven times its size here and once at every
     /// reader.
     fn stream(&self, length: usize) -> Result<Stream> {
-        let level = self.level.get();
+        let level = self.level;
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         let dictionary = (DICTIONARIES[usize::from(level)] << 10).min(length.max(SMALLEST));
         let mut options = LzmaOptions::new_preset(level.into()).map_err(failed)?;
@@ -219,7 +218,7 @@ mod tests {
 
     fn encoded(level: u8, segment: &[u8]) -> (Vec<u8>, u64) {
         let mut out = Buffer::default();
-        let unpadded = Encoder::new(Level::new(level).unwrap()).encode(segment, &mut out, &CancelToken::NEVER).unwrap();
+        let unpadded = Encoder::new(level).encode(segment, &mut out, &CancelToken::NEVER).unwrap();
         (out.to_vec(), unpadded)
     }
 
@@ -318,7 +317,7 @@ mod tests {
     fn a_block_depends_on_its_segment_alone() {
         let segments = [Noise(1).bytes(40_000), b"words ".repeat(90_000), Noise(2).bytes(10)];
         for level in [0, 3, 6, 9] {
-            let mut encoder = Encoder::new(Level::new(level).unwrap());
+            let mut encoder = Encoder::new(level);
             for segment in segments.iter().chain(segments.iter().rev()) {
                 let mut out = Buffer::default();
                 encoder.encode(segment, &mut out, &CancelToken::NEVER).unwrap();

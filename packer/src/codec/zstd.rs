@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 use zstd::zstd_safe::zstd_sys::ZSTD_EndDirective::{ZSTD_e_continue, ZSTD_e_end};
 use zstd::zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer, compress_bound, get_error_name};
 
-use super::Level;
 use crate::buffer::Buffer;
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
@@ -44,13 +43,13 @@ impl std::fmt::Debug for Encoder {
 }
 
 impl Encoder {
-    pub(crate) fn new(level: Level<1, 19>) -> Result<Self> {
+    pub(crate) fn new(level: u8) -> Result<Self> {
         let mut context = CCtx::create();
-        for parameter in [CParameter::CompressionLevel(level.get().into()), CParameter::ChecksumFlag(true)] {
+        for parameter in [CParameter::CompressionLevel(level.into()), CParameter::ChecksumFlag(true)] {
             context.set_parameter(parameter).map_err(failed)?;
         }
-        let piece = if level.get() <= WHOLE { usize::MAX } else { PIECE };
-        Ok(Encoder { context, piece, short_matches: SHORT_MATCHES.contains(&level.get()) })
+        let piece = if level <= WHOLE { usize::MAX } else { PIECE };
+        Ok(Encoder { context, piece, short_matches: SHORT_MATCHES.contains(&level) })
     }
 
     pub(crate) fn encode(&mut self, framed: &[u8], out: &mut Buffer, cancel: &CancelToken) -> Result<()> {
@@ -99,7 +98,7 @@ mod tests {
 
     fn encoded(level: u8, framed: &[u8]) -> Vec<u8> {
         let mut out = Buffer::default();
-        Encoder::new(Level::new(level).unwrap()).unwrap().encode(framed, &mut out, &CancelToken::NEVER).unwrap();
+        Encoder::new(level).unwrap().encode(framed, &mut out, &CancelToken::NEVER).unwrap();
         out.to_vec()
     }
 
@@ -130,7 +129,7 @@ mod tests {
     fn an_encoder_makes_the_same_of_a_segment_whatever_came_before() {
         let segments = [words(1 << 20), words(100 << 10), words(300 << 10)];
         for level in [9, 10, 15, 16] {
-            let mut encoder = Encoder::new(Level::new(level).unwrap()).unwrap();
+            let mut encoder = Encoder::new(level).unwrap();
             for segment in segments.iter().chain(segments.iter().rev()) {
                 let mut out = Buffer::default();
                 encoder.encode(segment, &mut out, &CancelToken::NEVER).unwrap();

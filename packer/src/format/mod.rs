@@ -13,7 +13,7 @@ mod templates;
 pub use architecture::{Architecture, InvalidArchitecture};
 pub use lxd::Lxd;
 pub use metadata::{InvalidMetadata, Metadata};
-pub use oci::{InvalidTag, Oci, Run, Tag};
+pub use oci::{InvalidTag, Layer, Oci, Run, Tag};
 
 use crate::cancel::CancelToken;
 use crate::codec::Compression;
@@ -54,7 +54,7 @@ impl Format {
     /// An error if the format has no place for what a codec makes.
     pub(crate) fn takes(&self, compression: Compression) -> Result<()> {
         match self {
-            Format::Oci(_) if oci::layer_type(compression).is_none() => {
+            Format::Oci(_) if compression.layer_media_type().is_none() => {
                 Err(Error::invalid_options(format!("a layer of an OCI image cannot be compressed with {compression}")))
             }
             Format::Unified(_) if compression.is_filesystem() => Err(Error::invalid_options(format!(

@@ -107,19 +107,23 @@ pub(crate) struct Draft<'a> {
     created: String,
 }
 
-/// A layer that is complete.
-#[derive(Clone, Copy)]
-pub(crate) struct Layer {
-    pub(crate) compression: Compression,
-    pub(crate) digest: Fingerprint,
-    pub(crate) size: u64,
-    pub(crate) diff_id: Fingerprint,
+/// The layer of an OCI image: together with the [`diff_id`](crate::Image::diff_id), all that a manifest and a config say about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Layer {
+    /// The sha256 of the layer's file.
+    pub digest: Fingerprint,
+    /// The size of the layer's file, in bytes.
+    pub size: u64,
+    /// The media type, as [`Compression::layer_media_type`](crate::Compression::layer_media_type) has it.
+    pub media_type: &'static str,
 }
 
 /// The documents of a whole image, each with its digest.
 pub(crate) struct Documents {
     pub(crate) config: Document,
     pub(crate) manifest: Document,
+    pub(crate) layer: Layer,
     /// What an index says of the image's platform.
     pub(crate) platform: Platform,
 }
@@ -144,43 +148,45 @@ const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
 impl Draft<'_> {
     /// Completes the image with its only layer.
-    pub(crate) fn documents(&self, layer: Layer) -> Result<Documents> {
+    pub(crate) fn documents(&self, layer: Layer, diff_id: &Fingerprint) -> Result<Documents> {
         let platform =
             Platform { architecture: self.architecture.oci(), os: "linux", variant: self.architecture.variant() };
-        let media_type = layer_type(layer.compression)
-            .ok_or_else(|| Error::unfit("a layer", format!("cannot be compressed with {}", layer.compression)))?;
         let config = Document::of(&Config {
             architecture: platform.architecture,
             config: (*self.run != Run::default()).then_some(self.run),
             created: &self.created,
             history: [History { created: &self.created, created_by: "onepass" }],
             os: platform.os,
-            rootfs: Rootfs { diff_ids: [digest(&layer.diff_id)], kind: "layers" },
+            rootfs: Rootfs { diff_ids: [digest(diff_id)], kind: "layers" },
             variant: platform.variant,
         })?;
         let manifest = Document::of(&Manifest {
             config: Descriptor { digest: digest(&config.digest), media_type: CONFIG, size: config.bytes.len() as u64 },
-            layers: [Descriptor { digest: digest(&layer.digest), media_type, size: layer.size }],
+            layers: [Descriptor { digest: digest(&layer.digest), media_type: layer.media_type, size: layer.size }],
             media_type: MANIFEST,
             schema_version: 2,
         })?;
-        Ok(Documents { config, manifest, platform })
+        Ok(Documents { config, manifest, layer, platform })
     }
 }
 
-/// What a layer with this compression is called; nothing if the specification has none.
-pub(crate) fn layer_type(compression: Compression) -> Option<&'static str> {
-    match compression {
-        Compression::None => Some("application/vnd.oci.image.layer.v1.tar"),
-        Compression::Gzip(_) | Compression::External(Program::Gzip | Program::Pigz, _) => {
-            Some("application/vnd.oci.image.layer.v1.tar+gzip")
+impl Compression {
+    /// The media type of an OCI layer with this compression. `None` if the specification has none: only uncompressed, gzip and zstd
+    /// layers exist.
+    #[must_use]
+    pub fn layer_media_type(self) -> Option<&'static str> {
+        match self {
+            Compression::None => Some("application/vnd.oci.image.layer.v1.tar"),
+            Compression::Gzip(_) | Compression::External(Program::Gzip | Program::Pigz, _) => {
+                Some("application/vnd.oci.image.layer.v1.tar+gzip")
+            }
+            Compression::Zstd(_) | Compression::External(Program::Zstd, _) => {
+                Some("application/vnd.oci.image.layer.v1.tar+zstd")
+            }
+            Compression::Xz(_)
+            | Compression::Squashfs
+            | Compression::External(Program::Bzip2 | Program::Lz4 | Program::Lzma | Program::Xz, _) => None,
         }
-        Compression::Zstd(_) | Compression::External(Program::Zstd, _) => {
-            Some("application/vnd.oci.image.layer.v1.tar+zstd")
-        }
-        Compression::Xz(_)
-        | Compression::Squashfs
-        | Compression::External(Program::Bzip2 | Program::Lz4 | Program::Lzma | Program::Xz, _) => None,
     }
 }
 
@@ -289,8 +295,9 @@ mod tests {
         };
         let draft = Draft { run: &run, architecture: Architecture::Armv7l, created: "2024-01-01T00:00:00Z".into() };
         let empty = Hasher::default().finish();
-        let layer = Layer { compression: Compression::GZIP, digest: empty, size: 5, diff_id: empty };
-        let documents = draft.documents(layer).unwrap();
+        let media_type = Compression::GZIP.layer_media_type().unwrap();
+        let layer = Layer { digest: empty, size: 5, media_type };
+        let documents = draft.documents(layer, &empty).unwrap();
         let hash = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         let config = format!(
             r#"{{"architecture":"arm","config":{{"Cmd":["-c","echo \"hi\""],"Entrypoint":["/bin/sh"],"Env":["PATH=/bin","A="],"Labels":{{"a":"2","z":"1"}},"User":"1000:1000","WorkingDir":"/srv"}},"created":"2024-01-01T00:00:00Z","history":[{{"created":"2024-01-01T00:00:00Z","created_by":"onepass"}}],"os":"linux","rootfs":{{"diff_ids":["{hash}"],"type":"layers"}},"variant":"v7"}}"#

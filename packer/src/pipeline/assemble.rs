@@ -51,8 +51,11 @@ pub(crate) fn assemble<'a>(format: &'a Format, strategy: Strategy, job: &Job<'_>
             let (layout, draft) = (Layout::open(job.destination.shelf()?, job.cancel)?, oci.draft(job.tree)?);
             let Packed { written: layer, facts } = strategy.run(&Job { diff_id: true, ..*job })?;
             let diff_id = facts.diff_id.ok_or_else(|| Error::unfit("a layer", "has no hash of its tar"))?;
-            let (digest, size) = (layer.fingerprint(), layer.length);
-            let documents = Box::new(draft.documents(Layer { compression, digest, size, diff_id })?);
+            let media_type = compression
+                .layer_media_type()
+                .ok_or_else(|| Error::unfit("a layer", format!("cannot be compressed with {compression}")))?;
+            let description = Layer { digest: layer.fingerprint(), size: layer.length, media_type };
+            let documents = Box::new(draft.documents(description, &diff_id)?);
             Ok((Assembled::Oci { layer, documents, layout, oci }, facts))
         }
     }
@@ -94,10 +97,10 @@ impl Assembled<'_> {
         }
     }
 
-    /// The hash of its layer.
-    pub(crate) fn layer(&self) -> Option<Fingerprint> {
+    /// Its layer, if it is an OCI image.
+    pub(crate) fn layer(&self) -> Option<Layer> {
         match self {
-            Assembled::Oci { layer, .. } => Some(layer.fingerprint()),
+            Assembled::Oci { documents, .. } => Some(documents.layer),
             Assembled::File { .. } | Assembled::Split { .. } => None,
         }
     }

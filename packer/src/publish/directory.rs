@@ -212,6 +212,7 @@ impl From<Named> for Outcome {
 
 /// What became of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Outcome {
     /// It has its name now.
     Published,

@@ -9,6 +9,7 @@ use crate::error::{Error, Result, escape_path};
 /// An entry that changed while it was packed. The archive holds as many bytes of it as its header says: zeros where there
 /// were none to be read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Change {
     /// The entry, with the path of the tree before it.
     pub path: PathBuf,

@@ -175,7 +175,7 @@ fn nothing_may_stand_behind_an_image() {
 /// Every codec, as far as its program is installed.
 pub(crate) fn every_codec() -> Vec<Compression> {
     let programs = Program::ALL.into_iter().filter(|program| installed(*program));
-    let externals = programs.map(|program| Compression::External(program, None));
+    let externals = programs.map(Compression::external);
     let squashfs = can_be_made().then_some(Compression::Squashfs);
     let inside = [Compression::None, Compression::GZIP, Compression::ZSTD, Compression::XZ];
     inside.into_iter().chain(externals).chain(squashfs).collect()

@@ -78,10 +78,10 @@ fn a_layout_takes_more_images_and_a_name_belongs_to_the_last() {
     let untagged = Format::Oci(Oci::new().architecture(Architecture::X86_64));
     assert_eq!(pack(untagged).outcome, Outcome::AlreadyThere);
     // A blob that is broken is replaced.
-    let blob = layout.path().join(format!("blobs/sha256/{}", second.layer.unwrap()));
+    let blob = layout.path().join(format!("blobs/sha256/{}", second.layer.unwrap().digest));
     fs::write(&blob, "short").unwrap();
     assert_eq!(pack(tagged("one")).outcome, Outcome::Published);
-    assert_eq!(sha256(&[&fs::read(&blob).unwrap()]), second.layer.unwrap().to_string());
+    assert_eq!(sha256(&[&fs::read(&blob).unwrap()]), second.layer.unwrap().digest.to_string());
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn configured(arguments: &PackArguments) -> Result<Pack> {
     let pack = arguments.sparse.map_or(pack.clone(), |sparse| pack.sparse(sparse));
     let pack = arguments.clamp_mtime.map_or(pack.clone(), |latest| pack.clamp_mtime(latest));
     let pack = arguments.max_size.map_or(pack.clone(), |max_size| pack.max_size(max_size.0));
-    Ok(arguments.if_changed.map_or(pack.clone(), |known| pack.unless(known)))
+    Ok(arguments.if_changed.map_or(pack.clone(), |known| pack.skip_if_fingerprint(known)))
 }
 
 /// What is said for people.
@@ -85,9 +85,9 @@ fn tell(image: &Image, arguments: &PackArguments, record: &Destination) -> Resul
         (None, _) => say(&fingerprint.to_string())?,
     }
     let told = match image.outcome {
-        Outcome::Published | Outcome::Streamed => None,
         Outcome::AlreadyThere => Some("onepass: the image was already there"),
         Outcome::Unchanged => Some("onepass: the image is unchanged, and was not kept"),
+        _ => None,
     };
     if let Some(told) = told.filter(|_| !arguments.quiet && arguments.json.is_none()) {
         remark(told)?;

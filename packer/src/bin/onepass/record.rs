@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use packer::{Image, Phase};
+use packer::Image;
 use serde::Serialize;
 
 use crate::args::PackArguments;
@@ -66,13 +66,13 @@ struct Written {
 
 impl Record {
     pub(crate) fn new(image: &Image, arguments: &PackArguments) -> Self {
-        let busy = image.busy;
+        let times = image.step_times;
         let steps = [
-            ("walk", busy.walk),
-            ("frame", busy.frame),
-            ("encode", busy.encode),
-            ("hash", busy.hash),
-            ("write", busy.write),
+            ("walk", times.walk),
+            ("frame", times.frame),
+            ("encode", times.encode),
+            ("hash", times.hash),
+            ("write", times.write),
         ];
         Record {
             schema: 1,
@@ -83,7 +83,7 @@ impl Record {
             size: image.size,
             tar_size: image.tar_size,
             diff_id: image.diff_id.map(|digest| digest.to_string()),
-            layer: image.layer.map(|digest| digest.to_string()),
+            layer: image.layer.map(|layer| layer.digest.to_string()),
             entries: image.entries,
             sockets_skipped: image.sockets_skipped,
             mounts_skipped: image.mounts_skipped.iter().map(|path| path.display().to_string()).collect(),
@@ -101,21 +101,13 @@ impl Record {
                 .map(|encoder| Encoder { name: encoder.name, version: encoder.version.clone() })
                 .collect(),
             wall_ns: nanoseconds(image.wall),
-            phases_ns: image.phases.iter().map(|(phase, took)| (name(*phase), nanoseconds(*took))).collect(),
+            phases_ns: image.phases.iter().map(|(phase, took)| (phase.name(), nanoseconds(*took))).collect(),
             busy_ns: steps.into_iter().map(|(step, took)| (step, nanoseconds(took))).collect(),
             bytes_read: image.bytes_read,
             bytes_written: Written { temporary_tar: image.temporary_tar, image: image.size },
             scratch_peak: image.scratch_peak(),
             vm_hwm: peak_memory(),
         }
-    }
-}
-
-fn name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Pass(pass) => pass.name(),
-        Phase::Sync => "sync",
-        Phase::Publish => "publish",
     }
 }
 

@@ -11,7 +11,6 @@ use rustix::event::PollFlags;
 
 use crate::buffer::Buffer;
 use crate::cancel::CancelToken;
-use crate::codec::Level;
 use crate::codec::Program;
 use crate::error::{Error, Result};
 use crate::pool::Panicked;
@@ -51,7 +50,7 @@ impl<'scope> Compressor<'scope> {
     pub(crate) fn start(
         shop: Workshop<'scope, '_>,
         program: Program,
-        level: Option<Level<1, 9>>,
+        level: Option<u8>,
         output: Output<'scope>,
     ) -> Result<Self> {
         let mut command = process::command(program.name());
