@@ -1,6 +1,7 @@
 //! The name of an image: the sha256 of its bytes.
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
@@ -49,6 +50,9 @@ impl FromStr for Fingerprint {
     }
 }
 
+/// The most that [`Hasher::update_from`] reads at once, in bytes.
+const READ_SIZE: usize = 256 << 10;
+
 /// A sha256 that is being computed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hasher(Sha256);
@@ -56,6 +60,23 @@ pub(crate) struct Hasher(Sha256);
 impl Hasher {
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
+    }
+
+    /// Appends everything that is left to read. Returns its length, in bytes.
+    pub(crate) fn update_from(&mut self, mut from: impl io::Read) -> io::Result<u64> {
+        let mut buffer = vec![0; READ_SIZE];
+        let mut length = 0;
+        loop {
+            match from.read(&mut buffer) {
+                Ok(0) => return Ok(length),
+                Ok(count) => {
+                    self.update(&buffer[..count]);
+                    length += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     pub(crate) fn finish(self) -> Fingerprint {

@@ -66,8 +66,8 @@ pub use pipeline::strategy::{InvalidStrategy, Strategy};
 pub use progress::{Pass, Progress};
 pub use publish::directory::Outcome;
 pub use read::{
-    Archive, Aspect, Difference, Encoding, Format as FoundFormat, Presence, Property, Section, Source, Summary,
-    Verified, diff, verify,
+    Archive, ChangeKind, Difference, Encoding, Field, FieldChange, ImageFormat, Section, Source, Summary, Verified,
+    diff, verify,
 };
 pub use tree::changes::Change;
 pub use tree::filter::{Exclusion, InvalidExclusion};

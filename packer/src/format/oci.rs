@@ -256,6 +256,14 @@ pub struct Tag(String);
 #[error("`{0}` is not a tag: letters and digits, with `-`, `.`, `_`, `:`, `@`, `+`, `--` or `/` between them")]
 pub struct InvalidTag(String);
 
+impl Tag {
+    /// The tag as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl FromStr for Tag {
     type Err = InvalidTag;
 

@@ -81,7 +81,7 @@ impl Shelf {
     }
 
     /// Goes on hashing with the file called `name`. Anything but a regular file is an error.
-    pub(crate) fn hashed(&self, name: &str, hasher: Hasher, cancel: &CancelToken) -> Result<Hasher> {
+    pub(crate) fn hashed(&self, name: &str, mut hasher: Hasher, cancel: &CancelToken) -> Result<Hasher> {
         let path = self.path.join(name);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
@@ -95,9 +95,10 @@ impl Shelf {
         if !found.is_file() {
             return Err(Error::output_exists(path, "stands where the image should, and is not a regular file"));
         }
-        let hashed = hash_on(hasher, Permitted { file, cancel });
+        let read = hasher.update_from(Permitted { file, cancel });
         cancel.check()?;
-        Ok(hashed.map_err(|error| Error::io("read", &path, error))?.0)
+        read.map_err(|error| Error::io("read", &path, error))?;
+        Ok(hasher)
     }
 }
 
@@ -247,27 +248,5 @@ impl io::Read for Permitted<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.cancel.check().map_err(io::Error::other)?;
         self.file.read(buffer)
-    }
-}
-
-/// The sha256 and the length of what is left to read.
-pub(crate) fn hash(from: impl io::Read) -> io::Result<(Fingerprint, u64)> {
-    hash_on(Hasher::default(), from).map(|(hasher, length)| (hasher.finish(), length))
-}
-
-/// Goes on hashing with what is left to read; its length.
-pub(crate) fn hash_on(mut hasher: Hasher, mut from: impl io::Read) -> io::Result<(Hasher, u64)> {
-    let mut buffer = vec![0; 256 << 10];
-    let mut length = 0;
-    loop {
-        match from.read(&mut buffer) {
-            Ok(0) => return Ok((hasher, length)),
-            Ok(count) => {
-                hasher.update(&buffer[..count]);
-                length += count as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
     }
 }

@@ -1,24 +1,28 @@
-//! Reading images of any format and any maker: verifying them, summing them up, comparing them.
+//! Reading images of any format and any maker: verifying, inspecting, comparing.
 //!
 //! ```text
-//! Source ─▶ decoded ─▶ Archive ─▶ members ─▶ scan:   Register (names), Shape (format)      ─▶ Verified
-//!                                         └▶ unpack: Contents (a tree as a value)           ─▶ Summary, Differences
+//! Source ─▶ ImageFile ─▶ decoder ─▶ ArchiveReader ─▶ verify:  NameIndex, FormatDetector ─▶ Verified
+//!                                                 └▶ compare: Contents (a tree in memory) ─▶ Summary, Difference
 //! ```
 //!
-//! No archive is read by what writes one. Shared are the walk over a root filesystem that an image is compared with, what importers ask
-//! of a `metadata.yaml`, and the program that makes a tar of a squashfs. Whatever an image holds, memory is bounded, nothing waits, and
-//! nothing outside the image is read.
+//! No archive is read by its writer's code. Shared are the walk of the root filesystem that an image is compared with, the checks of
+//! a `metadata.yaml`, and the supervision of programs. For any input, memory is bounded, nothing waits, and nothing outside the
+//! image is read.
 
+// Each folder imports only folders above it.
 mod archive;
-mod compare;
+
 mod image;
+
 mod verify;
 
+mod compare;
+
 pub use compare::diff;
-pub use compare::difference::{Aspect, Difference, Presence, Property, Section};
+pub use compare::difference::{ChangeKind, Difference, Field, FieldChange, Section};
 pub use compare::image::Archive;
 pub use compare::summary::Summary;
 pub use image::encoding::Encoding;
-pub use image::format::Format;
+pub use image::format::ImageFormat;
 pub use image::source::Source;
 pub use verify::{Verified, verify};

@@ -75,7 +75,7 @@ impl Writer {
 }
 
 fn lines(tree: &Path, image: &Path) -> Vec<String> {
-    let found = Pack::new(tree).compare(&Source::new(image)).unwrap();
+    let found = Source::new(image).compare_with_tree(&Pack::new(tree)).unwrap();
     found.iter().flat_map(|difference: &Difference| difference.lines(["it", "the tree"])).collect()
 }
 
@@ -207,8 +207,8 @@ proptest! {
         let shop = Workshop::new();
         plan.create(&shop.tree(), false);
         for image in [shop.unified(), shop.split(), shop.oci()] {
-            for image in Source::new(&image).verify().unwrap() {
-                prop_assert!(!image.is_described_late);
+            for image in Source::new(&image).verify_all().unwrap() {
+                prop_assert!(!image.has_late_metadata);
             }
             let lines = lines(&shop.tree(), &image);
             prop_assert!(lines.is_empty(), "{}: {lines:?}", image.display());
@@ -304,14 +304,14 @@ fn layouts_of_umoci_and_skopeo_are_what_they_unpack_to() {
     fs::remove_dir_all(place.join("bundle")).unwrap();
     umoci("unpack --image layout:two bundle");
     let layout = place.join("layout");
-    let found = Source::new(&layout).verify().unwrap();
+    let found = Source::new(&layout).verify_all().unwrap();
     let mut tags: Vec<_> = found.iter().map(|image| image.tag.as_deref().unwrap()).collect();
     tags.sort_unstable();
     assert_eq!(tags, ["one", "two"]);
-    let two = Source::new(&layout).tag("two");
+    let two = Source::new(&layout).tag("two".parse().unwrap());
     let unpacked = Pack::new(place.join("bundle/rootfs"));
-    assert_eq!(unpacked.compare(&two).unwrap(), []);
-    assert_ne!(unpacked.compare(&two.clone().tag("one")).unwrap(), []);
+    assert_eq!(two.compare_with_tree(&unpacked).unwrap(), []);
+    assert_ne!(two.clone().tag("one".parse().unwrap()).compare_with_tree(&unpacked).unwrap(), []);
     for (number, options) in [&[][..], &["--dest-compress-format", "zstd"]].into_iter().enumerate() {
         let (copy, target) = (place.join(format!("copy{number}")), format!("oci:copy{number}:x"));
         let arguments = [&["copy"], options, &["oci:layout:two", &target]].concat();

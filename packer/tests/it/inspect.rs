@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use packer::{FoundFormat, Pack, Source};
+use packer::{ImageFormat, Pack, Source};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -149,7 +149,7 @@ proptest! {
         plan.create(&root, false);
         let image = Pack::new(&root).diff_id(true).publish(output.path()).unwrap();
         let found = Source::new(image.path.unwrap()).inspect().unwrap();
-        prop_assert_eq!((found.format, found.fingerprint, found.size), (FoundFormat::Tar, image.fingerprint, image.size));
+        prop_assert_eq!((found.format, found.fingerprint, found.size), (ImageFormat::Tar, image.fingerprint, image.size));
         prop_assert_eq!((Some(found.diff_id), found.tar_size()), (image.diff_id, image.tar_size));
         let members = listing::of_tree(&root);
         prop_assert_eq!(found.entries.values().sum::<u64>(), members.len() as u64);

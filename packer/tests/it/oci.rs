@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use packer::{Error, Source};
+use packer::{Error, Fingerprint, Source};
 use rustix::fs::{CWD, FileType, Mode};
 use serde_json::{Value, json};
 
@@ -234,7 +234,7 @@ fn indexes_are_followed_but_not_for_ever() {
         inner = layout.nested(&vec![inner; 1_000]);
     }
     layout.index(&[inner]);
-    assert_eq!(Source::new(&layout.path).verify().unwrap().len(), 1);
+    assert_eq!(Source::new(&layout.path).verify_all().unwrap().len(), 1);
     let missing = |number: usize| json!({"mediaType": MANIFEST, "digest": format!("sha256:{}", sha256(&number.to_le_bytes())), "size": 1});
     layout.index(&[nested(1), missing(1)]);
     unsound(&layout, "is missing");
@@ -262,18 +262,21 @@ fn several_images_are_all_verified_or_the_one_that_is_meant() {
         artifact,
         bare.clone(),
     ]);
-    let verified = |tag: &str| Source::new(&layout.path).tag(tag).verify().map(|found| found.len());
-    assert_eq!(Source::new(&layout.path).verify().unwrap().len(), 2);
-    assert_eq!(verified("one").unwrap(), 1);
-    let found = Source::new(&layout.path).tag("other").verify().unwrap();
-    assert_eq!((found.len(), found[0].entries), (1, 4));
-    assert_eq!(verified(other["digest"].as_str().unwrap()).unwrap(), 1);
+    let verified = |tag: &str| {
+        let source = Source::new(&layout.path).tag(tag.parse().unwrap());
+        source.verify_all().inspect(|found| assert_eq!((found.len(), &found[0]), (1, &source.verify().unwrap())))
+    };
+    assert_eq!(Source::new(&layout.path).verify_all().unwrap().len(), 2);
+    assert_eq!(verified("one").unwrap()[0].tag.as_deref(), Some("one"));
+    assert_eq!(verified("other").unwrap()[0].entries, 4);
+    let digest: Fingerprint = other["digest"].as_str().unwrap()["sha256:".len()..].parse().unwrap();
+    assert_eq!(Source::new(&layout.path).digest(digest).verify_all().unwrap()[0].fingerprint, digest);
     assert!(verified("third").unwrap_err().to_string().contains("no image with this tag"));
     assert!(packer::verify(&layout.path).unwrap_err().to_string().contains("holds several images"));
     // What is no image is looked at if all is.
     fs::write(layout.blob_path(&bare), "txet").unwrap();
-    assert!(Source::new(&layout.path).verify().unwrap_err().kind() == packer::ErrorKind::Malformed);
-    assert_eq!(verified("one").unwrap(), 1);
+    assert!(Source::new(&layout.path).verify_all().unwrap_err().kind() == packer::ErrorKind::Malformed);
+    assert_eq!(verified("one").unwrap().len(), 1);
 }
 
 #[test]
@@ -303,7 +306,7 @@ fn a_split_image_is_two_files_and_nothing_else() {
     // Named one by one, as `lxc image export` writes them.
     let fingerprint = image.file_stem().unwrap().to_str().unwrap().to_owned();
     let pair =
-        |metadata: &Path| Source::new(metadata).rootfs(&rootfs).verify().map(|found| found[0].fingerprint.to_string());
+        |metadata: &Path| Source::new(metadata).rootfs(&rootfs).verify().map(|found| found.fingerprint.to_string());
     let metadata = shop.images().join(format!("meta-{fingerprint}.tar.gz"));
     fs::copy(image.join("metadata.tar.gz"), &metadata).unwrap();
     assert_eq!(pair(&metadata).unwrap(), fingerprint);

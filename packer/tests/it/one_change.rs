@@ -159,7 +159,7 @@ fn leader(root: &Path, member: &Member) -> Vec<u8> {
 
 /// The paths that differ, with `.` for the top.
 fn differing(tree: &Path, image: &Path) -> BTreeSet<Vec<u8>> {
-    let found = Pack::new(tree).compare(&Source::new(image)).unwrap();
+    let found = Source::new(image).compare_with_tree(&Pack::new(tree)).unwrap();
     let path = |path: &Path| if path == Path::new("") { b".".to_vec() } else { path.as_os_str().as_bytes().to_vec() };
     found.iter().map(|difference| path(&difference.path)).collect()
 }

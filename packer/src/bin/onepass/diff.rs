@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use packer::{Aspect, Difference, Presence, Property, Section};
+use packer::{Difference, Field, FieldChange};
 use serde::Serialize;
 
 use crate::args::DiffArguments;
@@ -63,35 +63,27 @@ struct Attribute {
 
 impl Entry {
     fn of(difference: &Difference) -> Self {
-        let [size_before, size_after] = difference.sizes;
         Entry {
             path: Named::of(&difference.path),
-            section: match difference.section {
-                Section::Tree => "tree",
-                Section::Metadata => "metadata",
-            },
-            change: match difference.presence {
-                Presence::First => "removed",
-                Presence::Second => "added",
-                Presence::Both => "changed",
-            },
-            size_before,
-            size_after,
-            attributes: difference.aspects.iter().map(Attribute::of).collect(),
+            section: difference.section.name(),
+            change: difference.change.name(),
+            size_before: difference.size_before,
+            size_after: difference.size_after,
+            attributes: difference.fields.iter().map(Attribute::of).collect(),
         }
     }
 }
 
 impl Attribute {
-    fn of(Aspect { property, values: [before, after] }: &Aspect) -> Self {
-        let (before, after) = (before.clone(), after.clone());
-        match property {
-            Property::Attribute(name) => {
+    fn of(change: &FieldChange) -> Self {
+        let (before, after) = (change.before.clone(), change.after.clone());
+        match &change.field {
+            Field::Xattr(name) => {
                 let xattr = Some(String::from_utf8_lossy(name).into_owned());
                 let present = |value: Option<String>| value.map(|_| "present".to_owned());
                 Attribute { name: "xattr", xattr, before: present(before), after: present(after) }
             }
-            property => Attribute { name: property.name(), xattr: None, before, after },
+            field => Attribute { name: field.name(), xattr: None, before, after },
         }
     }
 }

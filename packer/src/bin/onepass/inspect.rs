@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use packer::{FoundFormat, Summary, escape_path};
+use packer::{ImageFormat, Summary, escape_path};
 use serde::Serialize;
 
 use crate::args::InspectArguments;
@@ -38,7 +38,7 @@ fn text(summary: &Summary) -> String {
     line("tar size", &format!("{} bytes", summary.tar_size()));
     line("diffID", &format!("sha256:{}", summary.diff_id));
     for (number, archive) in summary.archives.iter().enumerate() {
-        let packer::Archive { name, size, encoding, tar_size, diff_id } = archive;
+        let packer::Archive { name, size, encoding, tar_size, diff_id, .. } = archive;
         let told = format!("{encoding}, {size} bytes; tar of {tar_size} bytes, sha256:{diff_id}");
         let told = format!("{}: {told}", escape_path(name.as_ref()));
         line(if number == 0 { "archives" } else { "" }, &told);
@@ -104,8 +104,8 @@ impl<'a> Record<'a> {
             diff_id: archive.diff_id.to_string(),
         };
         let metadata = summary.description.as_ref().map(|description| match summary.format {
-            FoundFormat::Oci => serde_json::from_slice(description).unwrap_or_default(),
-            FoundFormat::Tar | FoundFormat::Unified | FoundFormat::Split => String::from_utf8_lossy(description).into(),
+            ImageFormat::Oci => serde_json::from_slice(description).unwrap_or_default(),
+            _ => String::from_utf8_lossy(description).into(),
         });
         Record {
             schema: 1,

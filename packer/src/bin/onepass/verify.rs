@@ -11,13 +11,13 @@ use crate::{DIFFERENT, remark, say};
 
 pub(crate) fn run(arguments: &VerifyArguments) -> Result<ExitCode> {
     let source = arguments.image.source();
-    let verified = source.verify()?;
+    let verified = source.verify_all()?;
     let lines = verified.iter().map(|verified| line(arguments, verified));
     let Some(rootfs) = &arguments.against else {
         lines.into_iter().try_for_each(|line| say(&line))?;
         return Ok(ExitCode::SUCCESS);
     };
-    let differences = arguments.rules.pack(rootfs).compare(&source)?;
+    let differences = source.compare_with_tree(&arguments.rules.pack(rootfs))?;
     let mut out = std::io::stdout().lock();
     for line in differences.iter().flat_map(|difference| difference.lines(["the image", "the tree"])) {
         writeln!(out, "{line}").context("cannot write to standard output")?;
@@ -33,14 +33,14 @@ pub(crate) fn run(arguments: &VerifyArguments) -> Result<ExitCode> {
 }
 
 fn line(arguments: &VerifyArguments, verified: &Verified) -> String {
-    let Verified { format, tag, fingerprint, diff_id, size, tar_size, entries, is_described_late } = verified;
+    let Verified { format, tag, fingerprint, diff_id, size, tar_size, entries, has_late_metadata, .. } = verified;
     let image = escape_path(&arguments.image.image);
     let image = match tag {
         Some(tag) => format!("{image} ({})", escape_path(tag.as_ref())),
         None => image,
     };
     let late =
-        if *is_described_late { "; metadata.yaml is not its first member, so that imports are slow" } else { "" };
+        if *has_late_metadata { "; metadata.yaml is not its first member, so that imports are slow" } else { "" };
     format!(
         "{image}: sound ({format} {fingerprint}, {size} bytes; {entries} entries in a tar of {tar_size} bytes, \
          diffID sha256:{diff_id}{late})"

@@ -1,4 +1,4 @@
-//! What is wrong with an image, found where nobody knows which file it is in.
+//! Why an image cannot be read, before the file is known.
 
 use std::ffi::OsStr;
 use std::io;
@@ -7,51 +7,51 @@ use std::path::Path;
 
 use crate::error::{Error, escape_path};
 
-/// Why something cannot be read as what it should be.
+/// Why bytes cannot be read as the archive or document that they should be.
 #[derive(Debug)]
-pub(crate) enum Flaw {
-    /// The system, or a decoder, gave an error.
+pub(crate) enum ReadError {
+    /// The operating system or a decoder failed.
     Io(io::Error),
-    /// No reader could agree with it.
-    Unsound(String),
-    /// Other readers may know what to do with it. Begins with a verb: `holds …`.
-    Beyond(String),
+    /// The input violates its format, or readers are known to disagree on it.
+    Malformed(String),
+    /// The input may be fine, but is not supported here. The text begins with a verb: `holds …`.
+    Unsupported(String),
 }
 
-impl Flaw {
-    /// The failure of the file at `path`.
-    pub(crate) fn of(self, path: &Path) -> Error {
+impl ReadError {
+    /// The public error, about the file at `path`.
+    pub(crate) fn at(self, path: &Path) -> Error {
         match self {
-            Flaw::Io(error) if error.raw_os_error().is_some() => Error::io("read", path, error),
-            // A decoder says so of what it was given.
-            Flaw::Io(error) => Error::image(path, error),
-            Flaw::Unsound(what) => Error::image(path, what),
-            Flaw::Beyond(what) => Error::unfit(path, what),
+            ReadError::Io(error) if error.raw_os_error().is_some() => Error::io("read", path, error),
+            // A decoder's error is about its input.
+            ReadError::Io(error) => Error::image(path, error),
+            ReadError::Malformed(what) => Error::image(path, what),
+            ReadError::Unsupported(what) => Error::unfit(path, what),
         }
     }
 
-    /// The same, told of a part of the whole.
-    pub(crate) fn within(self, part: &str) -> Self {
+    /// The same error with the name of the part that it is about.
+    pub(crate) fn in_part(self, part: &str) -> Self {
         match self {
-            Flaw::Io(error) if error.raw_os_error().is_some() => Flaw::Io(error),
-            Flaw::Io(error) => Flaw::Unsound(format!("{part}: {error}")),
-            Flaw::Unsound(what) => Flaw::Unsound(format!("{part}: {what}")),
-            Flaw::Beyond(what) => Flaw::Beyond(format!("{what} ({part})")),
+            ReadError::Io(error) if error.raw_os_error().is_some() => ReadError::Io(error),
+            ReadError::Io(error) => ReadError::Malformed(format!("{part}: {error}")),
+            ReadError::Malformed(what) => ReadError::Malformed(format!("{part}: {what}")),
+            ReadError::Unsupported(what) => ReadError::Unsupported(format!("{what} ({part})")),
         }
     }
 }
 
-impl From<io::Error> for Flaw {
+impl From<io::Error> for ReadError {
     fn from(error: io::Error) -> Self {
-        Flaw::Io(error)
+        ReadError::Io(error)
     }
 }
 
-/// The most of a name that a message has room for, in bytes.
-const ROOM: usize = 400;
+/// Names in messages are cut to this many bytes.
+const QUOTED_LIMIT: usize = 400;
 
-/// A name as it stands in messages. Of one that is longer than names are, the beginning.
+/// A name as messages show it: escaped, between backquotes, cut if it is very long.
 pub(crate) fn quoted(name: &[u8]) -> String {
-    let (kept, more) = if name.len() > ROOM { (&name[..ROOM], "…") } else { (name, "") };
+    let (kept, more) = if name.len() > QUOTED_LIMIT { (&name[..QUOTED_LIMIT], "…") } else { (name, "") };
     format!("`{}{more}`", escape_path(Path::new(OsStr::from_bytes(kept))))
 }

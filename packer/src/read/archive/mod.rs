@@ -1,11 +1,22 @@
-//! An archive as members with content in pieces, whoever wrote it: ustar, pax, GNU tar, star, and what was before them.
+//! Tar archives of any maker: ustar, pax, GNU tar, star, and the dialects before them.
 
-pub(crate) mod acl;
+// Each file imports only files above it.
 pub(crate) mod error;
-pub(crate) mod header;
-pub(crate) mod member;
-pub(crate) mod members;
+
+mod number;
+
 pub(crate) mod path;
-pub(crate) mod pax;
-pub(crate) mod sparse;
+
+mod acl;
+
 pub(crate) mod xattr;
+
+mod header;
+
+mod sparse;
+
+mod pax;
+
+pub(crate) mod member;
+
+pub(crate) mod reader;

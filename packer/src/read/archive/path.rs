@@ -1,18 +1,18 @@
-//! Names of members as paths below the top of a tree.
+//! Member names as paths below the top of a tree.
 
-use crate::read::archive::error::{Flaw, quoted};
+use crate::read::archive::error::{ReadError, quoted};
 
-/// The path that a name stands for: `./`, slashes at either end and doubled ones make no difference; empty for the top itself.
-pub(crate) fn of_name(name: &[u8]) -> Result<Vec<u8>, Flaw> {
-    let unfit = |what: &str| Err(Flaw::Unsound(format!("the name {} {what}", quoted(name))));
+/// Normalizes a member's name: drops `./`, slashes at either end and doubled ones. The top itself is the empty path.
+pub(crate) fn normalize(name: &[u8]) -> Result<Vec<u8>, ReadError> {
+    let malformed = |what: &str| Err(ReadError::Malformed(format!("the name {} {what}", quoted(name))));
     if name.is_empty() || name.contains(&0) {
-        return unfit("is none");
+        return malformed("is empty or has a NUL");
     }
     let components = name.split(|byte| *byte == b'/').filter(|component| !matches!(*component, b"" | b"."));
     let mut path = Vec::with_capacity(name.len());
     for component in components {
         if component == b".." {
-            return unfit("leads upwards");
+            return malformed("leads upwards");
         }
         if !path.is_empty() {
             path.push(b'/');
@@ -22,7 +22,7 @@ pub(crate) fn of_name(name: &[u8]) -> Result<Vec<u8>, Flaw> {
     Ok(path)
 }
 
-/// What is above a path, and its last component; nothing for the top.
+/// The parent of a path and its last component. `None` for the top.
 pub(crate) fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     match path.iter().rposition(|byte| *byte == b'/') {
         Some(slash) => Some((&path[..slash], &path[slash + 1..])),
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_paths_however_they_are_written() {
+    fn all_spellings_of_a_name_are_one_path() {
         for (name, path) in [
             (&b"etc/passwd"[..], Some(&b"etc/passwd"[..])),
             (b"./etc/passwd", Some(b"etc/passwd")),
@@ -52,12 +52,12 @@ mod tests {
             (b"a/../b", None),
             (b"a\0b", None),
         ] {
-            assert_eq!(of_name(name).ok().as_deref(), path, "{}", name.escape_ascii());
+            assert_eq!(normalize(name).ok().as_deref(), path, "{}", name.escape_ascii());
         }
     }
 
     #[test]
-    fn paths_end_in_a_component() {
+    fn a_path_splits_before_its_last_component() {
         assert_eq!(split(b"a/b/c"), Some((&b"a/b"[..], &b"c"[..])));
         assert_eq!(split(b"a"), Some((&b""[..], &b"a"[..])));
         assert_eq!(split(b""), None);

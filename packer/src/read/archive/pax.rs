@@ -1,20 +1,21 @@
-//! What stands before a member's header and overrides it: pax records, for one member or for all that follow, and GNU's long
-//! names.
+//! Extended headers, which override the fields of a member's header: pax records for one member or for all further ones, and
+//! GNU's long names.
 
-use crate::read::archive::error::{Flaw, quoted};
-use crate::read::archive::sparse::Told;
-use crate::read::archive::xattr::Recorded;
+use crate::read::archive::error::{ReadError, quoted};
+use crate::read::archive::number::decimal;
+use crate::read::archive::sparse::SparseRecords;
+use crate::read::archive::xattr::XattrRecords;
 use crate::tree::entry::Timestamp;
 
-/// The longest extended header that is read, in bytes: what Go's `archive/tar` takes, and with it most container tools.
+/// The longest extended header, in bytes: the limit of Go's `archive/tar`, and so of most container tools.
 pub(crate) const LIMIT: u64 = 1 << 20;
 
-/// The most that records for all members may take, in bytes: they are copied for each.
+/// The most memory of global records, in bytes. They are copied for each member.
 const GLOBAL_LIMIT: usize = 64 << 10;
 
-/// What was told so far of the next member.
+/// The overrides of the next member so far.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Extended {
+pub(crate) struct ExtendedHeader {
     pub(crate) path: Option<Vec<u8>>,
     pub(crate) link: Option<Vec<u8>>,
     pub(crate) size: Option<u64>,
@@ -23,13 +24,13 @@ pub(crate) struct Extended {
     pub(crate) modified: Option<Timestamp>,
     pub(crate) device_major: Option<u64>,
     pub(crate) device_minor: Option<u64>,
-    pub(crate) attributes: Recorded,
-    pub(crate) sparse: Told,
+    pub(crate) xattrs: XattrRecords,
+    pub(crate) sparse: SparseRecords,
 }
 
-impl Extended {
-    /// Takes the records of a header. Of two with one key the later one counts.
-    pub(crate) fn apply(&mut self, records: &[u8]) -> Result<(), Flaw> {
+impl ExtendedHeader {
+    /// Applies the records of a header. The later of two with one key counts.
+    pub(crate) fn apply(&mut self, records: &[u8]) -> Result<(), ReadError> {
         for record in Records(records) {
             let (key, value) = record?;
             self.record(key, value)?;
@@ -37,26 +38,29 @@ impl Extended {
         Ok(())
     }
 
-    /// Whether it says what a member is called, or where its content ends.
-    pub(crate) fn places(&self) -> bool {
-        self.path.is_some() || self.link.is_some() || self.size.is_some() || self.sparse != Told::default()
+    /// Whether it sets the member's name or size.
+    pub(crate) fn has_name_or_size(&self) -> bool {
+        self.path.is_some() || self.link.is_some() || self.size.is_some() || self.sparse != SparseRecords::default()
     }
 
-    /// Takes the records of a header for all members behind it.
-    pub(crate) fn apply_global(&mut self, records: &[u8]) -> Result<(), Flaw> {
+    /// Applies the records of a header for all further members.
+    pub(crate) fn apply_global(&mut self, records: &[u8]) -> Result<(), ReadError> {
         self.apply(records)?;
         let texts = [&self.path, &self.link].into_iter().flatten().map(Vec::len).sum::<usize>();
-        if texts + self.attributes.size() + self.sparse.size() > GLOBAL_LIMIT {
-            return Err(Flaw::Beyond(format!("holds more than {} KiB of global records", GLOBAL_LIMIT >> 10)));
+        if texts + self.xattrs.size() + self.sparse.size() > GLOBAL_LIMIT {
+            return Err(ReadError::Unsupported(format!(
+                "holds more than {} KiB of global records",
+                GLOBAL_LIMIT >> 10
+            )));
         }
         Ok(())
     }
 
-    fn record(&mut self, key: &[u8], value: &[u8]) -> Result<(), Flaw> {
-        let bad = || Flaw::Unsound(format!("the record {} says {}", quoted(key), quoted(value)));
-        // An empty value takes back what was said before.
+    fn record(&mut self, key: &[u8], value: &[u8]) -> Result<(), ReadError> {
+        let malformed = || ReadError::Malformed(format!("the record {} says {}", quoted(key), quoted(value)));
+        // An empty value removes an earlier one.
         let text = || Some(value.to_vec()).filter(|text| !text.is_empty());
-        let number = || if value.is_empty() { Ok(None) } else { decimal(value).map(Some).ok_or_else(bad) };
+        let number = || if value.is_empty() { Ok(None) } else { decimal(value).map(Some).ok_or_else(malformed) };
         match key {
             b"path" => self.path = text(),
             b"linkpath" => self.link = text(),
@@ -66,23 +70,23 @@ impl Extended {
             b"SCHILY.devmajor" => self.device_major = number()?,
             b"SCHILY.devminor" => self.device_minor = number()?,
             b"mtime" if value.is_empty() => self.modified = None,
-            b"mtime" => self.modified = Some(time(value).ok_or_else(bad)?),
-            // Names are bytes, whatever they are in.
+            b"mtime" => self.modified = Some(time(value).ok_or_else(malformed)?),
+            // Names are bytes in any character set.
             b"hdrcharset" => {}
-            b"SCHILY.realsize" => return Err(Flaw::Beyond("holds a file in star's sparse format".into())),
+            b"SCHILY.realsize" => return Err(ReadError::Unsupported("holds a file in star's sparse format".into())),
             _ if key.starts_with(b"GNU.sparse.") => self.sparse.record(&key[b"GNU.sparse.".len()..], value)?,
-            _ => self.attributes.record(key, value)?,
+            _ => self.xattrs.record(key, value)?,
         }
         Ok(())
     }
 }
 
-/// The records of a header: `LENGTH KEY=VALUE\n`, one behind the other, the length that of the whole record.
+/// The records of a header: `LENGTH KEY=VALUE\n`, where LENGTH counts the whole record.
 #[derive(Clone, Debug)]
 struct Records<'a>(&'a [u8]);
 
 impl<'a> Iterator for Records<'a> {
-    type Item = Result<(&'a [u8], &'a [u8]), Flaw>;
+    type Item = Result<(&'a [u8], &'a [u8]), ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.0.is_empty() {
@@ -92,7 +96,7 @@ impl<'a> Iterator for Records<'a> {
         if record.is_none() {
             self.0 = b"";
         }
-        Some(record.ok_or_else(|| Flaw::Unsound("an extended header is not made of records".into())))
+        Some(record.ok_or_else(|| ReadError::Malformed("an extended header is not made of records".into())))
     }
 }
 
@@ -108,13 +112,7 @@ impl<'a> Records<'a> {
     }
 }
 
-/// A number in digits.
-pub(crate) fn decimal(text: &[u8]) -> Option<u64> {
-    let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(text).ok().filter(|_| digits)?.parse().ok()
-}
-
-/// A pax time: seconds in decimal, perhaps with a sign and a fraction; rounded down to nanoseconds.
+/// Parses a pax time: decimal seconds, perhaps with a sign and a fraction. Rounds down to nanoseconds.
 fn time(text: &[u8]) -> Option<Timestamp> {
     const BILLION: i128 = 1_000_000_000;
     let (negative, text) = text.strip_prefix(b"-").map_or((false, text), |rest| (true, rest));
@@ -138,8 +136,8 @@ fn time(text: &[u8]) -> Option<Timestamp> {
 mod tests {
     use super::*;
 
-    fn applied(records: &[u8]) -> Result<Extended, Flaw> {
-        let mut extended = Extended::default();
+    fn applied(records: &[u8]) -> Result<ExtendedHeader, ReadError> {
+        let mut extended = ExtendedHeader::default();
         extended.apply(records).map(|()| extended)
     }
 
@@ -166,7 +164,7 @@ mod tests {
             b"26 size=18446744073709551616\n",
             b"10 mtime=.\n",
         ] {
-            assert!(matches!(applied(bad), Err(Flaw::Unsound(_))), "{}", bad.escape_ascii());
+            assert!(matches!(applied(bad), Err(ReadError::Malformed(_))), "{}", bad.escape_ascii());
         }
     }
 
@@ -201,7 +199,7 @@ mod tests {
     #[test]
     fn global_records_are_few() {
         let record = |key: &str| [b"20480 ", key.as_bytes(), b"=", &vec![b'x'; 20_472 - key.len()], b"\n"].concat();
-        let mut globals = Extended::default();
+        let mut globals = ExtendedHeader::default();
         let mut taken = |key| globals.apply_global(&record(key)).is_ok();
         assert!(taken("path") && taken("path") && taken("comment") && taken("SCHILY.xattr.user.a"));
         assert!(taken("SCHILY.xattr.user.b") && !taken("SCHILY.xattr.user.c"));

@@ -1,11 +1,11 @@
-//! Files whose holes an archive leaves out: the four ways in which GNU tar has written that, as one map.
+//! Sparse files: GNU tar's four ways to write a map of a file's data, read as one list of extents.
 
-use crate::read::archive::error::{Flaw, quoted};
-use crate::read::archive::header::{BLOCK, Block, REAL_SIZE, number};
-use crate::read::archive::pax::decimal;
+use crate::read::archive::error::{ReadError, quoted};
+use crate::read::archive::header::{BLOCK, Block, REAL_SIZE};
+use crate::read::archive::number::{decimal, octal_or_base256};
 
-/// The most stretches of data that one file may have: 64 MiB of memory, enough for a terabyte with a hole in every 256 KiB.
-const MOST: usize = 4 << 20;
+/// The most extents of one file: 64 MiB of memory, enough for a terabyte with a hole in every 256 KiB.
+const MAX_EXTENTS: usize = 4 << 20;
 
 /// A stretch of data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,31 +14,31 @@ pub(crate) struct Extent {
     pub(crate) length: u64,
 }
 
-/// What pax records say of a file with holes: GNU's formats 0.0, 0.1 and 1.0.
+/// The pax records of a sparse file: GNU's formats 0.0, 0.1 and 1.0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct SparseRecords {
     pub(crate) name: Option<Vec<u8>>,
     major: Option<u64>,
     minor: Option<u64>,
     size: Option<u64>,
     extents: Vec<Extent>,
-    /// Of format 0.0: where the next extent starts.
+    /// In format 0.0: the start of the next extent.
     offset: Option<u64>,
 }
 
-/// Where the map of a file is to be found.
+/// Where the map of a file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// In the headers.
+pub(crate) enum SparseMap {
+    /// In the headers, which were read.
     Known(Vec<Extent>),
-    /// Before the data, as text.
-    Content,
+    /// In the content, as text before the data.
+    InContent,
 }
 
-impl Told {
-    /// Takes a record `GNU.sparse.KEY`.
-    pub(crate) fn record(&mut self, key: &[u8], value: &[u8]) -> Result<(), Flaw> {
-        let number = || decimal(value).ok_or_else(|| unfit(&format!("says {}", quoted(value))));
+impl SparseRecords {
+    /// Stores the record `GNU.sparse.KEY`.
+    pub(crate) fn record(&mut self, key: &[u8], value: &[u8]) -> Result<(), ReadError> {
+        let number = || decimal(value).ok_or_else(|| malformed_map(&format!("says {}", quoted(value))));
         match key {
             b"name" => self.name = Some(value.to_vec()),
             b"major" => self.major = Some(number()?),
@@ -46,111 +46,115 @@ impl Told {
             b"size" | b"realsize" => self.size = Some(number()?),
             b"offset" => self.offset = Some(number()?),
             b"numbytes" => {
-                let offset = self.offset.take().ok_or_else(|| unfit("has a length without an offset"))?;
+                let offset = self.offset.take().ok_or_else(|| malformed_map("has a length without an offset"))?;
                 self.extents.push(Extent { offset, length: number()? });
             }
             b"map" => {
                 let numbers: Option<Vec<u64>> = value.split(|byte| *byte == b',').map(decimal).collect();
-                let numbers = numbers.ok_or_else(|| unfit("is not made of numbers"))?;
+                let numbers = numbers.ok_or_else(|| malformed_map("is not made of numbers"))?;
                 let (pairs, rest) = numbers.as_chunks::<2>();
                 if !rest.is_empty() {
-                    return Err(unfit("has an offset without a length"));
+                    return Err(malformed_map("has an offset without a length"));
                 }
                 self.extents = pairs.iter().map(|&[offset, length]| Extent { offset, length }).collect();
             }
-            // How many extents there are is seen.
+            // `numblocks` says nothing new.
             _ => {}
         }
         Ok(())
     }
 
-    /// The memory that it takes, in bytes.
+    /// The memory of the records, in bytes.
     pub(crate) fn size(&self) -> usize {
         self.name.as_ref().map_or(0, Vec::len) + size_of_val(&self.extents[..])
     }
 
-    /// The size of the file with its holes, and its map, if the records tell of one.
-    pub(crate) fn map(&mut self) -> Result<Option<(u64, Place)>, Flaw> {
+    /// The size of the file with its holes, and its map. `None` without such records.
+    pub(crate) fn take_map(&mut self) -> Result<Option<(u64, SparseMap)>, ReadError> {
         let extents = std::mem::take(&mut self.extents);
         let version = (self.major.unwrap_or(0), self.minor.unwrap_or(0));
         match (version, self.size) {
             ((0, _), None) if extents.is_empty() && self.name.is_none() => Ok(None),
-            (_, None) => Err(unfit("comes without the size of the file")),
-            ((0, _), Some(size)) => Ok(Some((size, Place::Known(extents)))),
-            ((1, 0), Some(size)) => Ok(Some((size, Place::Content))),
-            ((major, minor), _) => Err(Flaw::Beyond(format!("holds a file in GNU's sparse format {major}.{minor}"))),
+            (_, None) => Err(malformed_map("comes without the size of the file")),
+            ((0, _), Some(size)) => Ok(Some((size, SparseMap::Known(extents)))),
+            ((1, 0), Some(size)) => Ok(Some((size, SparseMap::InContent))),
+            ((major, minor), _) => {
+                Err(ReadError::Unsupported(format!("holds a file in GNU's sparse format {major}.{minor}")))
+            }
         }
     }
 }
 
-/// What a header of GNU's old format says: the size of the file with its holes, the first extents, and whether blocks with more
-/// of them follow.
-pub(crate) fn of_header(block: &Block) -> Result<(u64, Vec<Extent>, bool), Flaw> {
-    let size = u64::try_from(block.number(REAL_SIZE)?).map_err(|_| unfit("tells a negative size"))?;
+/// Reads a header of GNU's old format: the size of the file with its holes, the first extents, and whether a block with more
+/// extents follows.
+pub(crate) fn read_header(block: &Block) -> Result<(u64, Vec<Extent>, bool), ReadError> {
+    let size = u64::try_from(block.number(REAL_SIZE)?).map_err(|_| malformed_map("tells a negative size"))?;
     let mut extents = Vec::new();
     append(&block.0[386..482], &mut extents)?;
     Ok((size, extents, block.0[482] != 0))
 }
 
-/// Adds the extents of a block behind such a header; says whether another one follows.
-pub(crate) fn of_further_block(block: &Block, extents: &mut Vec<Extent>) -> Result<bool, Flaw> {
+/// Adds the extents of a block behind such a header. Returns whether another block follows.
+pub(crate) fn read_continuation(block: &Block, extents: &mut Vec<Extent>) -> Result<bool, ReadError> {
     append(&block.0[..504], extents)?;
     Ok(block.0[504] != 0)
 }
 
-/// Extents of 12 bytes for each number; one that is all NULs is none.
-fn append(table: &[u8], extents: &mut Vec<Extent>) -> Result<(), Flaw> {
+/// Adds extents of two numbers of 12 bytes each. All NULs are an unused place.
+fn append(table: &[u8], extents: &mut Vec<Extent>) -> Result<(), ReadError> {
     for pair in table.chunks_exact(24).filter(|pair| pair.iter().any(|byte| *byte != 0)) {
-        let field = |field: &[u8]| u64::try_from(number(field)?).ok();
+        let field = |field: &[u8]| u64::try_from(octal_or_base256(field)?).ok();
         let extent = field(&pair[..12]).zip(field(&pair[12..]));
-        let (offset, length) = extent.ok_or_else(|| unfit("is not made of numbers"))?;
+        let (offset, length) = extent.ok_or_else(|| malformed_map("is not made of numbers"))?;
         push(extents, Extent { offset, length })?;
     }
     Ok(())
 }
 
-fn push(extents: &mut Vec<Extent>, extent: Extent) -> Result<(), Flaw> {
-    if extents.len() == MOST {
-        return Err(Flaw::Beyond(format!("holds a sparse file with more than {MOST} stretches of data")));
+fn push(extents: &mut Vec<Extent>, extent: Extent) -> Result<(), ReadError> {
+    if extents.len() == MAX_EXTENTS {
+        return Err(ReadError::Unsupported(format!(
+            "holds a sparse file with more than {MAX_EXTENTS} stretches of data"
+        )));
     }
     extents.push(extent);
     Ok(())
 }
 
-/// The text of a map that stands before the data: numbers, each on a line, the first of them how many extents follow.
+/// A parser of the map before the data: one number a line, first the number of extents.
 #[derive(Debug, Default)]
-pub(crate) struct Text {
-    /// The number that is being read; nothing before its first digit.
+pub(crate) struct MapParser {
+    /// The digits of this line so far; `None` before the first one.
     number: Option<u64>,
     announced: Option<u64>,
     offset: Option<u64>,
     extents: Vec<Extent>,
 }
 
-impl Text {
-    /// Takes one more block; gives the map once it is complete, and the rest of its last block is filled up.
-    pub(crate) fn block(&mut self, block: &[u8; BLOCK]) -> Result<Option<Vec<Extent>>, Flaw> {
+impl MapParser {
+    /// Parses one more block. Returns the map once it is complete; the rest of its last block is padding.
+    pub(crate) fn parse(&mut self, block: &[u8; BLOCK]) -> Result<Option<Vec<Extent>>, ReadError> {
         for byte in block {
             match byte {
                 b'0'..=b'9' => {
                     let number = self.number.unwrap_or(0).checked_mul(10);
                     let number = number.and_then(|number| number.checked_add(u64::from(byte - b'0')));
-                    self.number = Some(number.ok_or_else(|| unfit("has a number that is too large"))?);
+                    self.number = Some(number.ok_or_else(|| malformed_map("has a number that is too large"))?);
                 }
                 b'\n' => {
-                    let number = self.number.take().ok_or_else(|| unfit("has an empty line"))?;
+                    let number = self.number.take().ok_or_else(|| malformed_map("has an empty line"))?;
                     self.line(number)?;
                     if self.announced == Some(self.extents.len() as u64) && self.offset.is_none() {
                         return Ok(Some(std::mem::take(&mut self.extents)));
                     }
                 }
-                _ => return Err(unfit("is not made of numbers")),
+                _ => return Err(malformed_map("is not made of numbers")),
             }
         }
         Ok(None)
     }
 
-    fn line(&mut self, number: u64) -> Result<(), Flaw> {
+    fn line(&mut self, number: u64) -> Result<(), ReadError> {
         match (self.announced, self.offset.take()) {
             (None, _) => self.announced = Some(number),
             (Some(_), None) => self.offset = Some(number),
@@ -160,24 +164,26 @@ impl Text {
     }
 }
 
-/// Checks that extents are in order, within a file of `size` bytes, and together the `stored` bytes of the archive. Writers fill
-/// up each extent to a whole block, and readers differ in whether they skip that; so only the last may need it.
-pub(crate) fn check(extents: &[Extent], size: u64, stored: u64) -> Result<(), Flaw> {
+/// Checks that the extents are in order, lie in a file of `size` bytes and add up to the `stored` bytes of the archive.
+///
+/// Some writers pad each extent to a whole block, and readers differ in whether they skip the padding. So only the last extent
+/// may have a length that is no multiple of a block.
+pub(crate) fn check(extents: &[Extent], size: u64, stored: u64) -> Result<(), ReadError> {
     let (mut end, mut sum) = (0, 0_u64);
     for extent in extents {
         let next = extent.offset.checked_add(extent.length).filter(|next| *next <= size && extent.offset >= end);
-        end = next.ok_or_else(|| unfit("is not in order, or beyond the end of the file"))?;
+        end = next.ok_or_else(|| malformed_map("is not in order, or beyond the end of the file"))?;
         if extent.length > 0 && !sum.is_multiple_of(BLOCK as u64) {
-            return Err(unfit("has stretches of data that are not whole blocks"));
+            return Err(malformed_map("has stretches of data that are not whole blocks"));
         }
         sum += extent.length;
     }
     if sum != stored {
-        return Err(unfit("does not tell of all the data, or of more"));
+        return Err(malformed_map("does not tell of all the data, or of more"));
     }
     Ok(())
 }
 
-fn unfit(what: &str) -> Flaw {
-    Flaw::Unsound(format!("the map of a sparse file {what}"))
+fn malformed_map(what: &str) -> ReadError {
+    ReadError::Malformed(format!("the map of a sparse file {what}"))
 }

@@ -1,58 +1,58 @@
-//! Extended attributes and ACLs as archives tell of them: star's and GNU tar's records, and libarchive's.
+//! Extended attributes and ACLs in pax records: star's, GNU tar's and libarchive's.
 
 use std::collections::BTreeMap;
 
-use crate::read::archive::acl;
-use crate::read::archive::error::{Flaw, quoted};
+use crate::read::archive::acl::Acl;
+use crate::read::archive::error::{ReadError, quoted};
 
-/// Names and values, by the names' bytes.
-pub(crate) type Attributes = BTreeMap<Box<[u8]>, Box<[u8]>>;
+/// Values by attribute name, in byte order.
+pub(crate) type Xattrs = BTreeMap<Box<[u8]>, Box<[u8]>>;
 
 const SCHILY: &[u8] = b"SCHILY.xattr.";
 const LIBARCHIVE: &[u8] = b"LIBARCHIVE.xattr.";
-const LIST: &[u8] = b"SCHILY.acl.";
-/// GNU tar's word for one attribute; its value lacks the NUL at the end.
+const ACL: &[u8] = b"SCHILY.acl.";
+/// GNU tar's key for the SELinux label. Its value lacks the attribute's final NUL.
 const SELINUX: &[u8] = b"RHT.security.selinux";
 
-/// The records of one member that tell of attributes.
+/// The pax records of one member that describe attributes.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Recorded {
-    /// By the key as it is written.
+pub(crate) struct XattrRecords {
+    /// `SCHILY.xattr.`: values by the rest of the key, as it is written.
     schily: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// By the attribute's own name.
+    /// `LIBARCHIVE.xattr.`: values by the decoded attribute name.
     libarchive: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// ACLs as text, by their whole key.
-    lists: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// `SCHILY.acl.`: texts by the whole key.
+    acls: BTreeMap<Vec<u8>, Vec<u8>>,
     selinux: Option<Vec<u8>>,
 }
 
-impl Recorded {
-    /// Takes a record, if it is about attributes.
-    pub(crate) fn record(&mut self, key: &[u8], value: &[u8]) -> Result<(), Flaw> {
+impl XattrRecords {
+    /// Stores a record if it describes an attribute; ignores it otherwise.
+    pub(crate) fn record(&mut self, key: &[u8], value: &[u8]) -> Result<(), ReadError> {
         if let Some(name) = key.strip_prefix(SCHILY) {
             self.schily.insert(name.to_vec(), value.to_vec());
         } else if let Some(name) = key.strip_prefix(LIBARCHIVE) {
-            let bad = || Flaw::Unsound(format!("the record {} is not base64", quoted(key)));
+            let bad = || ReadError::Malformed(format!("the record {} is not base64", quoted(key)));
             self.libarchive.insert(percent_decoded(name), base64(value).ok_or_else(bad)?);
-        } else if key.starts_with(LIST) {
-            self.lists.insert(key.to_vec(), value.to_vec());
+        } else if key.starts_with(ACL) {
+            self.acls.insert(key.to_vec(), value.to_vec());
         } else if key == SELINUX {
             self.selinux = Some([value, b"\0"].concat());
         }
         Ok(())
     }
 
-    /// The memory that it takes, in bytes.
+    /// The memory of the records, in bytes.
     pub(crate) fn size(&self) -> usize {
-        let maps = [&self.schily, &self.libarchive, &self.lists];
+        let maps = [&self.schily, &self.libarchive, &self.acls];
         maps.into_iter().flatten().map(|(name, value)| name.len() + value.len() + 64).sum()
     }
 
-    /// The attributes that an unpacked member would have.
-    pub(crate) fn attributes(self) -> Attributes {
-        let mut attributes = Attributes::new();
+    /// The attributes of the unpacked member.
+    pub(crate) fn into_xattrs(self) -> Xattrs {
+        let mut attributes = Xattrs::new();
         for (key, value) in self.schily {
-            // libarchive writes both, and escapes more in this name than others undo.
+            // libarchive writes both records, and escapes more in this key than other readers decode.
             if !self.libarchive.contains_key(&percent_decoded(&key)) {
                 attributes.insert(unescaped(&key).into(), value.into());
             }
@@ -61,23 +61,23 @@ impl Recorded {
         if let Some(value) = self.selinux {
             attributes.entry(b"security.selinux"[..].into()).or_insert(value.into());
         }
-        for (key, text) in self.lists {
+        for (key, text) in self.acls {
             let name = match &key[..] {
                 b"SCHILY.acl.access" => &b"system.posix_acl_access"[..],
                 b"SCHILY.acl.default" => b"system.posix_acl_default",
                 _ => &key,
             };
-            match (acl::of_text(&text), attributes.get(name)) {
-                // GNU tar writes an empty one for a directory that has none to hand down.
-                (Some(list), _) if list.is_empty() => {}
-                (Some(list), None) if list.says_more_than_a_mode() || key == b"SCHILY.acl.default" => {
-                    attributes.insert(name.into(), list.bytes().into());
+            match (Acl::from_text(&text), attributes.get(name)) {
+                // GNU tar writes an empty one for a directory without a default ACL.
+                (Some(acl), _) if acl.is_empty() => {}
+                (Some(acl), None) if acl.is_extended() || key == b"SCHILY.acl.default" => {
+                    attributes.insert(name.into(), acl.to_bytes().into());
                 }
                 (Some(_), None) => {}
-                (Some(list), Some(value)) if acl::of_bytes(value).is_some_and(|value| value == list) => {}
-                // Names of users, which are another machine's: the attribute says it with numbers.
+                (Some(acl), Some(value)) if Acl::from_bytes(value).is_some_and(|value| value == acl) => {}
+                // The text has user names of another machine; the attribute has the numbers.
                 (None, Some(_)) => {}
-                // It cannot be said what they mean, or not both can be meant: seen as what it is, it is no other's equal.
+                // The text is unclear or contradicts the attribute. Kept under its key, it shows as a difference.
                 _ => drop(attributes.insert(key.into(), text.into())),
             }
         }
@@ -85,25 +85,25 @@ impl Recorded {
     }
 }
 
-/// An attribute's name as GNU tar and star write it in a key: only `%` and `=` are escaped.
+/// Decodes a `SCHILY.xattr.` key of GNU tar and star, which escape only `%` and `=`.
 fn unescaped(key: &[u8]) -> Vec<u8> {
     let (mut name, mut rest) = (Vec::with_capacity(key.len()), key);
     while let Some((first, behind)) = rest.split_first() {
         (name, rest) = match rest {
-            [b'%', b'2', b'5', behind @ ..] => (with(name, b'%'), behind),
-            [b'%', b'3', b'D', behind @ ..] => (with(name, b'='), behind),
-            _ => (with(name, *first), behind),
+            [b'%', b'2', b'5', behind @ ..] => (pushed(name, b'%'), behind),
+            [b'%', b'3', b'D', behind @ ..] => (pushed(name, b'='), behind),
+            _ => (pushed(name, *first), behind),
         };
     }
     name
 }
 
-fn with(mut name: Vec<u8>, byte: u8) -> Vec<u8> {
+fn pushed(mut name: Vec<u8>, byte: u8) -> Vec<u8> {
     name.push(byte);
     name
 }
 
-/// A name in which any byte may be `%` and two hexadecimal digits.
+/// Decodes a name in which any byte may be `%` and two hexadecimal digits.
 fn percent_decoded(key: &[u8]) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
     let (mut name, mut rest) = (Vec::with_capacity(key.len()), key);
@@ -111,15 +111,15 @@ fn percent_decoded(key: &[u8]) -> Vec<u8> {
         (name, rest) = match rest {
             [b'%', high, low, behind @ ..] if digit(*high).zip(digit(*low)).is_some() => {
                 let byte = digit(*high).zip(digit(*low)).map_or(0, |(high, low)| high << 4 | low);
-                (with(name, byte), behind)
+                (pushed(name, byte), behind)
             }
-            _ => (with(name, *first), behind),
+            _ => (pushed(name, *first), behind),
         };
     }
     name
 }
 
-/// RFC 4648, with or without the padding at the end.
+/// Decodes base64 (RFC 4648), with or without the padding at the end.
 fn base64(text: &[u8]) -> Option<Vec<u8>> {
     let padding = text.iter().rev().take_while(|letter| **letter == b'=').count();
     let letters = &text[..text.len() - padding];
@@ -152,16 +152,16 @@ mod tests {
     use super::*;
 
     fn attributes(records: &[(&str, &[u8])]) -> Vec<String> {
-        let mut recorded = Recorded::default();
+        let mut recorded = XattrRecords::default();
         for (key, value) in records {
             recorded.record(key.as_bytes(), value).unwrap();
         }
-        let attributes = recorded.attributes();
+        let attributes = recorded.into_xattrs();
         attributes.iter().map(|(name, value)| format!("{}={}", name.escape_ascii(), value.escape_ascii())).collect()
     }
 
     #[test]
-    fn names_are_as_they_were_whoever_wrote_them() {
+    fn names_are_decoded_whoever_wrote_them() {
         let gnu = [
             ("SCHILY.xattr.user.a%3Db", &b"1"[..]),
             ("SCHILY.xattr.user.100%25", b"2"),
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_an_attribute_and_one_that_contradicts_it_is_seen() {
+    fn an_acl_text_becomes_an_attribute_and_a_contradiction_shows() {
         let text = "user::rw-,user:7:r--,group::r--,mask::r--,other::---";
         let both = attributes(&[("SCHILY.acl.access", text.as_bytes())]);
         let [list] = &both[..] else { panic!("{both:?}") };
@@ -211,7 +211,7 @@ mod tests {
             attributes(&[("SCHILY.acl.access", b"user::rw-,user:joe:r--")]),
             ["SCHILY.acl.access=user::rw-,user:joe:r--"]
         );
-        let value = acl::of_text(text.as_bytes()).unwrap().bytes();
+        let value = Acl::from_text(text.as_bytes()).unwrap().to_bytes();
         let agreeing = [("SCHILY.xattr.system.posix_acl_access", &value[..]), ("SCHILY.acl.access", text.as_bytes())];
         assert_eq!(attributes(&agreeing).len(), 1);
         let other = text.replace("user:7", "user:8");

@@ -1,28 +1,29 @@
-//! What an image or a tree holds, as a value that compares: paths, and the inodes that they are names of.
+//! A tree in memory: paths, and the inodes that they name.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use crate::read::archive::error::{Flaw, quoted};
-use crate::read::archive::xattr::Attributes;
-use crate::read::compare::digest::Content;
+use crate::read::archive::error::{ReadError, quoted};
+use crate::read::archive::xattr::Xattrs;
+use crate::read::compare::digest::ContentDigest;
 use crate::tree::entry::Timestamp;
 
-/// The most that contents may take, in bytes: some three million entries.
-const ROOM: usize = 1 << 30;
+/// The most memory of one tree, in bytes: some three million entries.
+const MEMORY_LIMIT: usize = 1 << 30;
 
-/// What an entry takes beside its texts: its places in the map and in the list, and the headers of their allocations.
+/// The memory of an entry without its texts, in bytes: its places in the map and in the list, and the headers of their
+/// allocations.
 const OVERHEAD: usize = 64 + size_of::<Node>();
 
-/// Paths below the top, without slashes at either end; the top itself is the empty one.
+/// The entries of a tree by path. Paths have no slash at either end; the top is the empty path.
 #[derive(Debug)]
 pub(crate) struct Contents {
     names: BTreeMap<Box<[u8]>, Name>,
     nodes: Vec<Node>,
-    /// The layer that is being laid on top of the others.
+    /// The number of the current layer.
     layer: usize,
-    /// How many more bytes of memory there are.
-    room: usize,
+    /// The memory that is left, in bytes.
+    remaining: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -31,25 +32,25 @@ struct Name {
     layer: usize,
 }
 
-/// A few entries that are beside a tree.
-pub(crate) type Rest = BTreeMap<Box<[u8]>, Node>;
+/// The entries beside the tree of an image.
+pub(crate) type SideFiles = BTreeMap<Box<[u8]>, Node>;
 
-/// All of an entry but its names.
+/// An entry without its names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Node {
-    pub(crate) kind: Kind,
+    pub(crate) kind: NodeKind,
     /// The permission bits with set-id and sticky.
     pub(crate) mode: u16,
     /// User and group.
     pub(crate) owner: (u32, u32),
     pub(crate) modified: Timestamp,
-    pub(crate) attributes: Attributes,
+    pub(crate) xattrs: Xattrs,
 }
 
-/// What kind of entry it is, and what only that kind has.
+/// The type of an entry, with its own data.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    File(Content),
+pub(crate) enum NodeKind {
+    File(ContentDigest),
     Directory,
     Symlink { target: Box<[u8]> },
     Fifo,
@@ -57,65 +58,69 @@ pub(crate) enum Kind {
     BlockDevice(u32, u32),
 }
 
-impl Kind {
-    /// What it is called.
+impl NodeKind {
+    /// The name in records.
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Kind::File(_) => "file",
-            Kind::Directory => "directory",
-            Kind::Symlink { .. } => "symlink",
-            Kind::Fifo => "fifo",
-            Kind::CharacterDevice(..) => "character device",
-            Kind::BlockDevice(..) => "block device",
+            NodeKind::File(_) => "file",
+            NodeKind::Directory => "directory",
+            NodeKind::Symlink { .. } => "symlink",
+            NodeKind::Fifo => "fifo",
+            NodeKind::CharacterDevice(..) => "character device",
+            NodeKind::BlockDevice(..) => "block device",
         }
     }
 }
 
 impl Contents {
     pub(crate) fn new() -> Self {
-        Contents { names: BTreeMap::new(), nodes: Vec::new(), layer: 0, room: ROOM }
+        Contents { names: BTreeMap::new(), nodes: Vec::new(), layer: 0, remaining: MEMORY_LIMIT }
     }
 
-    /// What is put in from now on lies on top of what is there.
+    /// Starts a layer on top of the entries so far.
     pub(crate) fn begin_layer(&mut self) {
         self.layer += 1;
     }
 
-    /// Puts in an entry, as unpacking would: it takes the place of another one, but directories keep what is in them.
-    pub(crate) fn insert(&mut self, path: &[u8], node: Node) -> Result<(), Flaw> {
-        let attributes = node.attributes.iter().map(|(name, value)| name.len() + value.len() + OVERHEAD).sum::<usize>();
-        let target = if let Kind::Symlink { target } = &node.kind { target.len() } else { 0 };
+    /// Inserts an entry as unpacking would: it replaces an earlier one, and a directory keeps its entries.
+    pub(crate) fn insert(&mut self, path: &[u8], node: Node) -> Result<(), ReadError> {
+        let xattrs = node.xattrs.iter().map(|(name, value)| name.len() + value.len() + OVERHEAD).sum::<usize>();
+        let target = if let NodeKind::Symlink { target } = &node.kind { target.len() } else { 0 };
         self.nodes.push(node);
-        self.name(path, self.nodes.len() - 1, attributes + target)
+        self.insert_name(path, self.nodes.len() - 1, xattrs + target)
     }
 
-    /// Puts in a further name of an entry.
-    pub(crate) fn link(&mut self, path: &[u8], target: &[u8]) -> Result<(), Flaw> {
-        let found = self.names.get(target).filter(|name| self.nodes[name.node].kind != Kind::Directory);
+    /// Inserts a further name of an entry.
+    pub(crate) fn link(&mut self, path: &[u8], target: &[u8]) -> Result<(), ReadError> {
+        let found = self.names.get(target).filter(|name| self.nodes[name.node].kind != NodeKind::Directory);
         let Some(found) = found else {
-            return Err(Flaw::Unsound(format!(
+            return Err(ReadError::Malformed(format!(
                 "{} is a hard link of {}, which is not before it",
                 quoted(path),
                 quoted(target)
             )));
         };
-        // A name of its own says nothing new, and what is below its target would be lost.
-        if path == target { Ok(()) } else { self.name(path, found.node, 0) }
+        // A link to itself changes nothing; as a replacement it would remove the entries below it.
+        if path == target { Ok(()) } else { self.insert_name(path, found.node, 0) }
     }
 
-    fn name(&mut self, path: &[u8], node: usize, more: usize) -> Result<(), Flaw> {
-        let room = self.room.checked_sub(path.len() + OVERHEAD + more);
-        self.room = room.ok_or_else(|| {
-            Flaw::Beyond(format!("holds more names and attributes than fit {} MiB, which is the limit", ROOM >> 20))
+    /// Inserts a name. `more` is the memory of the node's own data.
+    fn insert_name(&mut self, path: &[u8], node: usize, more: usize) -> Result<(), ReadError> {
+        let remaining = self.remaining.checked_sub(path.len() + OVERHEAD + more);
+        self.remaining = remaining.ok_or_else(|| {
+            ReadError::Unsupported(format!(
+                "holds more names and attributes than fit {} MiB, which is the limit",
+                MEMORY_LIMIT >> 20
+            ))
         })?;
-        if self.nodes[node].kind != Kind::Directory {
+        if self.nodes[node].kind != NodeKind::Directory {
             self.remove_below(path, self.layer + 1);
         }
         self.names.insert(path.into(), Name { node, layer: self.layer });
         Ok(())
     }
 
-    /// Takes out what lower layers have under this path.
+    /// Removes the entry at this path, and all below it, if they are of lower layers.
     pub(crate) fn hide(&mut self, path: &[u8]) {
         if self.names.get(path).is_some_and(|name| name.layer < self.layer) {
             self.names.remove(path);
@@ -123,12 +128,12 @@ impl Contents {
         self.hide_below(path);
     }
 
-    /// Takes out what lower layers have below this path.
+    /// Removes the entries of lower layers below this path.
     pub(crate) fn hide_below(&mut self, path: &[u8]) {
         self.remove_below(path, self.layer);
     }
 
-    /// Takes out what layers before `layer` have below this path.
+    /// Removes the entries of layers before `layer` below this path.
     fn remove_below(&mut self, path: &[u8], layer: usize) {
         let below = if path.is_empty() { (vec![0], vec![]) } else { ([path, b"/"].concat(), [path, b"0"].concat()) };
         let end = if path.is_empty() { Bound::Unbounded } else { Bound::Excluded(&below.1[..]) };
@@ -139,8 +144,8 @@ impl Contents {
         }
     }
 
-    /// Makes what is below a directory nobody's hard link: each name has an entry of its own.
-    pub(crate) fn separate_below(&mut self, directory: &[u8]) {
+    /// Breaks the hard links below a directory: each name gets an entry of its own.
+    pub(crate) fn break_links_below(&mut self, directory: &[u8]) {
         let start = [directory, b"/"].concat();
         let below = self.names.range_mut::<[u8], _>((Bound::Included(&start[..]), Bound::Unbounded));
         for (_, name) in below.take_while(|(path, _)| path.starts_with(&start)) {
@@ -150,14 +155,14 @@ impl Contents {
         }
     }
 
-    /// Leaves whole seconds of all times.
-    pub(crate) fn drop_parts_of_seconds(&mut self) {
+    /// Rounds all times down to whole seconds.
+    pub(crate) fn truncate_times(&mut self) {
         self.nodes.iter_mut().for_each(|node| node.modified.nanoseconds = 0);
     }
 
-    /// Parts it in what is at or below a directory, with the paths from there, and the rest.
-    pub(crate) fn part(self, directory: &[u8]) -> (Self, Rest) {
-        let (mut inside, mut rest) = (Contents { nodes: self.nodes, ..Contents::new() }, Rest::new());
+    /// Splits off the tree at a directory, with paths from there. Returns it and the other entries.
+    pub(crate) fn split_at_directory(self, directory: &[u8]) -> (Self, SideFiles) {
+        let (mut inside, mut rest) = (Contents { nodes: self.nodes, ..Contents::new() }, SideFiles::new());
         for (path, name) in self.names {
             match path.strip_prefix(directory) {
                 Some(b"") => drop(inside.names.insert(Box::default(), name)),
@@ -168,13 +173,13 @@ impl Contents {
         (inside, rest)
     }
 
-    /// All of it, by path.
-    pub(crate) fn into_rest(self) -> Rest {
+    /// All entries, by path.
+    pub(crate) fn into_side_files(self) -> SideFiles {
         let Contents { names, nodes, .. } = self;
         names.into_iter().map(|(path, name)| (path, nodes[name.node].clone())).collect()
     }
 
-    /// All entries, by the bytes of their paths.
+    /// All entries, in byte order of their paths.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&[u8], Inode<'_>)> {
         self.names.iter().map(|(path, name)| (&**path, self.inode(name)))
     }
@@ -188,7 +193,7 @@ impl Contents {
     }
 }
 
-/// An entry, and which one it is of all that are in the same place: further names of one have the same number.
+/// An entry and its number. Names of one file have the same number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Inode<'a> {
     pub(crate) number: usize,
@@ -199,12 +204,12 @@ pub(crate) struct Inode<'a> {
 mod tests {
     use super::*;
 
-    fn node(kind: Kind) -> Node {
+    fn node(kind: NodeKind) -> Node {
         let modified = Timestamp { seconds: 0, nanoseconds: 0 };
-        Node { kind, mode: 0, owner: (0, 0), modified, attributes: Attributes::new() }
+        Node { kind, mode: 0, owner: (0, 0), modified, xattrs: Xattrs::new() }
     }
 
-    /// Puts in what a line says: `a/` a directory, `a` a fifo, `b = a` a link, `-a` and `-a/` what a layer hides, `|` the next layer.
+    /// Contents by lines: `a/` is a directory, `a` a fifo, `b = a` a link, `-a` and `-a/` are whiteouts, `|` is the next layer.
     fn contents(lines: &[&str]) -> Contents {
         let mut contents = Contents::new();
         for line in lines {
@@ -216,8 +221,8 @@ mod tests {
                 },
                 _ if *line == "|" => contents.begin_layer(),
                 _ => match line.strip_suffix('/') {
-                    Some(path) => contents.insert(path.as_bytes(), node(Kind::Directory)).unwrap(),
-                    None => contents.insert(line.as_bytes(), node(Kind::Fifo)).unwrap(),
+                    Some(path) => contents.insert(path.as_bytes(), node(NodeKind::Directory)).unwrap(),
+                    None => contents.insert(line.as_bytes(), node(NodeKind::Fifo)).unwrap(),
                 },
             }
         }
@@ -226,14 +231,14 @@ mod tests {
 
     fn paths(contents: &Contents) -> String {
         let path = |(path, inode): (&[u8], Inode<'_>)| {
-            let slash = if inode.node.kind == Kind::Directory { "/" } else { "" };
+            let slash = if inode.node.kind == NodeKind::Directory { "/" } else { "" };
             format!("{}{slash}", path.escape_ascii())
         };
         contents.entries().map(path).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
-    fn later_entries_take_the_place_of_earlier_ones() {
+    fn later_entries_replace_earlier_ones() {
         for (lines, expected) in [
             (&["/", "a/", "a/b", "a-b", "a0"][..], "/ a/ a-b a/b a0"),
             (&["a/", "a/b", "a/"], "a/ a/b"),
@@ -241,7 +246,7 @@ mod tests {
             (&["a", "b = a", "a/"], "a/ b"),
             (&["", "x"], " x"),
             (&["x", ""], ""),
-            // Layers: what lies above hides what is below it, not what is beside it.
+            // A whiteout hides entries of lower layers, not of its own.
             (&["a/", "a/b", "a/c", "|", "-a/b", "a/d"], "a/ a/c a/d"),
             (&["a/", "a/b", "a/c", "|", "-a"], ""),
             (&["a/", "a/b", "|", "a/", "a/c", "-a/"], "a/ a/c"),
@@ -255,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn further_names_are_the_same_inode_whatever_becomes_of_the_first() {
+    fn names_of_one_inode_stay_so_when_the_first_is_replaced() {
         let found = contents(&["a", "b = a", "c = b", "a"]);
         let number = |path: &str| found.get(path.as_bytes()).unwrap().number;
         assert!(number("b") == number("c") && number("a") != number("b"));
@@ -265,29 +270,29 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_taken_out_with_all_its_names() {
+    fn a_directory_is_split_off_with_all_its_names() {
         let names = ["m", "rootfs/", "rootfs/a", "rootfs-b", "t/", "rootfs/b = rootfs/a"];
-        let (inside, rest) = contents(&names).part(b"rootfs");
+        let (inside, rest) = contents(&names).split_at_directory(b"rootfs");
         let rest: Vec<_> = rest.keys().map(|path| path.escape_ascii().to_string()).collect();
         assert_eq!((paths(&inside), rest.join(" ")), ("/ a b".into(), "m rootfs-b t".into()));
         assert_eq!(inside.get(b"a").unwrap().number, inside.get(b"b").unwrap().number);
     }
 
     #[test]
-    fn what_is_below_a_directory_can_stand_alone() {
+    fn links_below_a_directory_can_be_broken() {
         let mut found = contents(&["dev/", "dev/a", "dev/b = dev/a", "dev0 = dev/a", "c = dev/a"]);
-        found.separate_below(b"dev");
+        found.break_links_below(b"dev");
         let numbers = ["dev/a", "dev/b", "c"].map(|path| found.get(path.as_bytes()).unwrap().number);
         assert!(numbers[0] != numbers[1] && numbers[1] != numbers[2] && numbers[0] != numbers[2]);
         assert_eq!(found.get(b"dev0").unwrap().number, numbers[2]);
     }
 
     #[test]
-    fn the_room_is_not_without_end() {
-        let mut contents = Contents { room: 3 * (OVERHEAD + 1), ..Contents::new() };
+    fn memory_is_limited() {
+        let mut contents = Contents { remaining: 3 * (OVERHEAD + 1), ..Contents::new() };
         for name in [b"a", b"b", b"c"] {
-            contents.insert(name, node(Kind::Fifo)).unwrap();
+            contents.insert(name, node(NodeKind::Fifo)).unwrap();
         }
-        assert!(matches!(contents.insert(b"d", node(Kind::Fifo)), Err(Flaw::Beyond(_))));
+        assert!(matches!(contents.insert(b"d", node(NodeKind::Fifo)), Err(ReadError::Unsupported(_))));
     }
 }

@@ -1,4 +1,4 @@
-//! What differs between two images, or between an image and a tree: entry by entry.
+//! The differences of two trees in memory, entry by entry.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
@@ -6,99 +6,133 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::escape_path;
-use crate::read::compare::contents::{Contents, Inode, Kind, Node, Rest};
+use crate::read::compare::contents::{Contents, Inode, Node, NodeKind, SideFiles};
 use crate::tree::entry::Timestamp;
 
-/// An entry that is not the same on both sides.
+/// An entry that differs between the first and the second side.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Difference {
-    /// Whether it is in the tree or beside it.
+    /// The part of the image with the entry.
     pub section: Section,
-    /// Its path from the top of the tree; empty for the top itself.
+    /// The path from the top of the tree; empty for the top itself.
     pub path: PathBuf,
-    /// Where it is.
-    pub presence: Presence,
-    /// The bytes of content on each side, of what is a file there.
-    pub sizes: [Option<u64>; 2],
-    /// What differs in what is on both sides.
-    pub aspects: Vec<Aspect>,
+    /// Whether the entry was removed, added or changed.
+    pub change: ChangeKind,
+    /// The bytes of content on the first side; `None` unless it is a file there.
+    pub size_before: Option<u64>,
+    /// The bytes of content on the second side; `None` unless it is a file there.
+    pub size_after: Option<u64>,
+    /// The fields that differ. Empty unless the entry was [changed](ChangeKind::Changed).
+    pub fields: Vec<FieldChange>,
 }
 
-/// Which part of an image is meant.
+/// A part of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Section {
     /// The root filesystem.
     Tree,
-    /// What importers read beside it: `metadata.yaml` and templates, or an OCI image's configuration.
+    /// The entries beside it: `metadata.yaml` and templates, or an OCI image's configuration.
     Metadata,
 }
 
-/// On which sides something is.
+impl Section {
+    /// The name in records: `tree` or `metadata`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Section::Tree => "tree",
+            Section::Metadata => "metadata",
+        }
+    }
+}
+
+/// The kind of a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
-    /// On the first only.
-    First,
-    /// On the second only.
-    Second,
-    /// On both, but not as the same.
-    Both,
+#[non_exhaustive]
+pub enum ChangeKind {
+    /// The entry is only on the first side.
+    Removed,
+    /// The entry is only on the second side.
+    Added,
+    /// The entry is on both sides, and differs.
+    Changed,
 }
 
-/// One thing that differs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Aspect {
-    /// What it is.
-    pub property: Property,
-    /// How it is on each side, fit for a terminal; nothing where it is not, or if there is too much to tell.
-    pub values: [Option<String>; 2],
+impl ChangeKind {
+    /// The name in records: `removed`, `added` or `changed`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ChangeKind::Removed => "removed",
+            ChangeKind::Added => "added",
+            ChangeKind::Changed => "changed",
+        }
+    }
 }
 
-/// What may differ.
+/// A field of an entry that differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Property {
-    /// Whether it is a file, a directory, …
+#[non_exhaustive]
+pub struct FieldChange {
+    /// The field.
+    pub field: Field,
+    /// The value on the first side as text without control characters. `None` if there is none, or if it is content. The text of an
+    /// extended attribute is empty.
+    pub before: Option<String>,
+    /// The same on the second side.
+    pub after: Option<String>,
+}
+
+/// A field of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Field {
+    /// The type: a file, a directory, …
     Kind,
     /// The permission bits, set-id and sticky.
     Mode,
     /// User and group.
     Owner,
-    /// The time of the last change, in seconds since 1970.
+    /// The modification time, in seconds since 1970.
     Time,
-    /// How many bytes a file has.
+    /// The size of a file, in bytes.
     Size,
-    /// Which bytes a file has; not told where the size says so.
+    /// The bytes of a file. Not listed if the size differs.
     Content,
-    /// Where a symlink leads.
+    /// The target of a symlink.
     Target,
-    /// The numbers of a device.
+    /// The major and minor number of a device.
     Device,
-    /// Which other name the entry is a hard link of.
+    /// The other name that the entry is a hard link of.
     HardLink,
     /// The extended attribute with this name.
-    Attribute(Vec<u8>),
+    Xattr(Vec<u8>),
 }
 
-impl Property {
+impl Field {
     /// The name in records.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Property::Kind => "kind",
-            Property::Mode => "mode",
-            Property::Owner => "owner",
-            Property::Time => "mtime",
-            Property::Size => "size",
-            Property::Content => "content",
-            Property::Target => "target",
-            Property::Device => "device",
-            Property::HardLink => "hard-link",
-            Property::Attribute(_) => "xattr",
+            Field::Kind => "kind",
+            Field::Mode => "mode",
+            Field::Owner => "owner",
+            Field::Time => "mtime",
+            Field::Size => "size",
+            Field::Content => "content",
+            Field::Target => "target",
+            Field::Device => "device",
+            Field::HardLink => "hard-link",
+            Field::Xattr(_) => "xattr",
         }
     }
 }
 
 impl Difference {
-    /// A line for each thing that differs; `sides` is what the two are called: `["the image", "the tree"]`.
+    /// A line of text for each field that differs, or one for an entry on one side only. `sides` names the sides:
+    /// `["the image", "the tree"]`.
     #[must_use]
     pub fn lines(&self, sides: [&str; 2]) -> Vec<String> {
         let path = if self.path.as_os_str().is_empty() { ".".to_owned() } else { escape_path(&self.path) };
@@ -106,165 +140,167 @@ impl Difference {
             Section::Tree => path,
             Section::Metadata => format!("{path} (metadata)"),
         };
-        match self.presence {
-            Presence::First => vec![format!("{path}: only in {}", sides[0])],
-            Presence::Second => vec![format!("{path}: only in {}", sides[1])],
-            Presence::Both => self.aspects.iter().map(|aspect| format!("{path}: {}", aspect.told(sides))).collect(),
+        match self.change {
+            ChangeKind::Removed => vec![format!("{path}: only in {}", sides[0])],
+            ChangeKind::Added => vec![format!("{path}: only in {}", sides[1])],
+            ChangeKind::Changed => self.fields.iter().map(|field| format!("{path}: {}", field.line(sides))).collect(),
         }
     }
 }
 
-impl Aspect {
-    fn told(&self, [first, second]: [&str; 2]) -> String {
-        let what = match &self.property {
-            Property::Attribute(name) => format!("attribute {}", told(name)),
-            Property::HardLink => "hard link".to_owned(),
-            what => what.name().to_owned(),
+impl FieldChange {
+    fn line(&self, [first, second]: [&str; 2]) -> String {
+        let what = match &self.field {
+            Field::Xattr(name) => format!("attribute {}", quoted(name)),
+            Field::HardLink => "hard link".to_owned(),
+            field => field.name().to_owned(),
         };
-        match (&self.values, &self.property) {
-            ([Some(one), Some(other)], Property::Attribute(_)) if one == other => format!("{what} differs"),
-            ([Some(_), None], Property::Attribute(_)) => format!("{what} only in {first}"),
-            ([None, Some(_)], Property::Attribute(_)) => format!("{what} only in {second}"),
-            ([None, None], _) => format!("{what} differs"),
-            ([one, other], _) => {
+        match (&self.before, &self.after, &self.field) {
+            (Some(before), Some(after), Field::Xattr(_)) if before == after => format!("{what} differs"),
+            (Some(_), None, Field::Xattr(_)) => format!("{what} only in {first}"),
+            (None, Some(_), Field::Xattr(_)) => format!("{what} only in {second}"),
+            (None, None, _) => format!("{what} differs"),
+            (before, after, _) => {
                 let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
-                format!("{what} {} in {first}, {} in {second}", value(one), value(other))
+                format!("{what} {} in {first}, {} in {second}", value(before), value(after))
             }
         }
     }
 }
 
-/// What differs between two trees, by the bytes of the paths.
+/// The differences of two trees, in byte order of the paths.
 ///
-/// Of several names of one file the first that both sides have stands for them all: what differs in the file is told of that one,
-/// and of the others only if they are not names of one file on the other side.
+/// The first name that both sides have stands for all names of a file: the differences of the file are listed there, and at its
+/// other names only if they do not name one file on the other side.
 pub(crate) fn of_trees(first: &Contents, second: &Contents) -> Vec<Difference> {
     let paths: BTreeSet<&[u8]> = first.entries().chain(second.entries()).map(|(path, _)| path).collect();
-    let mut leaders: [HashMap<usize, &[u8]>; 2] = Default::default();
+    let mut first_names: [HashMap<usize, &[u8]>; 2] = Default::default();
     let mut differences = Vec::new();
     for path in paths {
         let difference = match (first.get(path), second.get(path)) {
-            (Some(one), Some(other)) => {
-                let leading =
-                    [*leaders[0].entry(one.number).or_insert(path), *leaders[1].entry(other.number).or_insert(path)];
-                of_inodes(path, one, other, leading)
+            (Some(before), Some(after)) => {
+                let names = [
+                    *first_names[0].entry(before.number).or_insert(path),
+                    *first_names[1].entry(after.number).or_insert(path),
+                ];
+                of_inodes(path, before, after, names)
             }
-            (Some(one), None) => Some(lone(Section::Tree, path, Presence::First, one.node)),
-            (None, Some(other)) => Some(lone(Section::Tree, path, Presence::Second, other.node)),
-            (None, None) => None,
+            (before, after) => one_sided(Section::Tree, path, before.map(|it| it.node), after.map(|it| it.node)),
         };
         differences.extend(difference);
     }
     differences
 }
 
-/// What differs beside two trees: what there is, and what is in it; not whose it is and how old.
-pub(crate) fn of_rests(first: &Rest, second: &Rest) -> Vec<Difference> {
+/// The differences beside two trees, in existence, type and content; not in owner, mode and time.
+pub(crate) fn of_side_files(first: &SideFiles, second: &SideFiles) -> Vec<Difference> {
     let paths: BTreeSet<&[u8]> = first.keys().chain(second.keys()).map(|path| &**path).collect();
     let difference = |path: &[u8]| match (first.get(path), second.get(path)) {
-        (Some(one), Some(other)) => both(Section::Metadata, path, [one, other], kinds(&one.kind, &other.kind)),
-        (Some(one), None) => Some(lone(Section::Metadata, path, Presence::First, one)),
-        (None, Some(other)) => Some(lone(Section::Metadata, path, Presence::Second, other)),
-        (None, None) => None,
+        (Some(before), Some(after)) => {
+            changed(Section::Metadata, path, before, after, of_kinds(&before.kind, &after.kind))
+        }
+        (before, after) => one_sided(Section::Metadata, path, before, after),
     };
     paths.into_iter().filter_map(difference).collect()
 }
 
-fn lone(section: Section, path: &[u8], presence: Presence, node: &Node) -> Difference {
-    let sizes = match presence {
-        Presence::First | Presence::Both => [size(node), None],
-        Presence::Second => [None, size(node)],
+fn one_sided(section: Section, path: &[u8], before: Option<&Node>, after: Option<&Node>) -> Option<Difference> {
+    let change = match (before, after) {
+        (Some(_), None) => ChangeKind::Removed,
+        (None, Some(_)) => ChangeKind::Added,
+        _ => return None,
     };
-    Difference { section, path: OsStr::from_bytes(path).into(), presence, sizes, aspects: Vec::new() }
+    let path = OsStr::from_bytes(path).into();
+    let (size_before, size_after) = (before.and_then(size), after.and_then(size));
+    Some(Difference { section, path, change, size_before, size_after, fields: Vec::new() })
 }
 
-fn both(section: Section, path: &[u8], nodes: [&Node; 2], aspects: Vec<Aspect>) -> Option<Difference> {
+fn changed(section: Section, path: &[u8], before: &Node, after: &Node, fields: Vec<FieldChange>) -> Option<Difference> {
     let path = OsStr::from_bytes(path).into();
-    let sizes = nodes.map(size);
-    (!aspects.is_empty()).then_some(Difference { section, path, presence: Presence::Both, sizes, aspects })
+    let (size_before, size_after) = (size(before), size(after));
+    let change = ChangeKind::Changed;
+    (!fields.is_empty()).then_some(Difference { section, path, change, size_before, size_after, fields })
 }
 
 fn size(node: &Node) -> Option<u64> {
     match &node.kind {
-        Kind::File(content) => Some(content.size),
+        NodeKind::File(content) => Some(content.size),
         _ => None,
     }
 }
 
-fn of_inodes(path: &[u8], one: Inode<'_>, other: Inode<'_>, leading: [&[u8]; 2]) -> Option<Difference> {
-    let mut aspects = Vec::new();
-    if leading[0] != leading[1] {
-        let value = |leading: &[u8]| (leading != path).then(|| told(leading));
-        aspects.push(Aspect { property: Property::HardLink, values: leading.map(value) });
-    } else if leading[0] != path {
+/// `first_names` are the names that stand for the two files.
+fn of_inodes(path: &[u8], before: Inode<'_>, after: Inode<'_>, first_names: [&[u8]; 2]) -> Option<Difference> {
+    let mut fields = Vec::new();
+    if first_names[0] != first_names[1] {
+        let [before, after] = first_names.map(|name| (name != path).then(|| quoted(name)));
+        fields.push(FieldChange { field: Field::HardLink, before, after });
+    } else if first_names[0] != path {
         return None;
     }
-    aspects.extend(of_nodes(one.node, other.node));
-    both(Section::Tree, path, [one.node, other.node], aspects)
+    fields.extend(of_nodes(before.node, after.node));
+    changed(Section::Tree, path, before.node, after.node, fields)
 }
 
-fn of_nodes(one: &Node, other: &Node) -> Vec<Aspect> {
-    let mut aspects = kinds(&one.kind, &other.kind);
+fn of_nodes(before: &Node, after: &Node) -> Vec<FieldChange> {
+    let mut fields = of_kinds(&before.kind, &after.kind);
     let owner = |(uid, gid): (u32, u32)| format!("{uid}:{gid}");
-    aspects.extend(unequal(Property::Mode, one.mode, other.mode, |mode| format!("{mode:04o}")));
-    aspects.extend(unequal(Property::Owner, one.owner, other.owner, owner));
-    aspects.extend(unequal(Property::Time, one.modified, other.modified, decimal));
-    let names: BTreeSet<&[u8]> = one.attributes.keys().chain(other.attributes.keys()).map(|name| &**name).collect();
+    fields.extend(unequal(Field::Mode, before.mode, after.mode, |mode| format!("{mode:04o}")));
+    fields.extend(unequal(Field::Owner, before.owner, after.owner, owner));
+    fields.extend(unequal(Field::Time, before.modified, after.modified, decimal));
+    let names: BTreeSet<&[u8]> = before.xattrs.keys().chain(after.xattrs.keys()).map(|name| &**name).collect();
     for name in names {
-        let values = [one.attributes.get(name), other.attributes.get(name)];
+        let values = [before.xattrs.get(name), after.xattrs.get(name)];
         if values[0] != values[1] {
-            // Where there is one is told, not what is in it.
-            let values = values.map(|value| value.map(|_| String::new()));
-            aspects.push(Aspect { property: Property::Attribute(name.to_vec()), values });
+            // Values may be long or secret: only their presence is listed.
+            let [before, after] = values.map(|value| value.map(|_| String::new()));
+            fields.push(FieldChange { field: Field::Xattr(name.to_vec()), before, after });
         }
     }
-    aspects
+    fields
 }
 
-fn kinds(one: &Kind, other: &Kind) -> Vec<Aspect> {
+fn of_kinds(before: &NodeKind, after: &NodeKind) -> Vec<FieldChange> {
     let device = |(major, minor): (u32, u32)| format!("{major},{minor}");
-    let different = |property| Some(Aspect { property, values: [None, None] });
-    let aspect = match (one, other) {
-        (Kind::File(one), Kind::File(other)) if one.size != other.size => {
-            unequal(Property::Size, one.size, other.size, |size| size.to_string())
+    let change = match (before, after) {
+        (NodeKind::File(before), NodeKind::File(after)) if before.size != after.size => {
+            unequal(Field::Size, before.size, after.size, |size| size.to_string())
         }
-        (Kind::File(one), Kind::File(other)) => {
-            if one == other {
-                None
-            } else {
-                different(Property::Content)
-            }
+        (NodeKind::File(before), NodeKind::File(after)) => {
+            (before != after).then_some(FieldChange { field: Field::Content, before: None, after: None })
         }
-        (Kind::Symlink { target: one }, Kind::Symlink { target: other }) => {
-            unequal(Property::Target, &**one, &**other, told)
+        (NodeKind::Symlink { target: before }, NodeKind::Symlink { target: after }) => {
+            unequal(Field::Target, &**before, &**after, quoted)
         }
-        (&Kind::CharacterDevice(a, b), &Kind::CharacterDevice(c, d))
-        | (&Kind::BlockDevice(a, b), &Kind::BlockDevice(c, d)) => unequal(Property::Device, (a, b), (c, d), device),
-        (one, other) => unequal(Property::Kind, one.name(), other.name(), str::to_owned),
+        (&NodeKind::CharacterDevice(a, b), &NodeKind::CharacterDevice(c, d))
+        | (&NodeKind::BlockDevice(a, b), &NodeKind::BlockDevice(c, d)) => {
+            unequal(Field::Device, (a, b), (c, d), device)
+        }
+        (before, after) => unequal(Field::Kind, before.name(), after.name(), str::to_owned),
     };
-    aspect.into_iter().collect()
+    change.into_iter().collect()
 }
 
 fn unequal<Value: Copy + PartialEq>(
-    property: Property,
-    one: Value,
-    other: Value,
-    shown: impl Fn(Value) -> String,
-) -> Option<Aspect> {
-    (one != other).then(|| Aspect { property, values: [one, other].map(|value| Some(shown(value))) })
+    field: Field,
+    before: Value,
+    after: Value,
+    text: impl Fn(Value) -> String,
+) -> Option<FieldChange> {
+    (before != after).then(|| FieldChange { field, before: Some(text(before)), after: Some(text(after)) })
 }
 
-/// A path or a target as it stands in lines.
-fn told(path: &[u8]) -> String {
+/// A path or a target as lines show it.
+fn quoted(path: &[u8]) -> String {
     format!("`{}`", escape_path(Path::new(OsStr::from_bytes(path))))
 }
 
-/// Seconds since 1970, with nanoseconds where there are some.
+/// Seconds since 1970, with nine decimals unless all are zeros.
 fn decimal(time: Timestamp) -> String {
     match (time.seconds, time.nanoseconds) {
         (seconds, 0) => seconds.to_string(),
         (seconds, nanoseconds) if seconds >= 0 => format!("{seconds}.{nanoseconds:09}"),
-        // The nanoseconds count forwards from the second before.
+        // The nanoseconds of a negative time count forwards from the second before.
         (-1, nanoseconds) => format!("-0.{:09}", 1_000_000_000 - nanoseconds),
         (seconds, nanoseconds) => format!("{}.{:09}", seconds + 1, 1_000_000_000 - nanoseconds),
     }

@@ -1,43 +1,35 @@
-//! What tells one content from another: its size, and a digest that takes no time for holes.
+//! The identity of a file's content: its size, and a digest that takes no time for holes.
 
 use crate::fingerprint::{Fingerprint, Hasher};
 
-/// The content of a file. Two are equal if the bytes are, and only then.
+/// The size and the digest of a content. Two are equal if and only if the bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Content {
+pub(crate) struct ContentDigest {
     pub(crate) size: u64,
-    /// The sha256 of the bytes. If there are whole [`PAGE`]s of zeros among them, it is made of the sha256 of the other bytes and
-    /// of where the zeros are: a few bytes of an archive may tell of exabytes of them, and hashing those would take years.
+    /// The sha256 of the bytes. With whole [`PAGE`]s of zeros, a hash of the other bytes and of the places of those pages: a few
+    /// bytes of an archive can describe exabytes of zeros, and hashing these would take years.
     digest: Fingerprint,
 }
 
-/// Zeros are passed over in pieces of this many bytes that start at a multiple of it.
+/// The unit in which zeros are skipped, in bytes. Pages start at multiples of it.
 const PAGE: usize = 64 << 10;
 
-/// The digest of a content that is being read.
+/// Computes a [`ContentDigest`].
 #[derive(Debug, Default)]
-pub(crate) struct Digester {
+pub(crate) struct ContentHasher {
     /// Whole pages so far.
     pages: u64,
-    /// What there is of the next one.
+    /// The beginning of the next one.
     page: Vec<u8>,
     data: Hasher,
-    /// The number of the first page of each run of zeros, and how many they are.
+    /// The first page and the length of each run of zero pages.
     holes: Hasher,
-    /// The run that may go on.
+    /// The current run of zero pages.
     hole: Option<(u64, u64)>,
-    dense: Dense,
+    has_holes: bool,
 }
 
-/// Whether no page of zeros has been seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Dense {
-    #[default]
-    Yes,
-    No,
-}
-
-impl Digester {
+impl ContentHasher {
     /// Appends bytes.
     pub(crate) fn data(&mut self, mut bytes: &[u8]) {
         if !self.page.is_empty() {
@@ -56,7 +48,7 @@ impl Digester {
         self.page.extend_from_slice(rest);
     }
 
-    /// Appends this many zeros, in no time.
+    /// Appends this many zeros, in constant time.
     pub(crate) fn hole(&mut self, length: u64) {
         static ZEROS: [u8; PAGE] = [0; PAGE];
         let missing = length.min(((PAGE - self.page.len()) % PAGE) as u64);
@@ -66,19 +58,19 @@ impl Digester {
         self.data(&ZEROS[..(rest % PAGE as u64) as usize]);
     }
 
-    /// What was appended.
-    pub(crate) fn finish(mut self) -> Content {
+    /// The digest of all that was appended.
+    pub(crate) fn finish(mut self) -> ContentDigest {
         let size = self.pages * PAGE as u64 + self.page.len() as u64;
         self.end_hole();
         self.data.update(&self.page);
         let data = self.data.finish();
-        if self.dense == Dense::Yes {
-            return Content { size, digest: data };
+        if !self.has_holes {
+            return ContentDigest { size, digest: data };
         }
         let mut both = Hasher::default();
         both.update(data.bytes());
         both.update(self.holes.finish().bytes());
-        Content { size, digest: both.finish() }
+        ContentDigest { size, digest: both.finish() }
     }
 
     fn whole(&mut self, page: &[u8]) {
@@ -103,7 +95,7 @@ impl Digester {
         if let Some((first, pages)) = self.hole.take() {
             self.holes.update(&first.to_le_bytes());
             self.holes.update(&pages.to_le_bytes());
-            self.dense = Dense::No;
+            self.has_holes = true;
         }
     }
 }
@@ -115,13 +107,13 @@ mod tests {
 
     use super::*;
 
-    fn of(bytes: &[u8]) -> Content {
-        let mut digester = Digester::default();
-        digester.data(bytes);
-        digester.finish()
+    fn of(bytes: &[u8]) -> ContentDigest {
+        let mut hasher = ContentHasher::default();
+        hasher.data(bytes);
+        hasher.finish()
     }
 
-    /// A piece of a content: a hole, or bytes.
+    /// Pieces of a content: holes and bytes.
     fn pieces() -> impl Strategy<Value = Vec<(bool, usize)>> {
         let length = prop_oneof![1..100_usize, prop::sample::select(vec![PAGE - 1, PAGE, PAGE + 1, 3 * PAGE])];
         proptest::collection::vec((any::<bool>(), length), 0..8)
@@ -129,25 +121,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_depends_on_the_bytes_alone(pieces in pieces(), cut in 1..200_000_usize, changed: prop::sample::Index) {
-            let mut digester = Digester::default();
+        fn the_digest_depends_on_the_bytes_alone(pieces in pieces(), cut in 1..200_000_usize, changed: prop::sample::Index) {
+            let mut hasher = ContentHasher::default();
             let mut bytes = Vec::new();
             for (is_hole, length) in pieces {
                 if is_hole {
-                    digester.hole(length as u64);
+                    hasher.hole(length as u64);
                     bytes.resize(bytes.len() + length, 0);
                 } else {
                     let data: Vec<u8> = (0..length).map(|at| (at % 251) as u8 + 1).collect();
-                    digester.data(&data);
+                    hasher.data(&data);
                     bytes.extend_from_slice(&data);
                 }
             }
-            let content = digester.finish();
+            let content = hasher.finish();
             prop_assert_eq!(content.size, bytes.len() as u64);
             prop_assert_eq!(content, of(&bytes));
-            let mut digester = Digester::default();
-            bytes.chunks(cut).for_each(|piece| digester.data(piece));
-            prop_assert_eq!(content, digester.finish());
+            let mut hasher = ContentHasher::default();
+            bytes.chunks(cut).for_each(|piece| hasher.data(piece));
+            prop_assert_eq!(content, hasher.finish());
             if !bytes.is_empty() {
                 let at = changed.index(bytes.len());
                 bytes[at] ^= 1;
@@ -157,13 +149,13 @@ mod tests {
     }
 
     #[test]
-    fn zeros_count_where_they_are_and_exabytes_take_no_time() {
+    fn the_places_of_zeros_count_and_exabytes_take_no_time() {
         let holes = |lengths: [u64; 2]| {
-            let mut digester = Digester::default();
-            digester.hole(lengths[0]);
-            digester.data(&[1; PAGE]);
-            digester.hole(lengths[1]);
-            digester.finish()
+            let mut hasher = ContentHasher::default();
+            hasher.hole(lengths[0]);
+            hasher.data(&[1; PAGE]);
+            hasher.hole(lengths[1]);
+            hasher.finish()
         };
         let page = PAGE as u64;
         assert_ne!(holes([page, 3 * page]), holes([3 * page, page]));

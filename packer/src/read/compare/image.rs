@@ -1,133 +1,136 @@
-//! All that is in an image, whatever its format: the tree, what is beside it, and what the image says of itself.
+//! An image in memory: its tree, the entries beside it, and its description.
 
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
-use crate::read::compare::contents::{Contents, Kind, Node, Rest};
-use crate::read::compare::digest::Digester;
-use crate::read::compare::unpack::{Role, Unpacked, unpack};
+use crate::read::compare::contents::{Contents, Node, NodeKind, SideFiles};
+use crate::read::compare::digest::ContentHasher;
+use crate::read::compare::unpack::{ArchiveRole, Unpacked, unpack};
 use crate::read::image::encoding::Encoding;
-use crate::read::image::format::{Format, ROOTFS};
-use crate::read::image::oci::{Layout, Walk};
-use crate::read::image::source::{Opened, Part, Source};
-use crate::read::verify::{chain_id, check_layer, configuration, pair_fingerprint};
+use crate::read::image::file::{ImageFile, fingerprint_of_both};
+use crate::read::image::format::{ImageFormat, ROOTFS};
+use crate::read::image::oci::{IndexWalk, LayoutDir, Selection, chain_id};
+use crate::read::image::source::{OpenImage, Source};
 use crate::tree::entry::Timestamp;
 
-/// What an image holds.
+/// The content of an image.
 #[derive(Debug)]
-pub(crate) struct Reading {
-    pub(crate) format: Format,
+pub(crate) struct LoadedImage {
+    pub(crate) format: ImageFormat,
     pub(crate) fingerprint: Fingerprint,
     /// Of the tree; of several layers their chain ID.
     pub(crate) diff_id: Fingerprint,
     /// Of all files, in bytes.
     pub(crate) size: u64,
     pub(crate) tree: Contents,
-    /// What importers find beside the tree.
-    pub(crate) beside: Rest,
+    pub(crate) side_files: SideFiles,
     /// `metadata.yaml`, or the configuration of an OCI image.
     pub(crate) description: Option<Vec<u8>>,
     pub(crate) archives: Vec<Archive>,
 }
 
-/// One of the archives that an image is made of.
+/// An archive of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Archive {
-    /// What it is called in the image: the name of the file.
+    /// The name of the file.
     pub name: String,
-    /// Its size, in bytes.
+    /// The size of the file, in bytes.
     pub size: u64,
-    /// What hides the tar in it.
+    /// The compression.
     pub encoding: Encoding,
-    /// The size of the tar, in bytes.
+    /// The size of the uncompressed tar, in bytes.
     pub tar_size: u64,
-    /// The sha256 of the tar.
+    /// The sha256 of the uncompressed tar.
     pub diff_id: Fingerprint,
 }
 
 impl Archive {
-    fn of(part: &Part, unpacked: &Unpacked) -> Self {
-        let name = part.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let Part { size, encoding, .. } = *part;
-        Archive { name, size, encoding, tar_size: unpacked.whole.length, diff_id: unpacked.whole.digest }
-    }
-}
-
-impl Source {
-    /// Reads the one image that is meant.
-    pub(crate) fn read(&self) -> Result<Reading> {
-        match self.open()? {
-            Opened::File(part) => file(&part),
-            Opened::Pair { metadata, rootfs } => pair(&metadata, &rootfs),
-            Opened::Layout(layout, tag) => image(&layout, tag.as_deref()),
+    fn new(file: &ImageFile, unpacked: &Unpacked) -> Self {
+        Archive {
+            name: file.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            size: file.size,
+            encoding: file.encoding,
+            tar_size: unpacked.archive.length,
+            diff_id: unpacked.archive.digest,
         }
     }
 }
 
-fn file(part: &Part) -> Result<Reading> {
-    let fingerprint = part.hash()?;
-    let mut contents = Contents::new();
-    let unpacked = unpacked(part, Role::Whole, &mut contents)?;
-    let archives = vec![Archive::of(part, &unpacked)];
-    let format = unpacked.shape.format();
-    let (tree, beside) = match format {
-        Format::Unified => contents.part(ROOTFS),
-        Format::Tar | Format::Split | Format::Oci => (contents, Rest::new()),
-    };
-    let description = unpacked.metadata.filter(|_| format == Format::Unified);
-    let (diff_id, size) = (unpacked.whole.digest, part.size);
-    Ok(Reading { format, fingerprint, diff_id, size, tree, beside, description, archives })
+impl Source {
+    /// Reads the one selected image into memory.
+    pub(crate) fn load(&self) -> Result<LoadedImage> {
+        match self.open()? {
+            OpenImage::Archive(file) => load_archive(&file),
+            OpenImage::Split { metadata, rootfs } => load_split(&metadata, &rootfs),
+            OpenImage::Layout(layout) => load_oci(&layout, self.selection()),
+        }
+    }
 }
 
-fn pair(metadata: &Part, rootfs: &Part) -> Result<Reading> {
-    let fingerprint = pair_fingerprint(metadata, rootfs)?;
-    let (mut beside, mut tree) = (Contents::new(), Contents::new());
-    let described = unpacked(metadata, Role::Whole, &mut beside)?;
-    described.shape.check_metadata().map_err(|flaw| flaw.of(&metadata.path))?;
-    let packed = unpacked(rootfs, Role::Whole, &mut tree)?;
-    Ok(Reading {
-        format: Format::Split,
+fn load_archive(file: &ImageFile) -> Result<LoadedImage> {
+    let fingerprint = file.hash()?;
+    let mut contents = Contents::new();
+    let unpacked = unpack_file(file, ArchiveRole::Whole, &mut contents)?;
+    let archives = vec![Archive::new(file, &unpacked)];
+    let format = unpacked.detector.format();
+    let (tree, side_files) = match format {
+        ImageFormat::Unified => contents.split_at_directory(ROOTFS),
+        ImageFormat::Tar | ImageFormat::Split | ImageFormat::Oci => (contents, SideFiles::new()),
+    };
+    let description = unpacked.metadata.filter(|_| format == ImageFormat::Unified);
+    let (diff_id, size) = (unpacked.archive.digest, file.size);
+    Ok(LoadedImage { format, fingerprint, diff_id, size, tree, side_files, description, archives })
+}
+
+fn load_split(metadata: &ImageFile, rootfs: &ImageFile) -> Result<LoadedImage> {
+    let fingerprint = fingerprint_of_both(metadata, rootfs)?;
+    let (mut side_files, mut tree) = (Contents::new(), Contents::new());
+    let described = unpack_file(metadata, ArchiveRole::Whole, &mut side_files)?;
+    described.detector.check_metadata().map_err(|error| error.at(&metadata.path))?;
+    let unpacked = unpack_file(rootfs, ArchiveRole::Whole, &mut tree)?;
+    Ok(LoadedImage {
+        format: ImageFormat::Split,
         fingerprint,
-        diff_id: packed.whole.digest,
+        diff_id: unpacked.archive.digest,
         size: metadata.size + rootfs.size,
         tree,
-        beside: beside.into_rest(),
-        archives: vec![Archive::of(metadata, &described), Archive::of(rootfs, &packed)],
+        side_files: side_files.into_side_files(),
+        archives: vec![Archive::new(metadata, &described), Archive::new(rootfs, &unpacked)],
         description: described.metadata,
     })
 }
 
-fn unpacked(part: &Part, role: Role, contents: &mut Contents) -> Result<Unpacked> {
-    unpack(part.decoded()?, role, contents).map_err(|flaw| flaw.of(&part.path))
+fn unpack_file(file: &ImageFile, role: ArchiveRole, contents: &mut Contents) -> Result<Unpacked> {
+    unpack(file.decoded()?, role, contents).map_err(|error| error.at(&file.path))
 }
 
-fn image(layout: &Layout, tag: Option<&str>) -> Result<Reading> {
-    let found = Walk::new(layout, tag).only()?;
-    let layers = found.manifest.layers;
-    let mut size = found.size + found.manifest.config.size;
-    let (description, diff_ids) = configuration(layout, found.manifest.config, layers.len())?;
+fn load_oci(layout: &LayoutDir, selection: &Selection) -> Result<LoadedImage> {
+    let image = IndexWalk::new(layout, selection).only()?;
+    let mut size = image.size + image.manifest.config.size;
+    let (description, diff_ids) = image.configuration(layout)?;
     let (mut tree, mut archives) = (Contents::new(), Vec::new());
-    for (descriptor, diff_id) in layers.iter().zip(&diff_ids) {
-        let part = layout.checked_blob(descriptor)?;
+    for (descriptor, diff_id) in image.manifest.layers.iter().zip(&diff_ids) {
+        let file = layout.checked_blob(descriptor)?;
         tree.begin_layer();
-        let unpacked = unpacked(&part, Role::Layer, &mut tree)?;
-        check_layer(layout, descriptor, part.encoding, unpacked.whole.digest, *diff_id)?;
-        size += part.size;
-        archives.push(Archive::of(&part, &unpacked));
+        let unpacked = unpack_file(&file, ArchiveRole::Layer, &mut tree)?;
+        layout.check_layer(descriptor, file.encoding, unpacked.archive.digest, *diff_id)?;
+        size += file.size;
+        archives.push(Archive::new(&file, &unpacked));
     }
-    Ok(Reading {
-        format: Format::Oci,
-        fingerprint: found.digest,
+    Ok(LoadedImage {
+        format: ImageFormat::Oci,
+        fingerprint: image.digest,
         diff_id: chain_id(&diff_ids),
         size,
         tree,
-        beside: beside(layout, &description)?,
+        side_files: configuration_as_side_file(layout, &description)?,
         description: Some(description),
         archives,
     })
 }
 
-/// What an OCI image says of itself, but for the layers and how they came about, as if it were a file beside the tree.
-fn beside(layout: &Layout, configuration: &[u8]) -> Result<Rest> {
+/// The configuration of an OCI image as an entry beside the tree, without its layers and their history.
+fn configuration_as_side_file(layout: &LayoutDir, configuration: &[u8]) -> Result<SideFiles> {
     let mut document: serde_json::Value = layout.parsed(configuration, "the configuration")?;
     let Some(fields) = document.as_object_mut() else {
         return Err(Error::image(layout.path(), "the configuration is no object"));
@@ -135,11 +138,11 @@ fn beside(layout: &Layout, configuration: &[u8]) -> Result<Rest> {
     for layers in ["rootfs", "history", "created"] {
         fields.remove(layers);
     }
-    // Its size as it is put here would mean nothing to anybody.
-    let mut digester = Digester::default();
-    digester.data(Fingerprint::of(document.to_string().as_bytes()).bytes());
+    // The size of this form is meaningless, so its hash, which always has the same size, stands for it.
+    let mut hasher = ContentHasher::default();
+    hasher.data(Fingerprint::of(document.to_string().as_bytes()).bytes());
     let modified = Timestamp { seconds: 0, nanoseconds: 0 };
-    let kind = Kind::File(digester.finish());
-    let node = Node { kind, mode: 0, owner: (0, 0), modified, attributes: Default::default() };
+    let kind = NodeKind::File(hasher.finish());
+    let node = Node { kind, mode: 0, owner: (0, 0), modified, xattrs: Default::default() };
     Ok([(b"config"[..].into(), node)].into())
 }

@@ -1,12 +1,19 @@
-//! Comparing: an image with a tree, or with another image. Both sides are read at the same time.
+//! Comparison of an image with another image or with a tree. Both sides are read at the same time.
 
-pub(crate) mod contents;
-pub(crate) mod difference;
-pub(crate) mod digest;
+// Each file imports only files above it.
+mod digest;
+
+mod contents;
+
+mod unpack;
+
 pub(crate) mod image;
-pub(crate) mod rootfs;
+
 pub(crate) mod summary;
-pub(crate) mod unpack;
+
+mod rootfs;
+
+pub(crate) mod difference;
 
 use std::thread::scope;
 
@@ -15,89 +22,94 @@ use crate::error::Result;
 use crate::pool::{Panicked, guarded};
 use crate::read::compare::contents::Contents;
 use crate::read::compare::difference::Difference;
-use crate::read::compare::image::Reading;
+use crate::read::compare::image::LoadedImage;
 use crate::read::image::encoding::Encoding;
-use crate::read::image::format::Family;
+use crate::read::image::format::Importer;
 use crate::read::image::source::Source;
 
-/// What differs between two images: in their trees, and in what is beside these if both are for the same importers.
+/// Lists the differences of two images: of their trees, and, if both formats have the same importers, of the entries beside these.
+///
+/// Both sides are held in memory, each with at most 1 GiB of names and attributes. Contents are compared by sha256.
 ///
 /// # Errors
 ///
-/// If one of them cannot be read, or is [malformed](crate::ErrorKind::Malformed).
+/// If one of them cannot be read or is [malformed](crate::ErrorKind::Malformed), or if a layout holds several images and none was selected. The first
+/// image's error comes first.
 pub fn diff(first: &Source, second: &Source) -> Result<Vec<Difference>> {
-    let (mut one, mut other) = both(|| first.read(), || second.read())?;
-    let limits = Limits::of(&one).and(Limits::of(&other));
-    let mut differences = of_trees(&mut one.tree, &mut other.tree, limits);
-    if one.format.family() == other.format.family() {
-        differences.extend(difference::of_rests(&one.beside, &other.beside));
+    let (mut first, mut second) = in_parallel(|| first.load(), || second.load())?;
+    let losses = Losses::of(&first).and(Losses::of(&second));
+    let mut differences = differences(&mut first.tree, &mut second.tree, losses);
+    if first.format.importer() == second.format.importer() {
+        differences.extend(difference::of_side_files(&first.side_files, &second.side_files));
     }
     Ok(differences)
 }
 
-impl Pack {
-    /// What differs between an image and the tree that this would pack, by the same rules: what is left out, whose it is, how late
-    /// times may be. The first side is the image, the second the tree.
+impl Source {
+    /// Lists the differences of the image's tree, the first side, and the tree that `pack` would pack, the second side. Of the
+    /// options of `pack` those count that decide which entries are packed, and with which owners and times.
     ///
-    /// Content is compared by reading the tree, not by packing it again. Sockets are left out, as they are from images.
+    /// Contents are read and compared by sha256; nothing is packed. Sockets of the tree are ignored, as a pack ignores them. Entries
+    /// beside the tree of the image, as `metadata.yaml`, are not compared.
     ///
     /// # Errors
     ///
-    /// If one of them cannot be read, or the image is [malformed](crate::ErrorKind::Malformed).
-    pub fn compare(&self, image: &Source) -> Result<Vec<Difference>> {
-        let (mut image, mut tree) = both(|| image.read(), || rootfs::contents(self.rootfs(), self.rules().clone()))?;
-        let limits = Limits::of(&image);
-        Ok(of_trees(&mut image.tree, &mut tree, limits))
+    /// If the image or the tree cannot be read, if the image is [malformed](crate::ErrorKind::Malformed), or if the tree changes
+    /// meanwhile. The image's error comes first.
+    pub fn compare_with_tree(&self, pack: &Pack) -> Result<Vec<Difference>> {
+        let (mut image, mut tree) = in_parallel(|| self.load(), || rootfs::load(pack.rootfs(), pack.rules().clone()))?;
+        let losses = Losses::of(&image);
+        Ok(differences(&mut image.tree, &mut tree, losses))
     }
 }
 
-/// What an image cannot tell of a tree: it is nothing that differs.
+/// What an image cannot represent of a tree, and so is no difference.
 #[derive(Clone, Copy, Debug)]
-struct Limits {
-    /// LXD and Incus do not unpack what is below `dev`, so that no other name may be a hard link of what is there.
-    no_links_to_devices: bool,
-    /// A squashfs has no parts of seconds.
-    whole_seconds: bool,
+struct Losses {
+    /// LXD and Incus do not unpack entries below `dev`, so no other name may be a hard link of one.
+    links_to_devices: bool,
+    /// A squashfs has whole seconds only.
+    parts_of_seconds: bool,
 }
 
-impl Limits {
-    fn of(image: &Reading) -> Self {
-        Limits {
-            no_links_to_devices: image.format.family() == Family::Lxd,
-            whole_seconds: image.archives.iter().any(|archive| archive.encoding == Encoding::Squashfs),
+impl Losses {
+    fn of(image: &LoadedImage) -> Self {
+        Losses {
+            links_to_devices: image.format.importer() == Importer::Lxd,
+            parts_of_seconds: image.archives.iter().any(|archive| archive.encoding == Encoding::Squashfs),
         }
     }
 
-    fn and(self, other: Limits) -> Self {
-        Limits {
-            no_links_to_devices: self.no_links_to_devices || other.no_links_to_devices,
-            whole_seconds: self.whole_seconds || other.whole_seconds,
+    fn and(self, other: Losses) -> Self {
+        Losses {
+            links_to_devices: self.links_to_devices || other.links_to_devices,
+            parts_of_seconds: self.parts_of_seconds || other.parts_of_seconds,
         }
     }
 }
 
-/// Both sides are compared as if each had the limits.
-fn of_trees(first: &mut Contents, second: &mut Contents, limits: Limits) -> Vec<Difference> {
+/// Compares both sides as if each had the losses.
+fn differences(first: &mut Contents, second: &mut Contents, losses: Losses) -> Vec<Difference> {
     for side in [&mut *first, &mut *second] {
-        if limits.no_links_to_devices {
-            side.separate_below(b"dev");
+        if losses.links_to_devices {
+            side.break_links_below(b"dev");
         }
-        if limits.whole_seconds {
-            side.drop_parts_of_seconds();
+        if losses.parts_of_seconds {
+            side.truncate_times();
         }
     }
     difference::of_trees(first, second)
 }
 
-/// Does both at the same time. If both fail, it is the first one's failure.
-fn both<One: Send, Other>(
-    first: impl FnOnce() -> Result<One> + Send,
-    second: impl FnOnce() -> Result<Other>,
-) -> Result<(One, Other)> {
+/// Runs both at the same time. If both fail, the first one's error counts.
+fn in_parallel<First: Send, Second>(
+    first: impl FnOnce() -> Result<First> + Send,
+    second: impl FnOnce() -> Result<Second>,
+) -> Result<(First, Second)> {
     scope(|scope| {
-        let one = scope.spawn(|| guarded(first));
-        let other = guarded(second);
-        let one = one.join().unwrap_or_else(|_| Err(Panicked("a reader ended early".into()).into()))?;
-        Ok((one, other?))
+        let first = scope.spawn(|| guarded(first));
+        let second = guarded(second);
+        let first = first.join().unwrap_or_else(|_| Err(Panicked("a reader ended early".into()).into()))?;
+        Ok((first, second?))
     })
 }

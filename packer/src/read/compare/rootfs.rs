@@ -1,7 +1,7 @@
-//! What a root filesystem holds, as the packer should have packed it.
+//! A root filesystem in memory, as a pack should have packed it.
 //!
-//! The walk is the packer's: it knows what is left out and who owns what. Content is read here, from handles that are compared with
-//! what the walk listed, before and after; which names are hard links is found out here, too.
+//! The walk is that of a pack, with its filter and owners. Content is read here, from handles that are compared with the walk's
+//! listing before and after. Hard links are found here, too.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -14,9 +14,9 @@ use rustix::fs::FileType;
 
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
-use crate::read::archive::error::Flaw;
-use crate::read::compare::contents::{Contents, Kind, Node};
-use crate::read::compare::digest::{Content, Digester};
+use crate::read::archive::error::ReadError;
+use crate::read::compare::contents::{Contents, Node, NodeKind};
+use crate::read::compare::digest::{ContentDigest, ContentHasher};
 use crate::tree::changes::Changes;
 use crate::tree::directory::{Handles, OPEN, stat};
 use crate::tree::entry::{self, Entry};
@@ -24,15 +24,15 @@ use crate::tree::filter::Rules;
 use crate::tree::holes::Sparse;
 use crate::tree::walk::Tree;
 
-/// How much content is read at once.
+/// The most content that is read at once, in bytes.
 const CHUNK: usize = 256 << 10;
 
-/// What the tree at `path` holds by these rules.
-pub(crate) fn contents(path: &Path, rules: Rules) -> Result<Contents> {
-    // A map of holes would be made in vain.
+/// Reads the tree at `path` by these rules.
+pub(crate) fn load(path: &Path, rules: Rules) -> Result<Contents> {
+    // Maps of holes are not needed.
     let rules = Rules { sparse: Sparse::Never, ..rules };
     let tree = Tree::open(path, rules, &CancelToken::NEVER)?;
-    read(&tree).map_err(|error| match error.change() {
+    load_tree(&tree).map_err(|error| match error.change() {
         Some((changed, what)) => {
             Error::changed_while_read(path.join(changed), format!("changed while it was read: {what}"))
         }
@@ -40,67 +40,67 @@ pub(crate) fn contents(path: &Path, rules: Rules) -> Result<Contents> {
     })
 }
 
-fn read(tree: &Tree<'_>) -> Result<Contents> {
+fn load_tree(tree: &Tree<'_>) -> Result<Contents> {
     let mut contents = Contents::new();
-    let mut reader = Reader { handles: tree.handles()?, buffer: vec![0; CHUNK] };
-    // By filesystem and inode, the name that was met first.
-    let mut first: HashMap<_, Box<[u8]>> = HashMap::new();
+    let mut reader = EntryReader { handles: tree.handles()?, buffer: vec![0; CHUNK] };
+    // The first name of each inode, by device and inode number.
+    let mut first_names: HashMap<_, Box<[u8]>> = HashMap::new();
     for entry in tree.walk(&Changes::Fatal)? {
         let entry = entry?;
-        let located = |flaw: Flaw| flaw.of(Path::new(""));
+        let unlocated = |error: ReadError| error.at(Path::new(""));
         let identity = (entry.stat.identity.device, entry.stat.identity.inode);
         if entry.stat.links > 1 && entry.stat.file_type() != FileType::Directory {
-            if let Some(first) = first.get(&identity) {
-                contents.link(&entry.path, first).map_err(located)?;
+            if let Some(first) = first_names.get(&identity) {
+                contents.link(&entry.path, first).map_err(unlocated)?;
                 continue;
             }
-            first.insert(identity, entry.path.clone());
+            first_names.insert(identity, entry.path.clone());
         }
         let node = reader.node(&entry)?;
-        contents.insert(&entry.path, node).map_err(located)?;
+        contents.insert(&entry.path, node).map_err(unlocated)?;
     }
     Ok(contents)
 }
 
-/// Reads what is left to be read of entries.
-struct Reader<'a> {
+/// Reads the content and targets of entries.
+struct EntryReader<'a> {
     handles: Handles<'a>,
     buffer: Vec<u8>,
 }
 
-impl Reader<'_> {
+impl EntryReader<'_> {
     fn node(&mut self, entry: &Entry) -> Result<Node> {
         let (major, minor) = entry.stat.device;
         let kind = match entry.stat.file_type() {
-            FileType::RegularFile => Kind::File(self.content(entry)?),
-            FileType::Directory => Kind::Directory,
-            FileType::Symlink => Kind::Symlink { target: self.target(entry)? },
-            FileType::Fifo => Kind::Fifo,
-            FileType::CharacterDevice => Kind::CharacterDevice(major, minor),
-            FileType::BlockDevice => Kind::BlockDevice(major, minor),
+            FileType::RegularFile => NodeKind::File(self.content(entry)?),
+            FileType::Directory => NodeKind::Directory,
+            FileType::Symlink => NodeKind::Symlink { target: self.target(entry)? },
+            FileType::Fifo => NodeKind::Fifo,
+            FileType::CharacterDevice => NodeKind::CharacterDevice(major, minor),
+            FileType::BlockDevice => NodeKind::BlockDevice(major, minor),
             FileType::Socket | FileType::Unknown => {
                 return Err(Error::unfit(OsStr::from_bytes(&entry.path), "is of an unknown kind"));
             }
         };
-        let attributes = entry.attributes.iter().map(|attribute| (attribute.name.clone(), attribute.value.clone()));
+        let xattrs = entry.attributes.iter().map(|attribute| (attribute.name.clone(), attribute.value.clone()));
         Ok(Node {
             kind,
             mode: entry.stat.permissions(),
             owner: (entry.owner.uid, entry.owner.gid),
             modified: entry.modified,
-            attributes: attributes.collect(),
+            xattrs: xattrs.collect(),
         })
     }
 
     fn target(&mut self, entry: &Entry) -> Result<Box<[u8]>> {
         match &entry.kind {
             entry::Kind::Symlink { target } => Ok(target.clone()),
-            // The walk took it for a further name.
+            // The walk lists it as a hard link.
             _ => self.handles.target(&entry.directory, name(entry)),
         }
     }
 
-    fn content(&mut self, entry: &Entry) -> Result<Content> {
+    fn content(&mut self, entry: &Entry) -> Result<ContentDigest> {
         let path = OsStr::from_bytes(&entry.path);
         let mut file = File::from(self.handles.open(&entry.directory, name(entry), OPEN)?);
         let unchanged = |file: &File| {
@@ -108,17 +108,17 @@ impl Reader<'_> {
             entry.stat.difference(&found).map_or(Ok(()), |what| Err(Error::changed(&entry.path, what)))
         };
         unchanged(&file)?;
-        let mut digester = Digester::default();
+        let mut hasher = ContentHasher::default();
         loop {
             match file.read(&mut self.buffer) {
                 Ok(0) => break,
-                Ok(count) => digester.data(&self.buffer[..count]),
+                Ok(count) => hasher.data(&self.buffer[..count]),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Error::io("read", path, error)),
             }
         }
         unchanged(&file)?;
-        Ok(digester.finish())
+        Ok(hasher.finish())
     }
 }
 

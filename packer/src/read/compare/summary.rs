@@ -1,4 +1,4 @@
-//! What is in an image, in figures.
+//! The summary of an image, in figures.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,40 +8,40 @@ use std::path::PathBuf;
 
 use crate::error::Result;
 use crate::fingerprint::Fingerprint;
-use crate::read::compare::contents::Kind;
-use crate::read::compare::image::{Archive, Reading};
-use crate::read::image::format::Format;
+use crate::read::compare::contents::NodeKind;
+use crate::read::compare::image::{Archive, LoadedImage};
+use crate::read::image::format::ImageFormat;
 use crate::read::image::source::Source;
 
-/// How many of the largest files are told.
+/// The number of files in [`Summary::largest`].
 const LARGEST: usize = 10;
 
-/// An image in figures.
+/// The figures of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Summary {
-    /// How it is laid out.
-    pub format: Format,
-    /// What it is called by; see [`Verified`](crate::Verified). It is computed, and not compared with the name of the image.
+    /// The format.
+    pub format: ImageFormat,
+    /// The fingerprint as in [`Verified`](crate::Verified), not compared with the name of the image.
     pub fingerprint: Fingerprint,
-    /// Of the tree; of several layers, their chain ID.
+    /// The sha256 of the tree's uncompressed tar; of several layers, their chain ID.
     pub diff_id: Fingerprint,
-    /// The size of all its files, in bytes.
+    /// The size of all files, in bytes.
     pub size: u64,
-    /// What it is made of: one file, metadata and tree, or layers from the lowest one up.
+    /// The archives: one file, metadata and tree, or the layers from the lowest one up.
     pub archives: Vec<Archive>,
-    /// How many entries the tree has of each kind. Further names of an entry are `hard link`s.
+    /// The number of entries of each kind in the tree. Further names of a file count as `hard link`.
     pub entries: BTreeMap<&'static str, u64>,
-    /// The bytes of content of all files, holes included.
+    /// The content of all files, holes included, in bytes; at most [`u64::MAX`].
     pub content: u64,
-    /// The ten largest files.
+    /// The ten largest files with their sizes in bytes, the largest first.
     pub largest: Vec<(PathBuf, u64)>,
-    /// What the image says of itself: the text of `metadata.yaml`, or an OCI image's configuration in JSON. Nobody has looked at
-    /// it.
+    /// The text of `metadata.yaml`, or the configuration of an OCI image in JSON; `None` in other formats. Not validated.
     pub description: Option<Vec<u8>>,
 }
 
 impl Summary {
-    /// The size of all its uncompressed tars, in bytes.
+    /// The size of all uncompressed tars, in bytes.
     #[must_use]
     pub fn tar_size(&self) -> u64 {
         self.archives.iter().map(|archive| archive.tar_size).sum()
@@ -49,22 +49,24 @@ impl Summary {
 }
 
 impl Source {
-    /// Reads the one image that is meant and sums up what is in it.
+    /// Reads the image and summarizes its content.
+    ///
+    /// Success does *not* mean that the image is sound: see [`verify`](Self::verify).
     ///
     /// # Errors
     ///
-    /// If it cannot be read, or is [malformed](crate::ErrorKind::Malformed). That nothing is found wrong does not mean that it is sound:
-    /// see [`Source::verify`].
+    /// If a file cannot be read, if the image cannot be unpacked because it is [malformed](crate::ErrorKind::Malformed), or if a layout
+    /// holds several images and none was selected.
     pub fn inspect(&self) -> Result<Summary> {
-        let Reading { format, fingerprint, diff_id, size, tree, description, archives, .. } = self.read()?;
+        let LoadedImage { format, fingerprint, diff_id, size, tree, description, archives, .. } = self.load()?;
         let (mut entries, mut seen) = (BTreeMap::new(), BTreeSet::new());
         let (mut content, mut largest) = (0_u64, BTreeSet::new());
         for (path, inode) in tree.entries() {
             let is_first = seen.insert(inode.number);
             let kind = if is_first { inode.node.kind.name() } else { "hard link" };
             *entries.entry(kind).or_default() += 1;
-            if let (Kind::File(file), true) = (&inode.node.kind, is_first) {
-                // A file may claim to be as large as it likes.
+            if let (NodeKind::File(file), true) = (&inode.node.kind, is_first) {
+                // A sparse file may claim any size.
                 content = content.saturating_add(file.size);
                 largest.insert((Reverse(file.size), path));
                 if largest.len() > LARGEST {

@@ -1,55 +1,55 @@
-//! From an archive to contents, as unpacking it would make them: later members take the place of earlier ones.
+//! From an archive to a tree in memory, as unpacking would make it: later members replace earlier ones.
 
 use std::io::Read;
 
-use crate::read::archive::error::{Flaw, quoted};
-use crate::read::archive::member::{Kind, Member};
-use crate::read::archive::members::{Archive, End, Piece, Whole};
+use crate::read::archive::error::{ReadError, quoted};
+use crate::read::archive::member::{Member, MemberKind};
 use crate::read::archive::path;
-use crate::read::compare::contents::{self, Contents, Node};
-use crate::read::compare::digest::Digester;
-use crate::read::image::format::{METADATA, METADATA_LIMIT, Shape};
+use crate::read::archive::reader::{ArchiveDigest, ArchiveReader, End, Piece};
+use crate::read::compare::contents::{Contents, Node, NodeKind};
+use crate::read::compare::digest::ContentHasher;
+use crate::read::image::format::{FormatDetector, METADATA, METADATA_LIMIT};
 
-/// What an archive is a part of.
+/// The role of an archive in its image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// All there is.
+pub(crate) enum ArchiveRole {
+    /// A whole tree.
     Whole,
-    /// A layer: some names say what it hides of the layers below.
+    /// A layer, with whiteouts of entries in lower layers.
     Layer,
 }
 
-/// What was found on the way.
+/// The findings beside the tree.
 #[derive(Debug)]
 pub(crate) struct Unpacked {
-    pub(crate) whole: Whole,
-    pub(crate) shape: Shape,
-    /// The file called `metadata.yaml` at the top, if it is of a size that importers read.
+    pub(crate) archive: ArchiveDigest,
+    pub(crate) detector: FormatDetector,
+    /// The content of `metadata.yaml` at the top, unless it is longer than importers read.
     pub(crate) metadata: Option<Vec<u8>>,
 }
 
-/// In a layer, names that begin so hide something.
-const HIDES: &[u8] = b".wh.";
-/// Names that begin so twice are the marks of one implementation.
-const MARKS: &[u8] = b".wh..wh.";
-/// This one hides all that lower layers have in its directory.
+/// The prefix of whiteouts in a layer.
+const WHITEOUT: &[u8] = b".wh.";
+/// The prefix of names that are reserved for aufs.
+const RESERVED: &[u8] = b".wh..wh.";
+/// The opaque whiteout, which hides all entries of lower layers in its directory.
 const OPAQUE: &[u8] = b".wh..wh..opq";
 
-/// Puts the members of an archive into `contents`.
-pub(crate) fn unpack(tar: impl Read, role: Role, contents: &mut Contents) -> Result<Unpacked, Flaw> {
-    let mut archive = Archive::new(tar, if role == Role::Layer { End::Anywhere } else { End::Marked });
-    let (mut shape, mut metadata) = (Shape::default(), None);
+/// Inserts the members of an archive into `contents`.
+pub(crate) fn unpack(tar: impl Read, role: ArchiveRole, contents: &mut Contents) -> Result<Unpacked, ReadError> {
+    let mut archive = ArchiveReader::new(tar, if role == ArchiveRole::Layer { End::Anywhere } else { End::Marked });
+    let (mut detector, mut metadata) = (FormatDetector::default(), None);
     while let Some(member) = archive.next()? {
-        let path = path::of_name(&member.name)?;
-        shape.see(&member, &path);
+        let path = path::normalize(&member.name)?;
+        detector.add(&member, &path);
         match path::split(&path) {
-            Some((directory, name)) if role == Role::Layer && name.starts_with(HIDES) => {
-                hide(directory, name, contents);
+            Some((directory, name)) if role == ArchiveRole::Layer && name.starts_with(WHITEOUT) => {
+                apply_whiteout(directory, name, contents);
             }
             _ => {
-                let text = node(&mut archive, member, &path, contents)?;
+                let text = insert(&mut archive, member, &path, contents)?;
                 if let Some(text) = &text {
-                    shape.read(text);
+                    detector.add_description(text);
                 }
                 if path == METADATA {
                     metadata = text;
@@ -57,60 +57,60 @@ pub(crate) fn unpack(tar: impl Read, role: Role, contents: &mut Contents) -> Res
             }
         }
     }
-    Ok(Unpacked { whole: archive.finish()?, shape, metadata })
+    Ok(Unpacked { archive: archive.finish()?, detector, metadata })
 }
 
-fn hide(directory: &[u8], name: &[u8], contents: &mut Contents) {
+fn apply_whiteout(directory: &[u8], name: &[u8], contents: &mut Contents) {
     match name {
         OPAQUE => contents.hide_below(directory),
-        _ if name.starts_with(MARKS) => {}
+        _ if name.starts_with(RESERVED) => {}
         _ => {
             let slash: &[u8] = if directory.is_empty() { b"" } else { b"/" };
-            contents.hide(&[directory, slash, &name[HIDES.len()..]].concat());
+            contents.hide(&[directory, slash, &name[WHITEOUT.len()..]].concat());
         }
     }
 }
 
-/// Puts in one member; gives its content if it is the description of an image.
-fn node(
-    archive: &mut Archive<impl Read>,
+/// Inserts one member. Returns its content if it is `metadata.yaml`.
+fn insert(
+    archive: &mut ArchiveReader<impl Read>,
     member: Member,
     path: &[u8],
     contents: &mut Contents,
-) -> Result<Option<Vec<u8>>, Flaw> {
+) -> Result<Option<Vec<u8>>, ReadError> {
     let mut text = None;
     let kind = match member.kind {
-        Kind::HardLink { target } => {
-            let target = path::of_name(&target)?;
+        MemberKind::HardLink { target } => {
+            let target = path::normalize(&target)?;
             return contents.link(path, &target).map(|()| None);
         }
-        Kind::File { size } => {
-            let mut digester = Digester::default();
+        MemberKind::File { size } => {
+            let mut hasher = ContentHasher::default();
             let mut kept = (path == METADATA && size <= METADATA_LIMIT).then(Vec::new);
             archive.content(&mut |piece| match piece {
                 Piece::Data(data) => {
-                    digester.data(data);
+                    hasher.data(data);
                     kept.iter_mut().for_each(|kept| kept.extend_from_slice(data));
                 }
                 Piece::Hole(length) => {
-                    digester.hole(length);
+                    hasher.hole(length);
                     kept.iter_mut().for_each(|kept| kept.resize(kept.len() + length as usize, 0));
                 }
             })?;
             text = kept;
-            contents::Kind::File(digester.finish())
+            NodeKind::File(hasher.finish())
         }
-        Kind::Directory => contents::Kind::Directory,
-        Kind::Symlink { target } => contents::Kind::Symlink { target: target.into() },
-        Kind::Fifo => contents::Kind::Fifo,
-        Kind::CharacterDevice(major, minor) => contents::Kind::CharacterDevice(major, minor),
-        Kind::BlockDevice(major, minor) => contents::Kind::BlockDevice(major, minor),
+        MemberKind::Directory => NodeKind::Directory,
+        MemberKind::Symlink { target } => NodeKind::Symlink { target: target.into() },
+        MemberKind::Fifo => NodeKind::Fifo,
+        MemberKind::CharacterDevice(major, minor) => NodeKind::CharacterDevice(major, minor),
+        MemberKind::BlockDevice(major, minor) => NodeKind::BlockDevice(major, minor),
     };
-    if path.is_empty() && kind != contents::Kind::Directory {
-        return Err(Flaw::Unsound(format!("{} is the top, and no directory", quoted(&member.name))));
+    if path.is_empty() && kind != NodeKind::Directory {
+        return Err(ReadError::Malformed(format!("{} is the top, and no directory", quoted(&member.name))));
     }
-    let Member { mode, owner, modified, attributes, .. } = member;
-    contents.insert(path, Node { kind, mode, owner, modified, attributes })?;
+    let Member { mode, owner, modified, xattrs, .. } = member;
+    contents.insert(path, Node { kind, mode, owner, modified, xattrs })?;
     Ok(text)
 }
 
@@ -119,29 +119,28 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::read::archive::members::End;
-    use crate::read::verify::names::Targets;
-    use crate::read::verify::scan::scan;
+    use crate::read::archive::reader::End;
+    use crate::read::verify::{LinkTargets, scan};
     use testkit::handmade;
 
     proptest! {
         #![proptest_config(testkit::cases::usually(4_096))]
 
-        /// Whatever is found sound can be read, with as many entries as members have names of their own; nothing makes a reader panic.
+        /// Every archive that scans unpacks, to one entry for each member. No archive makes a reader panic.
         #[test]
-        fn what_is_sound_can_be_read(tar in handmade::archive()) {
+        fn every_archive_that_scans_unpacks(tar in handmade::archive()) {
             let mut contents = Contents::new();
-            let unpacked = unpack(&tar.0[..], Role::Whole, &mut contents);
-            if let Ok(scanned) = scan(&tar.0[..], End::Marked, Targets::Here) {
+            let unpacked = unpack(&tar.0[..], ArchiveRole::Whole, &mut contents);
+            if let Ok(scanned) = scan(&tar.0[..], End::Marked, LinkTargets::SameArchive) {
                 let unpacked = unpacked.unwrap();
-                prop_assert_eq!(unpacked.whole, scanned.whole);
-                prop_assert_eq!(unpacked.whole.length, tar.0.len() as u64);
+                prop_assert_eq!(unpacked.archive, scanned.archive);
+                prop_assert_eq!(unpacked.archive.length, tar.0.len() as u64);
                 prop_assert_eq!(contents.entries().count() as u64, scanned.members);
             }
             let mut layers = Contents::new();
             for _ in 0..2 {
                 layers.begin_layer();
-                let _ = unpack(&tar.0[..], Role::Layer, &mut layers);
+                let _ = unpack(&tar.0[..], ArchiveRole::Layer, &mut layers);
             }
         }
     }

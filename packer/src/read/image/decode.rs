@@ -1,7 +1,7 @@
-//! Decoding: the tar in a file, whatever compressed it.
+//! Decoders: from a compressed file to its tar.
 //!
-//! gzip is read by another library than the one that writes it, zstd and xz by the decoders of the same ones. All of a file
-//! must be compressed data, to its last byte. The one exception is a squashfs, whose tar another program makes of it.
+//! gzip is read by another library than the one that writes it, zstd and xz by the decoders of the same libraries. A file must be
+//! compressed data to its last byte. The tar of a squashfs is made by a program.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -11,47 +11,47 @@ use liblzma::stream::Stream;
 use lz4_flex::frame::FrameDecoder;
 
 use crate::read::image::encoding::Encoding;
-use crate::sink::program::squashfs;
+use crate::read::image::squashfs::SquashfsReader;
 
-/// The most memory that a stream of xz or lzma may ask of its reader, in bytes. The highest level of `xz` asks for half of
-/// it; a hostile stream may ask for 4 GiB.
-const MEMORY: u64 = 128 << 20;
+/// The most memory that a stream of xz or lzma may demand, in bytes. The highest level of `xz` demands half of it; a hostile
+/// stream may demand 4 GiB.
+const MEMORY_LIMIT: u64 = 128 << 20;
 
-/// What the compression of `file` hides, from where it stands.
-pub(crate) fn decoded(file: File, encoding: Encoding) -> io::Result<Box<dyn Read>> {
-    let file = Source { file: BufReader::with_capacity(256 << 10, file), dry: false };
+/// Decodes `file` from its current position.
+pub(crate) fn decoder(file: File, encoding: Encoding) -> io::Result<Box<dyn Read>> {
+    let file = CompressedFile { file: BufReader::with_capacity(256 << 10, file), is_exhausted: false };
     Ok(match encoding {
         Encoding::None => Box::new(file),
-        Encoding::Squashfs => Box::new(squashfs::Reader::open(file.file.into_inner())?),
+        Encoding::Squashfs => Box::new(SquashfsReader::open(file.file.into_inner())?),
         Encoding::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
         Encoding::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(file)?),
         Encoding::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(file)),
-        Encoding::Xz => Box::new(Streams::new(file, |file| {
-            Ok(XzDecoder::new_stream(file, Stream::new_stream_decoder(MEMORY, 0)?))
+        Encoding::Xz => Box::new(ConcatenatedStreams::new(file, |file| {
+            Ok(XzDecoder::new_stream(file, Stream::new_stream_decoder(MEMORY_LIMIT, 0)?))
         })?),
-        Encoding::Lzma => {
-            Box::new(Streams::new(file, |file| Ok(XzDecoder::new_stream(file, Stream::new_lzma_decoder(MEMORY)?)))?)
-        }
-        Encoding::Lz4 => Box::new(Streams::new(file, |file| Ok(FrameDecoder::new(file)))?),
+        Encoding::Lzma => Box::new(ConcatenatedStreams::new(file, |file| {
+            Ok(XzDecoder::new_stream(file, Stream::new_lzma_decoder(MEMORY_LIMIT)?))
+        })?),
+        Encoding::Lz4 => Box::new(ConcatenatedStreams::new(file, |file| Ok(FrameDecoder::new(file)))?),
     })
 }
 
-/// A file that knows whether more was wanted of it than there is.
-struct Source {
+/// A file that records whether its reader asked for more bytes than there are.
+struct CompressedFile {
     file: BufReader<File>,
-    /// Something was to be read behind the end.
-    dry: bool,
+    /// A read hit the end.
+    is_exhausted: bool,
 }
 
-impl Read for Source {
+impl Read for CompressedFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read(buffer)?;
-        self.dry |= count == 0 && !buffer.is_empty();
+        self.is_exhausted |= count == 0 && !buffer.is_empty();
         Ok(count)
     }
 }
 
-impl BufRead for Source {
+impl BufRead for CompressedFile {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.file.fill_buf()
     }
@@ -61,58 +61,58 @@ impl BufRead for Source {
     }
 }
 
-/// A decoder that ends where its stream does.
-trait Decoder: Read {
-    /// What it reads from.
-    fn source(&mut self) -> &mut Source;
+/// A decoder that ends with its stream and gives its file back.
+trait StreamDecoder: Read {
+    /// The file that it reads.
+    fn source(&mut self) -> &mut CompressedFile;
 
-    /// The same, for the next one.
-    fn into_source(self) -> Source;
+    /// The file, for the decoder of the next stream.
+    fn into_source(self) -> CompressedFile;
 }
 
-impl Decoder for XzDecoder<Source> {
-    fn source(&mut self) -> &mut Source {
+impl StreamDecoder for XzDecoder<CompressedFile> {
+    fn source(&mut self) -> &mut CompressedFile {
         self.get_mut()
     }
 
-    fn into_source(self) -> Source {
+    fn into_source(self) -> CompressedFile {
         self.into_inner()
     }
 }
 
-impl Decoder for FrameDecoder<Source> {
-    fn source(&mut self) -> &mut Source {
+impl StreamDecoder for FrameDecoder<CompressedFile> {
+    fn source(&mut self) -> &mut CompressedFile {
         self.get_mut()
     }
 
-    fn into_source(self) -> Source {
+    fn into_source(self) -> CompressedFile {
         self.into_inner()
     }
 }
 
-/// Streams one behind the other, up to the end of the file.
-struct Streams<Decoder> {
-    /// Nothing if what follows a stream is none.
+/// Decodes concatenated streams up to the end of the file.
+struct ConcatenatedStreams<Decoder> {
+    /// `None` once the bytes behind a stream turned out to be no stream.
     current: Option<Decoder>,
-    next: fn(Source) -> io::Result<Decoder>,
+    next: fn(CompressedFile) -> io::Result<Decoder>,
     ended: bool,
 }
 
-impl<D: Decoder> Streams<D> {
-    fn new(file: Source, next: fn(Source) -> io::Result<D>) -> io::Result<Self> {
-        Ok(Streams { current: Some(next(file)?), next, ended: false })
+impl<D: StreamDecoder> ConcatenatedStreams<D> {
+    fn new(file: CompressedFile, next: fn(CompressedFile) -> io::Result<D>) -> io::Result<Self> {
+        Ok(ConcatenatedStreams { current: Some(next(file)?), next, ended: false })
     }
 }
 
-impl<D: Decoder> Read for Streams<D> {
+impl<D: StreamDecoder> Read for ConcatenatedStreams<D> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while let Some(decoder) = self.current.as_mut().filter(|_| !self.ended) {
             let count = decoder.read(buffer)?;
             if count > 0 || buffer.is_empty() {
                 return Ok(count);
             }
-            // The decoder of lz4 takes a file that ends between two blocks for a whole one.
-            if decoder.source().dry {
+            // The decoder of lz4 accepts a file that ends between two blocks.
+            if decoder.source().is_exhausted {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the compressed data is cut short"));
             }
             self.ended = decoder.source().fill_buf()?.is_empty();
@@ -137,8 +137,8 @@ mod tests {
         file.write_all(bytes).unwrap();
         file.rewind().unwrap();
         let mut read = Vec::new();
-        let encoding = Encoding::of(&bytes[..bytes.len().min(Encoding::MAGIC)]);
-        let mut decoder = decoded(file, encoding)?;
+        let encoding = Encoding::detect(&bytes[..bytes.len().min(Encoding::MAGIC_LENGTH)]);
+        let mut decoder = decoder(file, encoding)?;
         decoder.read_to_end(&mut read)?;
         assert_eq!(decoder.read(&mut [0]).unwrap(), 0, "the end stays the end");
         Ok(read)
@@ -194,14 +194,14 @@ mod tests {
         }
     }
 
-    /// Among the cuts are those between two blocks of lz4, which its decoder takes for the end.
+    /// Also if it is cut between two blocks of lz4, where the decoder alone would see a regular end.
     #[test]
-    fn a_stream_that_is_cut_anywhere_is_an_error() {
+    fn a_truncated_stream_is_an_error() {
         for encode in ENCODERS {
             let bytes = [encode(b"one"), encode(b"two ".repeat(20_000).as_slice())].concat();
             let first = encode(b"one").len();
             for length in (1..bytes.len()).filter(|length| *length != first) {
-                // What is too short to be told apart is taken as it is.
+                // A beginning that is too short for detection is read as no compression.
                 let read = read(&bytes[..length]);
                 assert!(
                     read.is_err() || read.is_ok_and(|read| read == bytes[..length]),
@@ -212,7 +212,7 @@ mod tests {
         }
     }
 
-    /// A decoder would need 4 GiB.
+    /// This one would need 4 GiB.
     #[test]
     fn a_dictionary_that_is_too_large_is_an_error() {
         let mut xz = xz(b"content");

@@ -1,40 +1,41 @@
-//! What a file is compressed with, told by its first bytes.
+//! The compression of a file, detected by its first bytes.
 
 use std::fmt;
 
 use crate::sink::program::squashfs;
 
-/// What the first header of a tar says where it says what it is.
+/// The magic of a tar header, at offset 257.
 const USTAR: &[u8] = b"ustar";
 
-/// What hides the tar in a file.
+/// The compression of a tar, or the filesystem that stands for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Encoding {
-    /// Nothing does.
+    /// No compression.
     None,
-    /// gzip, as RFC 1952 has it.
+    /// gzip (RFC 1952).
     Gzip,
-    /// Zstandard, as RFC 8878 has it.
+    /// Zstandard (RFC 8878).
     Zstd,
-    /// The container of xz.
+    /// The xz format.
     Xz,
     /// bzip2.
     Bzip2,
-    /// Frames of LZ4.
+    /// The LZ4 frame format.
     Lz4,
-    /// xz's older container.
+    /// The lzma format, the predecessor of xz.
     Lzma,
-    /// A filesystem instead of a tar.
+    /// A squashfs filesystem instead of a tar.
     Squashfs,
 }
 
 impl Encoding {
-    /// How many bytes it takes to tell.
-    pub(crate) const MAGIC: usize = 257 + USTAR.len();
+    /// The bytes that detection needs.
+    pub(crate) const MAGIC_LENGTH: usize = 257 + USTAR.len();
 
-    /// What a file with these first bytes is.
-    pub(crate) fn of(beginning: &[u8]) -> Self {
-        // The first letters of a member's name may look like anything.
+    /// Detects the encoding of a file with these first bytes.
+    pub(crate) fn detect(beginning: &[u8]) -> Self {
+        // A tar begins with a member's name, which may look like any other magic.
         if beginning.get(257..) == Some(USTAR) {
             return Encoding::None;
         }
@@ -51,7 +52,7 @@ impl Encoding {
         found.map_or(Encoding::None, |(_, encoding)| encoding)
     }
 
-    /// What it is called: `none`, `gzip`, `zstd`, …
+    /// The name in records: `none`, `gzip`, `zstd`, `xz`, `bzip2`, `lz4`, `lzma` or `squashfs`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -80,12 +81,12 @@ mod tests {
     #[test]
     fn the_name_of_a_first_member_is_not_taken_for_compression() {
         for magic in [&b"BZh9"[..], b"]\0\0", b"\x1f\x8b", b"\x04\x22\x4d\x18", b"(\xb5/\xfd", b"\xfd7zXZ\0", b"hsqs"] {
-            let mut beginning = [0; Encoding::MAGIC];
+            let mut beginning = [0; Encoding::MAGIC_LENGTH];
             beginning[..magic.len()].copy_from_slice(magic);
-            assert_ne!(Encoding::of(&beginning), Encoding::None, "{magic:02x?}");
+            assert_ne!(Encoding::detect(&beginning), Encoding::None, "{magic:02x?}");
             beginning[257..].copy_from_slice(USTAR);
-            assert_eq!(Encoding::of(&beginning), Encoding::None, "{magic:02x?}");
-            assert_ne!(Encoding::of(magic), Encoding::None, "{magic:02x?}");
+            assert_eq!(Encoding::detect(&beginning), Encoding::None, "{magic:02x?}");
+            assert_ne!(Encoding::detect(magic), Encoding::None, "{magic:02x?}");
         }
     }
 }

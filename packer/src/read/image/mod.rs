@@ -1,7 +1,16 @@
-//! An image: where it is, how it is compressed, how it is laid out.
+//! An image on disk: its files, their compression, its format.
 
-pub(crate) mod decode;
+// Each file imports only files above it.
 pub(crate) mod encoding;
+
+mod squashfs;
+
+mod decode;
+
+pub(crate) mod file;
+
 pub(crate) mod format;
+
 pub(crate) mod oci;
+
 pub(crate) mod source;

@@ -1,133 +1,151 @@
-//! Verifying an image with readers that share no code with what wrote it.
+//! Verification by readers that share no code with the writers.
 //!
-//! The files are hashed and compared with their names; they are [decoded](crate::read::image::decode), every header is read, and what a format
-//! promises is looked for. What is *not* checked is whether an image holds any particular tree.
+//! The files are hashed and compared with their names, and decoded; every header is read; what the format promises is checked.
 
-pub(crate) mod names;
-pub(crate) mod scan;
+// Each file imports only files above it.
+mod names;
+
+mod scan;
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
-use crate::publish::directory::hash;
-use crate::read::archive::error::Flaw;
-use crate::read::archive::members::End;
+use crate::read::archive::reader::End;
 use crate::read::image::encoding::Encoding;
-use crate::read::image::format::Format;
-use crate::read::image::oci::{Configuration, Descriptor, Found, Image, LayerType, Layout, Walk};
-use crate::read::image::source::{Opened, Part, Source, fingerprint_in};
-use crate::read::verify::names::Targets;
-use crate::read::verify::scan::{Scanned, scan};
+use crate::read::image::file::{ImageFile, fingerprint_in_name, fingerprint_of_both};
+use crate::read::image::format::ImageFormat;
+use crate::read::image::oci::{Descriptor, IndexItem, IndexWalk, LayoutDir, OciImage, Selection, chain_id, no_image};
+use crate::read::image::source::{OpenImage, Source};
 
-/// What a sound image holds.
+pub(crate) use names::LinkTargets;
+pub(crate) use scan::{Scan, scan};
+
+/// A sound image.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Verified {
-    /// How it is laid out.
-    pub format: Format,
-    /// The name that an OCI layout gives to it.
+    /// The format.
+    pub format: ImageFormat,
+    /// The tag in the OCI layout, as it is written there.
     pub tag: Option<String>,
-    /// What it is called by: the sha256 of the file; of a split image, of both files one behind the other; of an OCI image, of the
-    /// manifest.
+    /// The sha256 of the file; of a split image, of both files one behind the other; of an OCI image, of the manifest.
     pub fingerprint: Fingerprint,
-    /// The sha256 of the uncompressed tar, of a split image that of the tree. Of several layers, their chain ID as OCI defines it.
+    /// The sha256 of the uncompressed tar; of a split image, of the tree's. Of an OCI image the chain ID of the layers, which of a
+    /// single layer is its diffID.
     pub diff_id: Fingerprint,
-    /// The size of all its files, in bytes.
+    /// The size of all files, in bytes.
     pub size: u64,
-    /// The size of all its uncompressed tars, in bytes.
+    /// The size of all uncompressed tars, in bytes.
     pub tar_size: u64,
-    /// Members of its archives.
+    /// The number of members in all archives.
     pub entries: u64,
-    /// Whether `metadata.yaml` is not the first member: it is found only by decompressing what is before it, which may be all.
-    pub is_described_late: bool,
+    /// Whether another member stands before `metadata.yaml`. An importer then has to decompress that first, which may be the whole
+    /// tree.
+    pub has_late_metadata: bool,
 }
 
-/// Checks that an image is whole: it hashes to its name, it decodes to its end, and what it decodes to is what its
-/// [format](Format) promises.
-///
-/// What is *not* checked is whether it holds any particular tree; for that see [`Pack::compare`](crate::Pack::compare). Of an OCI
-/// layout with several images only one is meant: see [`Source`].
+/// Verifies the one image at a path: short for [`Source::verify`].
 ///
 /// # Errors
 ///
-/// If it cannot be read, or is [malformed](crate::ErrorKind::Malformed): the first fault that is found.
+/// As [`Source::verify`].
 pub fn verify(image: impl AsRef<Path>) -> Result<Verified> {
-    let path = image.as_ref();
-    let mut found = Source::new(path).verify()?;
-    match (found.pop(), found.is_empty()) {
-        (Some(verified), true) => Ok(verified),
-        (None, _) => Err(Error::invalid_input(path, "holds no image")),
-        (Some(_), false) => Err(Error::invalid_input(path, "holds several images, and one is asked for")),
-    }
+    Source::new(image.as_ref()).verify()
 }
 
 impl Source {
-    /// Checks each image that is meant, as [`verify`] does.
+    /// Checks that the image is sound: it hashes to its name, decodes to its end, and has what its [format](ImageFormat) promises.
+    ///
+    /// It does *not* check that the image holds any particular tree; [`compare_with_tree`](Self::compare_with_tree) does.
     ///
     /// # Errors
     ///
-    /// As [`verify`].
-    pub fn verify(&self) -> Result<Vec<Verified>> {
+    /// If a file cannot be read, if the image is [malformed](crate::ErrorKind::Malformed), or if a layout holds several images and none was
+    /// selected: see [`tag`](Self::tag) and [`verify_all`](Self::verify_all).
+    pub fn verify(&self) -> Result<Verified> {
+        let mut images = self.verify_all()?;
+        match (images.pop(), images.is_empty()) {
+            (Some(image), true) => Ok(image),
+            (None, _) => Err(Error::invalid_input(self.path(), "holds no image")),
+            (Some(_), false) => Err(Error::invalid_input(self.path(), "holds several images, and one is asked for")),
+        }
+    }
+
+    /// Checks every selected image of a layout, as [`verify`](Self::verify) does. The result has at least one image; in any other
+    /// format, exactly one.
+    ///
+    /// Of a layout without a selection, blobs that belong to no image are hashed as well.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read, if an image is [malformed](crate::ErrorKind::Malformed), or if a layout holds no selected image.
+    pub fn verify_all(&self) -> Result<Vec<Verified>> {
         match self.open()? {
-            Opened::File(part) => file(&part).map(|verified| vec![verified]),
-            Opened::Pair { metadata, rootfs } => {
-                let names = [metadata.named(), rootfs.named(), fingerprint_in(self.path())];
-                pair(&metadata, &rootfs, self.path(), &names).map(|verified| vec![verified])
+            OpenImage::Archive(file) => verify_archive(&file).map(|image| vec![image]),
+            OpenImage::Split { metadata, rootfs } => {
+                let names =
+                    [metadata.fingerprint_in_name(), rootfs.fingerprint_in_name(), fingerprint_in_name(self.path())];
+                verify_split(&metadata, &rootfs, self.path(), &names).map(|image| vec![image])
             }
-            Opened::Layout(layout, tag) => Images { layout: &layout, layers: HashMap::new() }.verify(tag.as_deref()),
+            OpenImage::Layout(layout) => {
+                LayoutVerifier { layout: &layout, layers: HashMap::new() }.verify(self.selection())
+            }
         }
     }
 }
 
-/// A tree in one archive, or a unified image.
-fn file(part: &Part) -> Result<Verified> {
-    let fingerprint = part.hash()?;
-    named(&part.path, &[part.named()], fingerprint)?;
-    let Scanned { whole, members, shape } =
-        scan(part.decoded()?, End::Marked, Targets::Here).map_err(|flaw| flaw.of(&part.path))?;
-    let format = shape.format();
-    if format == Format::Unified {
-        shape.check_unified().map_err(|flaw| flaw.of(&part.path))?;
+/// Verifies a plain tree or a unified image.
+fn verify_archive(file: &ImageFile) -> Result<Verified> {
+    let fingerprint = file.hash()?;
+    check_names(&file.path, &[file.fingerprint_in_name()], fingerprint)?;
+    let Scan { archive, members, detector } = scan_file(file, End::Marked, LinkTargets::SameArchive)?;
+    let format = detector.format();
+    if format == ImageFormat::Unified {
+        detector.check_unified().map_err(|error| error.at(&file.path))?;
     }
     Ok(Verified {
         format,
         tag: None,
         fingerprint,
-        diff_id: whole.digest,
-        size: part.size,
-        tar_size: whole.length,
+        diff_id: archive.digest,
+        size: file.size,
+        tar_size: archive.length,
         entries: members,
-        is_described_late: format == Format::Unified && shape.is_described_late(),
+        has_late_metadata: format == ImageFormat::Unified && detector.has_late_metadata(),
     })
 }
 
-fn pair(metadata: &Part, rootfs: &Part, path: &Path, names: &[Option<Fingerprint>]) -> Result<Verified> {
-    let fingerprint = pair_fingerprint(metadata, rootfs)?;
-    named(path, names, fingerprint)?;
-    let scanned = |part: &Part| scan(part.decoded()?, End::Marked, Targets::Here).map_err(|flaw| flaw.of(&part.path));
-    let (description, tree) = (scanned(metadata)?, scanned(rootfs)?);
-    description.shape.check_metadata().map_err(|flaw| flaw.of(&metadata.path))?;
+fn verify_split(
+    metadata: &ImageFile,
+    rootfs: &ImageFile,
+    path: &Path,
+    names: &[Option<Fingerprint>],
+) -> Result<Verified> {
+    let fingerprint = fingerprint_of_both(metadata, rootfs)?;
+    check_names(path, names, fingerprint)?;
+    let scan = |file| scan_file(file, End::Marked, LinkTargets::SameArchive);
+    let (description, tree) = (scan(metadata)?, scan(rootfs)?);
+    description.detector.check_metadata().map_err(|error| error.at(&metadata.path))?;
     Ok(Verified {
-        format: Format::Split,
+        format: ImageFormat::Split,
         tag: None,
         fingerprint,
-        diff_id: tree.whole.digest,
+        diff_id: tree.archive.digest,
         size: metadata.size + rootfs.size,
-        tar_size: description.whole.length + tree.whole.length,
+        tar_size: description.archive.length + tree.archive.length,
         entries: description.members + tree.members,
-        is_described_late: description.shape.is_described_late(),
+        has_late_metadata: description.detector.has_late_metadata(),
     })
 }
 
-/// The sha256 of two files, one behind the other.
-pub(crate) fn pair_fingerprint(metadata: &Part, rootfs: &Part) -> Result<Fingerprint> {
-    let both = std::io::Read::chain(metadata.raw()?, rootfs.raw()?);
-    hash(both).map(|(fingerprint, _)| fingerprint).map_err(|error| Error::io("read", &rootfs.path, error))
+fn scan_file(file: &ImageFile, end: End, targets: LinkTargets) -> Result<Scan> {
+    scan(file.decoded()?, end, targets).map_err(|error| error.at(&file.path))
 }
 
-/// Checks that there is a fingerprint among the names, and that all that are say the same.
-fn named(path: &Path, names: &[Option<Fingerprint>], found: Fingerprint) -> Result<()> {
+/// Checks that at least one of the names has a fingerprint, and that no name has another one.
+fn check_names(path: &Path, names: &[Option<Fingerprint>], found: Fingerprint) -> Result<()> {
     if names.iter().all(Option::is_none) {
         return Err(Error::image(path, "its name does not begin with a fingerprint"));
     }
@@ -137,28 +155,27 @@ fn named(path: &Path, names: &[Option<Fingerprint>], found: Fingerprint) -> Resu
     Ok(())
 }
 
-/// The images of a layout. A layer that several of them have is looked at once.
-struct Images<'a> {
-    layout: &'a Layout,
-    layers: HashMap<(Fingerprint, Targets), Layer>,
+/// Verifies the images of a layout. A layer of several images is read once.
+struct LayoutVerifier<'a> {
+    layout: &'a LayoutDir,
+    layers: HashMap<(Fingerprint, LinkTargets), VerifiedLayer>,
 }
 
-/// What is known of a layer.
 #[derive(Clone, Copy, Debug)]
-struct Layer {
+struct VerifiedLayer {
     encoding: Encoding,
     diff_id: Fingerprint,
     tar_size: u64,
     members: u64,
 }
 
-impl Images<'_> {
-    fn verify(mut self, tag: Option<&str>) -> Result<Vec<Verified>> {
-        let mut verified = Vec::new();
-        Walk::new(self.layout, tag).run(&mut |found| {
-            match found {
-                Found::Image(image) => verified.push(self.image(&image)?),
-                Found::Other(blobs) => {
+impl LayoutVerifier<'_> {
+    fn verify(mut self, selection: &Selection) -> Result<Vec<Verified>> {
+        let mut images = Vec::new();
+        IndexWalk::new(self.layout, selection).run(&mut |item| {
+            match item {
+                IndexItem::Image(image) => images.push(self.verify_image(image)?),
+                IndexItem::Other(blobs) => {
                     for blob in blobs {
                         self.layout.checked_blob(&blob)?;
                     }
@@ -166,30 +183,26 @@ impl Images<'_> {
             }
             Ok(())
         })?;
-        if verified.is_empty() {
-            let what = if tag.is_some() { "holds no image with this tag or digest" } else { "holds no image" };
-            return Err(Error::invalid_input(self.layout.path(), what));
-        }
-        Ok(verified)
+        if images.is_empty() { Err(no_image(self.layout, selection)) } else { Ok(images) }
     }
 
-    fn image(&mut self, image: &Image) -> Result<Verified> {
-        let Image { digest, size, manifest, tag } = image;
-        let diff_ids = configuration(self.layout, manifest.config.clone(), manifest.layers.len())?.1;
+    fn verify_image(&mut self, image: OciImage) -> Result<Verified> {
+        let diff_ids = image.configuration(self.layout)?.1;
+        let OciImage { digest, size, manifest, tag } = image;
         let mut verified = Verified {
-            format: Format::Oci,
-            tag: tag.clone(),
-            fingerprint: *digest,
+            format: ImageFormat::Oci,
+            tag,
+            fingerprint: digest,
             diff_id: chain_id(&diff_ids),
             size: size + manifest.config.size,
             tar_size: 0,
             entries: 0,
-            is_described_late: false,
+            has_late_metadata: false,
         };
         for (number, (descriptor, diff_id)) in manifest.layers.iter().zip(diff_ids).enumerate() {
-            let targets = if number == 0 { Targets::Here } else { Targets::HereOrBelow };
-            let layer = self.layer(descriptor, targets)?;
-            check_layer(self.layout, descriptor, layer.encoding, layer.diff_id, diff_id)?;
+            let targets = if number == 0 { LinkTargets::SameArchive } else { LinkTargets::SameOrLowerLayer };
+            let layer = self.verify_layer(descriptor, targets)?;
+            self.layout.check_layer(descriptor, layer.encoding, layer.diff_id, diff_id)?;
             verified.size += descriptor.size;
             verified.tar_size += layer.tar_size;
             verified.entries += layer.members;
@@ -197,66 +210,16 @@ impl Images<'_> {
         Ok(verified)
     }
 
-    fn layer(&mut self, descriptor: &Descriptor, targets: Targets) -> Result<Layer> {
-        let key = (descriptor.digest().map_err(|flaw| self.layout.located(flaw))?, targets);
+    fn verify_layer(&mut self, descriptor: &Descriptor, targets: LinkTargets) -> Result<VerifiedLayer> {
+        let key = (descriptor.digest().map_err(|error| self.layout.error(error))?, targets);
         if let Some(layer) = self.layers.get(&key) {
             return Ok(*layer);
         }
-        let part = self.layout.checked_blob(descriptor)?;
-        let Scanned { whole, members, .. } =
-            scan(part.decoded()?, End::Anywhere, targets).map_err(|flaw| flaw.of(&part.path))?;
-        let layer = Layer { encoding: part.encoding, diff_id: whole.digest, tar_size: whole.length, members };
+        let file = self.layout.checked_blob(descriptor)?;
+        let Scan { archive, members, .. } = scan_file(&file, End::Anywhere, targets)?;
+        let layer =
+            VerifiedLayer { encoding: file.encoding, diff_id: archive.digest, tar_size: archive.length, members };
         self.layers.insert(key, layer);
         Ok(layer)
     }
-}
-
-/// An image's configuration, as it is and what it says of the layers.
-pub(crate) fn configuration(
-    layout: &Layout,
-    descriptor: Descriptor,
-    layers: usize,
-) -> Result<(Vec<u8>, Vec<Fingerprint>)> {
-    let bytes = layout.document(&descriptor)?;
-    let configuration: Configuration = layout.parsed(&bytes, "the configuration")?;
-    let diff_ids = configuration.diff_ids().map_err(|flaw| layout.located(flaw))?;
-    if diff_ids.len() != layers {
-        let what = format!("the manifest names {layers} layers, and the configuration {}", diff_ids.len());
-        return Err(Error::image(layout.path(), what));
-    }
-    Ok((bytes, diff_ids))
-}
-
-/// Checks that a layer is what the manifest and the configuration say.
-pub(crate) fn check_layer(
-    layout: &Layout,
-    descriptor: &Descriptor,
-    encoding: Encoding,
-    found: Fingerprint,
-    diff_id: Fingerprint,
-) -> Result<()> {
-    let digest = descriptor.digest().map_err(|flaw| layout.located(flaw))?;
-    let unsound = |what: String| Err(layout.located(Flaw::Unsound(format!("the layer {digest} {what}"))));
-    match LayerType::of(&descriptor.media_type) {
-        None => {
-            let shown = descriptor.media_type.chars().take(80).flat_map(char::escape_default).collect::<String>();
-            Err(layout
-                .located(Flaw::Beyond(format!("has a layer of the media type `{shown}`, which is not read here"))))
-        }
-        Some(LayerType(told)) if told != encoding => unsound(format!("is said to be {told}, and is {encoding}")),
-        Some(_) if found != diff_id => unsound(format!("decodes to {found}, and should to {diff_id}")),
-        Some(_) => Ok(()),
-    }
-}
-
-/// What OCI calls a stack of layers by (image-spec, "Layer ChainID"); of one layer its diffID.
-pub(crate) fn chain_id(diff_ids: &[Fingerprint]) -> Fingerprint {
-    let mut chain = None;
-    for diff_id in diff_ids {
-        chain = Some(match chain {
-            None => *diff_id,
-            Some(below) => Fingerprint::of(format!("sha256:{below} sha256:{diff_id}").as_bytes()),
-        });
-    }
-    chain.unwrap_or_else(|| Fingerprint::of(b""))
 }

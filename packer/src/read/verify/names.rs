@@ -1,102 +1,105 @@
-//! Which names an archive has: each of them once, none below what is no directory.
+//! The index of an archive's names: each occurs once, and none is below a file.
 //!
-//! Of a name only a hash of 128 bits is kept, so that the names of a large image take little memory. Its keys are drawn anew for
-//! each archive: nobody can make names whose hashes are equal.
+//! It stores a hash of 128 bits instead of each name, so that the names of a large image take little memory. The keys of the hash
+//! are random for each archive, so that nobody can construct a collision.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
 
-use crate::read::archive::error::{Flaw, quoted};
-use crate::read::archive::member::{Kind, Member};
+use crate::read::archive::error::{ReadError, quoted};
+use crate::read::archive::member::{Member, MemberKind};
 use crate::read::archive::path;
 
-/// The most names that are kept, directories above them included: some 200 MiB.
-const MOST: usize = 7_000_000;
+/// The most names of an archive, with the directories above them: some 200 MiB.
+const MAX_NAMES: usize = 7_000_000;
 
-/// The names so far.
+/// The names of an archive so far.
 #[derive(Debug)]
-pub(crate) struct Register {
-    names: HashMap<(u64, u64), Place>,
+pub(crate) struct NameIndex {
+    names: HashMap<(u64, u64), EntryClass>,
     keys: [RandomState; 2],
-    most: usize,
-    targets: Targets,
+    max_names: usize,
+    targets: LinkTargets,
 }
 
-/// What stands under a name.
+/// What a name stands for, as far as other names depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// Nothing itself, but something below it.
-    Above,
+enum EntryClass {
+    /// No member yet, but the parent of one.
+    ImpliedDirectory,
     Directory,
     Other,
 }
 
-/// Where the first name of a hard link is.
+/// Where the target of a hard link is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Targets {
-    /// Before the other ones.
-    Here,
-    /// Perhaps in another archive, which this one lies on top of.
-    HereOrBelow,
+pub(crate) enum LinkTargets {
+    /// Before the link, in the same archive.
+    SameArchive,
+    /// Before the link, or in a lower layer.
+    SameOrLowerLayer,
 }
 
-impl Register {
-    pub(crate) fn new(targets: Targets) -> Self {
-        Register { names: HashMap::new(), keys: Default::default(), most: MOST, targets }
+impl NameIndex {
+    pub(crate) fn new(targets: LinkTargets) -> Self {
+        NameIndex { names: HashMap::new(), keys: Default::default(), max_names: MAX_NAMES, targets }
     }
 
-    /// Takes the name of one more member; gives the path that it is.
-    pub(crate) fn add(&mut self, member: &Member) -> Result<Vec<u8>, Flaw> {
-        let unfit = |what: &str| Flaw::Unsound(format!("{} {what}", quoted(&member.name)));
-        let path = path::of_name(&member.name)?;
-        let place = if member.kind == Kind::Directory { Place::Directory } else { Place::Other };
-        if let Kind::HardLink { target } = &member.kind
-            && self.targets == Targets::Here
-            && !self.has_file(&path::of_name(target)?)
+    /// Adds the name of the next member. Returns its path.
+    pub(crate) fn add(&mut self, member: &Member) -> Result<Vec<u8>, ReadError> {
+        let malformed = |what: &str| ReadError::Malformed(format!("{} {what}", quoted(&member.name)));
+        let path = path::normalize(&member.name)?;
+        let class = if member.kind == MemberKind::Directory { EntryClass::Directory } else { EntryClass::Other };
+        if let MemberKind::HardLink { target } = &member.kind
+            && self.targets == LinkTargets::SameArchive
+            && !self.has_file(&path::normalize(target)?)
         {
-            return Err(unfit("is a hard link of what is not before it"));
+            return Err(malformed("is a hard link of what is not before it"));
         }
-        let own = self.enter(&path).map_err(|BelowFile| unfit("is below what is no directory"))?;
-        match self.names.insert(own, place) {
-            Some(Place::Directory | Place::Other) => Err(unfit("is there twice")),
-            Some(Place::Above) if place == Place::Other => Err(unfit("is no directory, and something is below it")),
-            _ if path.is_empty() && place == Place::Other => Err(unfit("is the top, and no directory")),
-            _ if self.names.len() > self.most => {
-                Err(Flaw::Beyond(format!("holds more than {} names, which is the limit", self.most)))
+        let own = self.add_parents(&path).map_err(|BelowFile| malformed("is below what is no directory"))?;
+        match self.names.insert(own, class) {
+            Some(EntryClass::Directory | EntryClass::Other) => Err(malformed("is there twice")),
+            Some(EntryClass::ImpliedDirectory) if class == EntryClass::Other => {
+                Err(malformed("is no directory, and something is below it"))
+            }
+            _ if path.is_empty() && class == EntryClass::Other => Err(malformed("is the top, and no directory")),
+            _ if self.names.len() > self.max_names => {
+                Err(ReadError::Unsupported(format!("holds more than {} names, which is the limit", self.max_names)))
             }
             _ => Ok(path),
         }
     }
 
-    /// Takes note of the directories above a path; gives its own hash.
-    fn enter(&mut self, path: &[u8]) -> Result<(u64, u64), BelowFile> {
-        let mut hashes = Hashes::new(&self.keys);
+    /// Adds the directories above a path. Returns the path's own hash.
+    fn add_parents(&mut self, path: &[u8]) -> Result<(u64, u64), BelowFile> {
+        let mut hasher = PathHasher::new(&self.keys);
         for component in path::split(path).map_or(&b""[..], |(above, _)| above).split(|byte| *byte == b'/') {
             if !component.is_empty()
-                && *self.names.entry(hashes.append(component)).or_insert(Place::Above) == Place::Other
+                && *self.names.entry(hasher.append(component)).or_insert(EntryClass::ImpliedDirectory)
+                    == EntryClass::Other
             {
                 return Err(BelowFile);
             }
         }
-        Ok(hashes.append(path::split(path).map_or(b"", |(_, name)| name)))
+        Ok(hasher.append(path::split(path).map_or(b"", |(_, name)| name)))
     }
 
     fn has_file(&self, path: &[u8]) -> bool {
-        let mut hashes = Hashes::new(&self.keys);
-        let hash = path.split(|byte| *byte == b'/').map(|component| hashes.append(component)).last();
-        hash.and_then(|hash| self.names.get(&hash)) == Some(&Place::Other)
+        let mut hasher = PathHasher::new(&self.keys);
+        let hash = path.split(|byte| *byte == b'/').map(|component| hasher.append(component)).last();
+        hash.and_then(|hash| self.names.get(&hash)) == Some(&EntryClass::Other)
     }
 }
 
-/// A member is below what is no directory.
+/// The name is below a member that is no directory.
 struct BelowFile;
 
-/// The hash of a path that is getting longer.
-struct Hashes([DefaultHasher; 2]);
+/// The hash of a path, extended by one component at a time.
+struct PathHasher([DefaultHasher; 2]);
 
-impl Hashes {
+impl PathHasher {
     fn new(keys: &[RandomState; 2]) -> Self {
-        Hashes([keys[0].build_hasher(), keys[1].build_hasher()])
+        PathHasher([keys[0].build_hasher(), keys[1].build_hasher()])
     }
 
     fn append(&mut self, component: &[u8]) -> (u64, u64) {
@@ -115,29 +118,29 @@ mod tests {
 
     fn member(name: &str) -> Member {
         let kind = match name.split_once(" = ") {
-            Some((_, target)) => Kind::HardLink { target: target.into() },
-            None if name.ends_with('/') => Kind::Directory,
-            None => Kind::Fifo,
+            Some((_, target)) => MemberKind::HardLink { target: target.into() },
+            None if name.ends_with('/') => MemberKind::Directory,
+            None => MemberKind::Fifo,
         };
         let name = name.split(" = ").next().unwrap().into();
         let modified = Timestamp { seconds: 0, nanoseconds: 0 };
-        Member { name, kind, mode: 0, owner: (0, 0), modified, attributes: Default::default() }
+        Member { name, kind, mode: 0, owner: (0, 0), modified, xattrs: Default::default() }
     }
 
-    fn outcome(targets: Targets, most: usize, names: &[&str]) -> String {
-        let mut register = Register { most, ..Register::new(targets) };
+    fn outcome(targets: LinkTargets, max_names: usize, names: &[&str]) -> String {
+        let mut index = NameIndex { max_names, ..NameIndex::new(targets) };
         for name in names {
-            match register.add(&member(name)) {
+            match index.add(&member(name)) {
                 Ok(_) => {}
-                Err(Flaw::Unsound(what) | Flaw::Beyond(what)) => return what,
-                Err(Flaw::Io(error)) => return error.to_string(),
+                Err(ReadError::Malformed(what) | ReadError::Unsupported(what)) => return what,
+                Err(ReadError::Io(error)) => return error.to_string(),
             }
         }
         "sound".into()
     }
 
     #[test]
-    fn each_name_once_and_nothing_below_what_is_no_directory() {
+    fn names_are_unique_and_none_is_below_a_file() {
         for (names, expected) in [
             (&["./", "a/", "a/b", "a-b", "a.b/"][..], "sound"),
             (&["a/b/c", "a/b/", "a/", "./"], "sound"),
@@ -157,10 +160,10 @@ mod tests {
             (&["a = a"], "`a` is a hard link of what is not before it"),
             (&["a", "b = ../a"], "the name `../a` leads upwards"),
         ] {
-            assert_eq!(outcome(Targets::Here, 100, names), expected, "{names:?}");
+            assert_eq!(outcome(LinkTargets::SameArchive, 100, names), expected, "{names:?}");
         }
-        assert_eq!(outcome(Targets::HereOrBelow, 100, &["b = a"]), "sound");
-        assert_eq!(outcome(Targets::Here, 4, &["a/b/c/d"]), "sound");
-        assert_eq!(outcome(Targets::Here, 4, &["a/b/c/d/e"]), "holds more than 4 names, which is the limit");
+        assert_eq!(outcome(LinkTargets::SameOrLowerLayer, 100, &["b = a"]), "sound");
+        assert_eq!(outcome(LinkTargets::SameArchive, 4, &["a/b/c/d"]), "sound");
+        assert_eq!(outcome(LinkTargets::SameArchive, 4, &["a/b/c/d/e"]), "holds more than 4 names, which is the limit");
     }
 }

@@ -1,32 +1,32 @@
-//! Looking through an archive without keeping what is in it: whether readers will agree on it, and how large it is.
+//! A scan of an archive that keeps no content: checks that readers agree on it, and counts.
 
 use std::io::Read;
 
-use crate::read::archive::error::Flaw;
-use crate::read::archive::member::Kind;
-use crate::read::archive::members::{Archive, End, Whole};
-use crate::read::image::format::{METADATA, METADATA_LIMIT, Shape};
-use crate::read::verify::names::{Register, Targets};
+use crate::read::archive::error::ReadError;
+use crate::read::archive::member::MemberKind;
+use crate::read::archive::reader::{ArchiveDigest, ArchiveReader, End};
+use crate::read::image::format::{FormatDetector, METADATA, METADATA_LIMIT};
+use crate::read::verify::names::{LinkTargets, NameIndex};
 
-/// What was found in a sound archive.
+/// The result for a sound archive.
 #[derive(Debug)]
-pub(crate) struct Scanned {
-    pub(crate) whole: Whole,
+pub(crate) struct Scan {
+    pub(crate) archive: ArchiveDigest,
     pub(crate) members: u64,
-    pub(crate) shape: Shape,
+    pub(crate) detector: FormatDetector,
 }
 
-/// Reads every member and every byte behind them.
-pub(crate) fn scan(tar: impl Read, end: End, targets: Targets) -> Result<Scanned, Flaw> {
-    let mut archive = Archive::new(tar, end);
-    let (mut register, mut shape, mut members) = (Register::new(targets), Shape::default(), 0);
+/// Reads every member, and every byte behind the last one.
+pub(crate) fn scan(tar: impl Read, end: End, targets: LinkTargets) -> Result<Scan, ReadError> {
+    let mut archive = ArchiveReader::new(tar, end);
+    let (mut names, mut detector, mut members) = (NameIndex::new(targets), FormatDetector::default(), 0);
     while let Some(member) = archive.next()? {
-        let path = register.add(&member)?;
-        shape.see(&member, &path);
-        if let (METADATA, Kind::File { size: ..=METADATA_LIMIT }) = (&path[..], &member.kind) {
-            shape.read(&archive.text()?);
+        let path = names.add(&member)?;
+        detector.add(&member, &path);
+        if let (METADATA, MemberKind::File { size: ..=METADATA_LIMIT }) = (&path[..], &member.kind) {
+            detector.add_description(&archive.content_bytes()?);
         }
         members += 1;
     }
-    Ok(Scanned { whole: archive.finish()?, members, shape })
+    Ok(Scan { archive: archive.finish()?, members, detector })
 }

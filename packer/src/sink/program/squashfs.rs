@@ -1,18 +1,17 @@
-//! squashfs: a filesystem instead of a compressed tar, made by `tar2sqfs` as LXD and Incus run it, and read by `sqfs2tar`.
+//! squashfs: a filesystem instead of a compressed tar, made by `tar2sqfs` as LXD and Incus run it.
 //!
 //! The program seeks in what it writes. It gets the staged file as its standard output and opens that by its handle, so that
 //! there is neither a name nor a second file. It is hashed when it is complete: the superblock is written last.
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{ChildStderr, ChildStdout, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 
-use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::Signal;
@@ -23,7 +22,7 @@ use crate::fingerprint::Hasher;
 use crate::metrics::{Metrics, Step};
 use crate::publish::directory::Staged;
 use crate::sink::output::{Workshop, Written};
-use crate::sink::program::process::{self, LEAVING, PATIENCE, Process, Reaped, STOPPED, TURN};
+use crate::sink::program::process::{self, PATIENCE, Process, STOPPED, TURN};
 use crate::tree::entry::Entry;
 
 /// The program that makes it, of squashfs-tools-ng.
@@ -31,12 +30,6 @@ pub(crate) const PROGRAM: &str = "tar2sqfs";
 
 /// `--no-skip`: what it cannot keep is an error. The number of its threads is its own choice: its output does not depend on it.
 const ARGUMENTS: [&str; 6] = ["--no-skip", "--force", "--compressor", "xz", "-q", "/proc/self/fd/1"];
-
-/// The program that reads it, of the same package.
-const READER: &str = "sqfs2tar";
-
-/// Without `--no-skip` it would leave out what a tar has no place for, and without the name for the top, that.
-const READER_ARGUMENTS: [&str; 4] = ["--no-skip", "--root-becomes", ".", "/proc/self/fd/0"];
 
 /// What a filesystem begins with.
 pub(crate) const MAGIC: &[u8] = b"hsqs";
@@ -224,80 +217,4 @@ pub(crate) fn is_whole(file: &File) -> io::Result<bool> {
     let mut behind = vec![0; (length - used) as usize];
     file.read_exact_at(&mut behind, used)?;
     Ok(behind.iter().all(|byte| *byte == 0))
-}
-
-/// The tar of a filesystem, as `sqfs2tar` writes it: names begin with `./`, and the top itself is the first.
-#[derive(Debug)]
-pub(crate) struct Reader {
-    file: File,
-    child: Reaped,
-    output: ChildStdout,
-    words: ChildStderr,
-    /// What it said so far.
-    said: Vec<u8>,
-    ended: bool,
-}
-
-impl Reader {
-    /// Starts the program.
-    pub(crate) fn open(file: File) -> io::Result<Self> {
-        let mut command = process::command(READER);
-        command.args(READER_ARGUMENTS).stdin(Stdio::from(file.try_clone()?));
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = Reaped::new(child.map_err(|error| io::Error::other(process::not_started(READER, &error)))?);
-        let piped = || io::Error::other("a program has no pipes");
-        let output = child.child.stdout.take().ok_or_else(piped)?;
-        let words = child.child.stderr.take().ok_or_else(piped)?;
-        rustix::io::ioctl_fionbio(&output, true)?;
-        rustix::io::ioctl_fionbio(&words, true)?;
-        Ok(Reader { file, child, output, words, said: Vec::new(), ended: false })
-    }
-
-    /// Takes what the program says, so that it never waits for that.
-    fn listen(&mut self) {
-        let mut words = [0; 1 << 10];
-        while let Ok(count @ 1..) = self.words.read(&mut words) {
-            process::keep(&mut self.said, &words[..count]);
-        }
-    }
-
-    /// The end of the output is that of the tar only if the program says so.
-    fn finish(&mut self) -> io::Result<()> {
-        let left = self.child.leaves(LEAVING, || Ok(())).map_err(io::Error::other)??;
-        self.listen();
-        match left {
-            None => Err(self.failed("closed its output and did not end")),
-            Some(status) if !status.success() => Err(self.failed(&format!("failed ({status})"))),
-            Some(_) if !is_whole(&self.file)? => Err(io::Error::other("something stands behind the filesystem")),
-            Some(_) => Ok(()),
-        }
-    }
-
-    fn failed(&self, what: &str) -> io::Error {
-        io::Error::other(Error::compressor(READER, process::told(what, &self.said)))
-    }
-}
-
-impl Read for Reader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut waited = 0;
-        while !self.ended && !buffer.is_empty() {
-            match self.output.read(buffer) {
-                Ok(0) => {
-                    self.finish()?;
-                    self.ended = true;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.listen();
-                    let pipes = [PollFd::new(&self.output, PollFlags::IN), PollFd::new(&self.words, PollFlags::IN)];
-                    waited = if process::any_ready(&mut { pipes }) { 0 } else { waited + 1 };
-                    if waited >= PATIENCE {
-                        return Err(self.failed("has not written anything for half a minute"));
-                    }
-                }
-                result => return result,
-            }
-        }
-        Ok(0)
-    }
 }

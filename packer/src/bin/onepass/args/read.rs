@@ -1,9 +1,11 @@
 //! What the commands accept that read images.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
+use anyhow::Result;
 use clap::Args;
-use packer::{Exclusion, IdRange, Owner, Owners, Pack, Source};
+use packer::{Exclusion, Fingerprint, IdRange, Owner, Owners, Pack, Source, Tag};
 
 /// Which image.
 #[derive(Args, Debug)]
@@ -15,7 +17,7 @@ pub(crate) struct ImageArguments {
     rootfs: Option<PathBuf>,
     /// Which image of an OCI layout: its name there, or `sha256:…`
     #[arg(long, value_name = "NAME")]
-    tag: Option<String>,
+    tag: Option<Selector>,
 }
 
 impl ImageArguments {
@@ -25,13 +27,32 @@ impl ImageArguments {
             Some(rootfs) => source.rootfs(rootfs),
             None => source,
         };
-        tagged(source, self.tag.as_deref())
+        selected(source, self.tag.as_ref())
     }
 }
 
-fn tagged(source: Source, tag: Option<&str>) -> Source {
-    match tag {
-        Some(tag) => source.tag(tag),
+/// Selects one image of an OCI layout.
+#[derive(Clone, Debug)]
+enum Selector {
+    Tag(Tag),
+    Digest(Fingerprint),
+}
+
+impl FromStr for Selector {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Ok(match text.strip_prefix("sha256:") {
+            Some(digits) => Selector::Digest(digits.parse()?),
+            None => Selector::Tag(text.parse()?),
+        })
+    }
+}
+
+fn selected(source: Source, selector: Option<&Selector>) -> Source {
+    match selector {
+        Some(Selector::Tag(tag)) => source.tag(tag.clone()),
+        Some(Selector::Digest(digest)) => source.digest(*digest),
         None => source,
     }
 }
@@ -103,10 +124,10 @@ pub(crate) struct DiffArguments {
     second: PathBuf,
     /// Which image of the OCI layout A, and of B if --b-tag does not say otherwise: its name there, or `sha256:…`
     #[arg(long, value_name = "NAME")]
-    tag: Option<String>,
+    tag: Option<Selector>,
     /// Which image of the OCI layout B
     #[arg(long, value_name = "NAME")]
-    b_tag: Option<String>,
+    b_tag: Option<Selector>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -114,10 +135,10 @@ pub(crate) struct DiffArguments {
 
 impl DiffArguments {
     pub(crate) fn first(&self) -> Source {
-        tagged(Source::new(&self.first), self.tag.as_deref())
+        selected(Source::new(&self.first), self.tag.as_ref())
     }
 
     pub(crate) fn second(&self) -> Source {
-        tagged(Source::new(&self.second), self.b_tag.as_deref().or(self.tag.as_deref()))
+        selected(Source::new(&self.second), self.b_tag.as_ref().or(self.tag.as_ref()))
     }
 }

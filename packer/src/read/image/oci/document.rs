@@ -1,12 +1,12 @@
-//! The documents of an OCI image layout, as far as an image is read with them (OCI image-spec 1.0 and 1.1, and Docker's media
-//! types, which other tools put into layouts).
+//! The documents of an OCI image layout: the fields that reading needs, of OCI image-spec 1.0 and 1.1, with Docker's media types,
+//! which other tools put into layouts.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 use crate::fingerprint::Fingerprint;
-use crate::read::archive::error::Flaw;
+use crate::read::archive::error::ReadError;
 use crate::read::image::encoding::Encoding;
 
 /// The file `oci-layout`.
@@ -16,13 +16,13 @@ pub(crate) struct LayoutFile {
     pub(crate) version: String,
 }
 
-/// `index.json`, and indexes that are blobs.
+/// `index.json`, or an index that is a blob.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Index {
     pub(crate) manifests: Vec<Descriptor>,
 }
 
-/// What an image is made of.
+/// The blobs of an image.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Manifest {
     pub(crate) config: Descriptor,
@@ -30,7 +30,7 @@ pub(crate) struct Manifest {
     pub(crate) layers: Vec<Descriptor>,
 }
 
-/// How a document names a blob.
+/// A reference to a blob.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Descriptor {
     #[serde(rename = "mediaType")]
@@ -41,12 +41,12 @@ pub(crate) struct Descriptor {
     annotations: Option<BTreeMap<String, String>>,
 }
 
-/// What the files in an image are for, as far as it is needed to read them.
+/// The configuration of an image.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Configuration {
-    #[expect(dead_code, reason = "without it a configuration is none")]
+    #[expect(dead_code, reason = "required by the specification")]
     architecture: String,
-    #[expect(dead_code, reason = "without it a configuration is none")]
+    #[expect(dead_code, reason = "required by the specification")]
     os: String,
     rootfs: Rootfs,
 }
@@ -59,38 +59,40 @@ struct Rootfs {
 }
 
 impl Descriptor {
-    /// The name that it gives to an image.
+    /// The tag that it gives to an image.
     pub(crate) fn tag(&self) -> Option<&str> {
         self.annotations.as_ref()?.get("org.opencontainers.image.ref.name").map(String::as_str)
     }
 
-    pub(crate) fn digest(&self) -> Result<Fingerprint, Flaw> {
+    pub(crate) fn digest(&self) -> Result<Fingerprint, ReadError> {
         digest(&self.digest)
     }
 }
 
 impl Configuration {
     /// The digests of the uncompressed layers.
-    pub(crate) fn diff_ids(&self) -> Result<Vec<Fingerprint>, Flaw> {
+    pub(crate) fn diff_ids(&self) -> Result<Vec<Fingerprint>, ReadError> {
         if self.rootfs.kind != "layers" {
-            return Err(Flaw::Unsound("the configuration's rootfs is not made of layers".into()));
+            return Err(ReadError::Malformed("the configuration's rootfs is not made of layers".into()));
         }
         self.rootfs.diff_ids.iter().map(|text| digest(text)).collect()
     }
 }
 
-fn digest(text: &str) -> Result<Fingerprint, Flaw> {
+fn digest(text: &str) -> Result<Fingerprint, ReadError> {
     let shown = text.chars().take(80).flat_map(char::escape_default).collect::<String>();
     match text.split_once(':') {
         Some(("sha256", digits)) if !digits.contains(|letter: char| letter.is_ascii_uppercase()) => {
-            digits.parse().map_err(|_| Flaw::Unsound(format!("`{shown}` is not a digest")))
+            digits.parse().map_err(|_| ReadError::Malformed(format!("`{shown}` is not a digest")))
         }
-        Some(("sha512", _)) => Err(Flaw::Beyond(format!("names a blob by `{shown}`, and only sha256 is read here"))),
-        _ => Err(Flaw::Unsound(format!("`{shown}` is not a digest"))),
+        Some(("sha512", _)) => {
+            Err(ReadError::Unsupported(format!("names a blob by `{shown}`, and only sha256 is read here")))
+        }
+        _ => Err(ReadError::Malformed(format!("`{shown}` is not a digest"))),
     }
 }
 
-/// What a blob is, by the media type of whoever names it.
+/// The type of a blob, by the media type in its descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DocumentType {
     Index,
@@ -112,33 +114,24 @@ impl DocumentType {
     }
 }
 
-/// Whether a manifest with this configuration is an image, and not something else that is kept as one.
-pub(crate) fn is_image(configuration: &str) -> bool {
-    ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"]
-        .contains(&configuration)
+/// Whether the media type of a manifest's configuration is that of an image, and not of another artifact.
+pub(crate) fn is_image(media_type: &str) -> bool {
+    ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"].contains(&media_type)
 }
 
-/// What a layer's media type says of its compression.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LayerType(pub(crate) Encoding);
-
-impl LayerType {
-    /// Nothing if it is no layer that is read here.
-    pub(crate) fn of(media_type: &str) -> Option<Self> {
-        let starts = [
-            "application/vnd.oci.image.layer.v1.tar",
-            "application/vnd.oci.image.layer.nondistributable.v1.tar",
-            "application/vnd.docker.image.rootfs.diff.tar",
-            "application/vnd.docker.image.rootfs.foreign.diff.tar",
-        ];
-        let rest = starts.iter().find_map(|start| media_type.strip_prefix(start))?;
-        let encoding = match rest {
-            "" => Encoding::None,
-            "+gzip" | ".gzip" => Encoding::Gzip,
-            "+zstd" | ".zstd" => Encoding::Zstd,
-            _ => return None,
-        };
-        Some(LayerType(encoding))
+/// The compression of a layer by its media type. `None` for a layer that is not supported.
+pub(crate) fn layer_encoding(media_type: &str) -> Option<Encoding> {
+    let starts = [
+        "application/vnd.oci.image.layer.v1.tar",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar",
+        "application/vnd.docker.image.rootfs.diff.tar",
+        "application/vnd.docker.image.rootfs.foreign.diff.tar",
+    ];
+    match starts.iter().find_map(|start| media_type.strip_prefix(start))? {
+        "" => Some(Encoding::None),
+        "+gzip" | ".gzip" => Some(Encoding::Gzip),
+        "+zstd" | ".zstd" => Some(Encoding::Zstd),
+        _ => None,
     }
 }
 
@@ -147,13 +140,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn media_types_say_what_a_blob_is() {
-        let encoding = |text: &str| LayerType::of(text).map(|layer| layer.0);
-        assert_eq!(encoding("application/vnd.oci.image.layer.v1.tar"), Some(Encoding::None));
-        assert_eq!(encoding("application/vnd.oci.image.layer.v1.tar+zstd"), Some(Encoding::Zstd));
-        assert_eq!(encoding("application/vnd.docker.image.rootfs.diff.tar.gzip"), Some(Encoding::Gzip));
-        assert_eq!(encoding("application/vnd.oci.image.layer.v1.tar+encrypted"), None);
-        assert_eq!(encoding("text/plain"), None);
+    fn media_types_name_the_compression_of_a_layer() {
+        assert_eq!(layer_encoding("application/vnd.oci.image.layer.v1.tar"), Some(Encoding::None));
+        assert_eq!(layer_encoding("application/vnd.oci.image.layer.v1.tar+zstd"), Some(Encoding::Zstd));
+        assert_eq!(layer_encoding("application/vnd.docker.image.rootfs.diff.tar.gzip"), Some(Encoding::Gzip));
+        assert_eq!(layer_encoding("application/vnd.oci.image.layer.v1.tar+encrypted"), None);
+        assert_eq!(layer_encoding("text/plain"), None);
     }
 
     #[test]
@@ -161,8 +153,8 @@ mod tests {
         let digits = "ab".repeat(32);
         assert!(digest(&format!("sha256:{digits}")).is_ok());
         for bad in ["", "sha256:", "sha256:../../etc/passwd", &digits, &format!("sha256:{}", digits.to_uppercase())] {
-            assert!(matches!(digest(bad), Err(Flaw::Unsound(_))), "{bad}");
+            assert!(matches!(digest(bad), Err(ReadError::Malformed(_))), "{bad}");
         }
-        assert!(matches!(digest("sha512:00"), Err(Flaw::Beyond(_))));
+        assert!(matches!(digest("sha512:00"), Err(ReadError::Unsupported(_))));
     }
 }

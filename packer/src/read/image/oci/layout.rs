@@ -1,4 +1,5 @@
-//! The files of an OCI image layout. A blob has the size and the digest that it is named by, or it is not given out.
+//! The directory of an OCI image layout. A blob is given out only if it has the size, and where it says so the digest, of its
+//! descriptor.
 
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,26 +11,26 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
-use crate::read::archive::error::Flaw;
+use crate::read::archive::error::ReadError;
+use crate::read::image::file::{ImageFile, open_error, open_in};
 use crate::read::image::oci::document::{Descriptor, Index, LayoutFile};
-use crate::read::image::source::{Part, not_opened, within};
 
-/// The largest document that is read, in bytes: what the OCI distribution specification lets registries refuse beyond.
-const LIMIT: u64 = 4 << 20;
+/// The largest document, in bytes: registries may refuse larger ones (OCI distribution-spec).
+const DOCUMENT_LIMIT: u64 = 4 << 20;
 
-/// A directory that holds images.
+/// An open layout.
 #[derive(Debug)]
-pub(crate) struct Layout {
+pub(crate) struct LayoutDir {
     path: PathBuf,
     directory: OwnedFd,
 }
 
-impl Layout {
-    /// Opens the layout in a directory; nothing if there is none.
+impl LayoutDir {
+    /// Opens the layout in a directory. `None` without a file `oci-layout`.
     pub(crate) fn open(path: &Path, directory: impl AsFd) -> Result<Option<Self>> {
         let failed = |error| Error::io("open", path, error);
-        let directory = within(directory, ".", OFlags::DIRECTORY).map_err(failed)?;
-        let layout = Layout { path: path.to_owned(), directory };
+        let directory = open_in(directory, ".", OFlags::DIRECTORY).map_err(failed)?;
+        let layout = LayoutDir { path: path.to_owned(), directory };
         let Some(file) = layout.file(&["oci-layout"])? else { return Ok(None) };
         let LayoutFile { version } = layout.parsed(&layout.bytes(&file)?, "oci-layout")?;
         let (major, minor) = version.split_once('.').unwrap_or((&version, ""));
@@ -44,9 +45,9 @@ impl Layout {
         &self.path
     }
 
-    /// What is told of all of it.
-    pub(crate) fn located(&self, flaw: Flaw) -> Error {
-        flaw.of(&self.path)
+    /// The public error, about the whole layout.
+    pub(crate) fn error(&self, error: ReadError) -> Error {
+        error.at(&self.path)
     }
 
     /// `index.json`.
@@ -56,68 +57,68 @@ impl Layout {
         self.parsed(&self.bytes(&file)?, "index.json")
     }
 
-    /// A blob that is there and has its size; whoever reads it checks the digest.
-    pub(crate) fn blob(&self, descriptor: &Descriptor) -> Result<Part> {
-        let name = descriptor.digest().map_err(|flaw| self.located(flaw))?.to_string();
-        let part = self.file(&["blobs", "sha256", &name])?;
-        let part = part.ok_or_else(|| Error::image(&self.path, format!("the blob {name} is missing")))?;
-        if part.size != descriptor.size {
-            let what = format!("it has {} bytes, and should have {}", part.size, descriptor.size);
-            return Err(Error::image(&part.path, what));
+    /// The blob of a descriptor, of the right size. Its digest is not checked.
+    fn blob(&self, descriptor: &Descriptor) -> Result<ImageFile> {
+        let name = descriptor.digest().map_err(|error| self.error(error))?.to_string();
+        let file = self.file(&["blobs", "sha256", &name])?;
+        let file = file.ok_or_else(|| Error::image(&self.path, format!("the blob {name} is missing")))?;
+        if file.size != descriptor.size {
+            let what = format!("it has {} bytes, and should have {}", file.size, descriptor.size);
+            return Err(Error::image(&file.path, what));
         }
-        Ok(part)
+        Ok(file)
     }
 
-    /// A blob that has its size and its digest.
-    pub(crate) fn checked_blob(&self, descriptor: &Descriptor) -> Result<Part> {
-        let part = self.blob(descriptor)?;
-        let (expected, found) = (descriptor.digest().map_err(|flaw| self.located(flaw))?, part.hash()?);
+    /// The blob of a descriptor, of the right size and digest.
+    pub(crate) fn checked_blob(&self, descriptor: &Descriptor) -> Result<ImageFile> {
+        let file = self.blob(descriptor)?;
+        let (expected, found) = (descriptor.digest().map_err(|error| self.error(error))?, file.hash()?);
         if found != expected {
-            return Err(Error::image(&part.path, format!("its sha256 is {found}")));
+            return Err(Error::image(&file.path, format!("its sha256 is {found}")));
         }
-        Ok(part)
+        Ok(file)
     }
 
-    /// The bytes of a document that has its size and its digest.
+    /// The bytes of a document, of the right size and digest.
     pub(crate) fn document(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
-        let part = self.blob(descriptor)?;
-        let bytes = self.bytes(&part)?;
-        let expected = descriptor.digest().map_err(|flaw| self.located(flaw))?;
+        let file = self.blob(descriptor)?;
+        let bytes = self.bytes(&file)?;
+        let expected = descriptor.digest().map_err(|error| self.error(error))?;
         let found = Fingerprint::of(&bytes);
         if found != expected {
-            return Err(Error::image(&part.path, format!("its sha256 is {found}")));
+            return Err(Error::image(&file.path, format!("its sha256 is {found}")));
         }
         Ok(bytes)
     }
 
-    /// A document as what it should be.
+    /// Parses a document; `name` is for messages.
     pub(crate) fn parsed<Document: DeserializeOwned>(&self, bytes: &[u8], name: &str) -> Result<Document> {
         serde_json::from_slice(bytes).map_err(|error| Error::image(&self.path, format!("{name}: {error}")))
     }
 
-    fn bytes(&self, part: &Part) -> Result<Vec<u8>> {
-        if part.size > LIMIT {
-            let what = format!("has {} bytes, and documents are read up to {LIMIT}", part.size);
-            return Err(Error::unfit(&part.path, what));
+    fn bytes(&self, file: &ImageFile) -> Result<Vec<u8>> {
+        if file.size > DOCUMENT_LIMIT {
+            let what = format!("has {} bytes, and documents are read up to {DOCUMENT_LIMIT}", file.size);
+            return Err(Error::unfit(&file.path, what));
         }
         let mut bytes = Vec::new();
-        let read = part.raw()?.take(LIMIT).read_to_end(&mut bytes);
-        read.map_err(|error| Error::io("read", &part.path, error))?;
+        let read = file.bytes()?.take(DOCUMENT_LIMIT).read_to_end(&mut bytes);
+        read.map_err(|error| Error::io("read", &file.path, error))?;
         Ok(bytes)
     }
 
-    /// The file with this path in the layout; nothing if it is not there.
-    fn file(&self, names: &[&str]) -> Result<Option<Part>> {
+    /// The file with this path in the layout. `None` if it does not exist.
+    fn file(&self, names: &[&str]) -> Result<Option<ImageFile>> {
         let (mut path, mut handle) = (self.path.clone(), None);
         for (number, name) in names.iter().enumerate() {
             path.push(name);
             let flags = if number + 1 < names.len() { OFlags::DIRECTORY } else { OFlags::empty() };
-            match within(handle.as_ref().unwrap_or(&self.directory), name, flags) {
+            match open_in(handle.as_ref().unwrap_or(&self.directory), name, flags) {
                 Ok(found) => handle = Some(found),
                 Err(Errno::NOENT) => return Ok(None),
-                Err(error) => return Err(not_opened(&path, error)),
+                Err(error) => return Err(open_error(&path, error)),
             }
         }
-        handle.map(|handle| Part::inside(&path, handle)).transpose()
+        handle.map(|handle| ImageFile::in_image(&path, handle)).transpose()
     }
 }

@@ -1,9 +1,15 @@
 //! OCI image layouts: a directory of documents and layers that name each other by their sha256.
 
+// Each file imports only files above it.
 mod document;
-mod index;
+
 mod layout;
 
-pub(crate) use document::{Configuration, Descriptor, LayerType};
-pub(crate) use index::{Found, Image, Walk};
-pub(crate) use layout::Layout;
+mod image;
+
+mod index;
+
+pub(crate) use document::Descriptor;
+pub(crate) use image::{OciImage, chain_id};
+pub(crate) use index::{IndexItem, IndexWalk, Selection, no_image};
+pub(crate) use layout::LayoutDir;
