@@ -3,22 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::cases::{self, ARMS, Case};
 use crate::error::{Error, Result};
-use crate::gate::traffic;
-use crate::laws::{self, Seen};
-use crate::listing::Listing;
-use crate::peers::Peer;
-use crate::record::{Check, Journal, Record, Role, Run, Sample};
-use crate::runner::{Label, Outcome, Runner, Work};
-use crate::schedule::{Step, schedule};
-use crate::summary;
-
-/// Somebody who wants to know what is going on.
-pub trait Audience {
-    /// `done` of `all` runs are over; `name` is next, and about `left` remains.
-    fn progress(&mut self, done: usize, all: usize, name: &str, left: Option<Duration>);
-}
+use crate::inspect::Listing;
+use crate::plan::{ARMS, Case, Peer, Step, Work, schedule};
+use crate::progress::Progress;
+use crate::record::{Check, Journal, Label, Record, Role, Run, Sample};
+use crate::run::{Outcome, Runner};
+use crate::stats;
+use crate::verify::{Seen, invariants, io_volume};
 
 /// A bench that is to be run.
 #[derive(Debug)]
@@ -52,7 +44,7 @@ impl Bench<'_> {
         mut self,
         runner: &mut dyn Runner,
         journal: &mut Journal,
-        audience: &mut dyn Audience,
+        audience: &mut dyn Progress,
     ) -> Result<Record> {
         journal.save(&self.run)?;
         let cases = self.run.cases.clone();
@@ -83,16 +75,16 @@ impl Bench<'_> {
             keep(journal, &mut samples, Role::Measure, work, pair, outcome)?;
         }
         self.run.complete = true;
-        self.run.checks.push(laws::steadiness(&samples));
+        self.run.checks.push(invariants::steadiness(&samples));
         let mut record = Record { run: self.run, samples };
-        record.run.comparisons = summary::comparisons(&record);
+        record.run.comparisons = stats::comparisons(&record);
         journal.save(&record.run)?;
         Ok(record)
     }
 
     fn work<'b>(&'b self, cases: &'b [Case], step: &Step) -> Work<'b> {
         match step {
-            Step::Arm { case, side, .. } => Work::Pack(&cases[*case], cases::strategy(*side)),
+            Step::Arm { case, side, .. } => Work::Pack(&cases[*case], side.strategy()),
             Step::Other { other, .. } => match self.peers.get(*other) {
                 Some(peer) => peer.work(),
                 None => Work::Floor(&self.floors[*other - self.peers.len()]),
@@ -108,7 +100,7 @@ impl Bench<'_> {
         journal: &mut Journal,
         samples: &mut Vec<Sample>,
         steps: usize,
-        audience: &mut dyn Audience,
+        audience: &mut dyn Progress,
     ) -> Result<Verified> {
         let mut lengths = BTreeMap::new();
         let mut seen: Vec<Seen> = Vec::new();
@@ -117,7 +109,7 @@ impl Bench<'_> {
                 let work = Work::Pack(case, strategy);
                 audience.progress(0, steps, &format!("verifying {}", work.name()), None);
                 let (outcome, inspection) = runner.inspect(work)?;
-                lengths.insert(work.name(), length(&outcome));
+                lengths.insert(work.name(), outcome.length());
                 keep(journal, samples, Role::Verify, work, 0, outcome.clone())?;
                 seen.push(Seen { case: case.clone(), strategy, outcome, inspection });
             }
@@ -125,7 +117,7 @@ impl Bench<'_> {
         for work in self.peers.iter().map(|peer| peer.work()).chain(self.floors.iter().map(Work::Floor)) {
             audience.progress(0, steps, &format!("warming up {}", work.name()), None);
             let outcome = runner.run(work)?;
-            lengths.insert(work.name(), length(&outcome));
+            lengths.insert(work.name(), outcome.length());
             keep(journal, samples, Role::Verify, work, 0, outcome)?;
         }
         let first = seen.first().ok_or_else(|| Error::run("the bench", "it has no cases"))?;
@@ -134,15 +126,10 @@ impl Bench<'_> {
             self.run.subject.diff_id.clone_from(&tar.diff_id);
         }
         self.run.subject.entries = first.outcome.pack.as_ref().map_or(0, |pack| pack.entries);
-        let listing = vec![laws::listing(&seen, &self.tree)];
-        let checks = [laws::identity(&seen), listing, laws::disk(&seen), traffic::laws(&seen)].concat();
+        let listing = vec![invariants::listing(&seen, &self.tree)];
+        let checks = [invariants::identity(&seen), listing, invariants::disk(&seen), io_volume::laws(&seen)].concat();
         Ok(Verified { checks, lengths })
     }
-}
-
-/// A run's length with what comes between runs.
-pub(crate) fn length(outcome: &Outcome) -> Duration {
-    Duration::from_nanos(outcome.wall_ns) + Duration::from_millis(100)
 }
 
 fn keep(
@@ -157,7 +144,7 @@ fn keep(
         Work::Pack(case, _) | Work::Floor(case) => case.name(),
         Work::Peer { name, .. } => name.to_owned(),
     };
-    let mut sample = outcome.sample(samples.len(), Label { role, case, arm: work.arm(), pair });
+    let mut sample = Sample::new(samples.len(), Label { role, case, arm: work.arm(), pair }, outcome);
     if !work.is_ours() {
         (sample.usage, sample.scratch) = (None, None);
     }

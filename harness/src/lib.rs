@@ -2,45 +2,38 @@
 //! other tools, and reports it.
 //!
 //! ```text
-//! cases ─▶ verify ─▶ schedule ─▶ runner ─▶ records ─▶ summary ─▶ report
+//! plan ─▶ inspect ─▶ run ─▶ record ─▶ verify ─▶ stats ─▶ bench, study ─▶ gate ─▶ report
 //! ```
 //!
-//! The order is a law: nothing is timed that has not been verified, and the report is made from the records alone. How
-//! and why things are measured stands in `METHODOLOGY.md`.
+//! Each folder imports only those before it. Nothing is timed that has not been verified, and the report is made from the
+//! records alone. How and why things are measured is described in `METHODOLOGY.md`.
 
-// What is run, and in which order.
-pub mod cases;
-pub mod peers;
-pub mod schedule;
-
-// Running it.
-pub mod bench;
-pub mod confined;
-mod decode;
-pub mod environment;
-pub mod gate;
-mod laws;
-pub mod lease;
-mod listing;
-pub mod lxd;
-pub mod runner;
-mod scratch;
-pub mod study;
-mod tool;
-pub mod usage;
-mod warm;
-
-// What others make of our images.
-pub mod interop;
-
-// What is kept, and what follows from it.
-pub mod record;
-pub mod statistics;
-pub mod summary;
-
-// What is shown.
-pub mod report;
-
+// The ground: files that know no folder.
 mod error;
+mod format;
+pub mod programs;
+pub mod progress;
+
+// The parts, in the order of the flow.
+pub mod plan;
+
+pub mod inspect;
+
+pub mod run;
+
+pub mod record;
+
+pub mod verify;
+
+pub mod stats;
+
+// The two drivers.
+pub mod bench;
+pub mod study;
+
+// What is made of the measurements.
+pub mod gate;
+
+pub mod report;
 
 pub use error::{Error, Result};

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::repository;
+use crate::cli::repository;
 
 const BUILD: [&str; 7] = ["build", "--quiet", "--release", "--package", "packer", "--bin", "onepass"];
 

@@ -11,15 +11,14 @@ use std::time::Duration;
 use packer::Strategy;
 use serde::{Deserialize, Serialize};
 
-use super::contest::{Builds, Contest, ROUNDS, Timed};
-use super::ruling::{Ruling, is_narrow};
-use crate::bench::Audience;
-use crate::cases::Case;
-use crate::environment::Environment;
+use super::decision::{Ruling, is_narrow};
+use super::paired_trial::{Builds, Contest, ROUNDS, Timed};
 use crate::error::{Error, Result};
-use crate::record::{Diary, Journal, read};
-use crate::runner::{Label, Outcome, Runner};
-use crate::schedule::Random;
+use crate::plan::Case;
+use crate::progress::Progress;
+use crate::record::{Diary, Journal, Label, read};
+use crate::run::{Environment, Outcome, Runner};
+use fixtures::Random;
 
 /// The version of the schema of `calibration.json`.
 pub const SCHEMA: u32 = 1;
@@ -152,7 +151,7 @@ impl Calibration {
     /// # Errors
     ///
     /// If a run fails, or the record cannot be written.
-    pub fn run(&mut self, subjects: Subjects<'_>, journal: &mut Journal, audience: &mut dyn Audience) -> Result<()> {
+    pub fn run(&mut self, subjects: Subjects<'_>, journal: &mut Journal, audience: &mut dyn Progress) -> Result<()> {
         journal.replace("calibration.json", self)?;
         let mut notes = Diary::of(journal);
         let Subjects { base, same, slowed } = subjects;
@@ -196,7 +195,7 @@ impl Calibration {
             |kind, wanted| ways.iter().cycle().take(wanted).map(move |&(beside, case)| Trial { kind, beside, case });
         let [same, slowed] = self.wanted;
         let mut trials: Vec<Trial> = of(Kind::Same, same).chain(of(Kind::Slowed, slowed)).collect();
-        Random(self.seed).shuffle(&mut trials);
+        Random::new(self.seed).shuffle(&mut trials);
         trials
     }
 
@@ -206,7 +205,7 @@ impl Calibration {
         same: &mut dyn Runner,
         base: &mut dyn Runner,
         notes: &mut Diary<'_>,
-        audience: &mut dyn Audience,
+        audience: &mut dyn Progress,
     ) -> Result<Vec<Timed>> {
         let cases = self.cases.iter().map(|case| (case.clone(), None)).collect();
         let mut builds =
@@ -308,12 +307,12 @@ struct Trial {
 
 /// Tells an audience which comparison it is.
 struct Numbered<'a> {
-    audience: &'a mut dyn Audience,
+    audience: &'a mut dyn Progress,
     before: usize,
     all: usize,
 }
 
-impl Audience for Numbered<'_> {
+impl Progress for Numbered<'_> {
     fn progress(&mut self, _: usize, _: usize, name: &str, left: Option<Duration>) {
         self.audience.progress(self.before, self.all, name, left);
     }

@@ -5,18 +5,17 @@ use std::path::PathBuf;
 use packer::Strategy;
 
 use super::expected::Expected;
-use super::finding::{Finding, Gate};
 use super::memory::{self, Budget, Peaks};
 use super::sizes::{self, Size};
-use super::{sameness, space, traffic};
-use crate::bench::Audience;
-use crate::cases::Case;
-use crate::confined::Confine;
+use super::{sameness, space};
 use crate::error::Result;
-use crate::laws::Seen;
-use crate::listing::Listing;
-use crate::record::{Diary, Role};
-use crate::runner::{Label, Outcome, Work};
+use crate::inspect::Listing;
+use crate::plan::{Case, Work};
+use crate::progress::Progress;
+use crate::record::{Diary, Label, Role};
+use crate::run::{Confine, Outcome};
+use crate::verify::{Finding, Gate};
+use crate::verify::{Seen, io_volume};
 
 /// A tree, and what packs it.
 pub struct Tree<'a> {
@@ -61,7 +60,7 @@ const RUNS: [Strategy; 3] = [Strategy::TwoPass, Strategy::SingleStream, Strategy
 impl Exact<'_> {
     /// Runs and judges all of them. What fails is told by its gate.
     #[must_use]
-    pub fn run(mut self, diary: &mut Diary<'_>, audience: &mut dyn Audience) -> Examined {
+    pub fn run(mut self, diary: &mut Diary<'_>, audience: &mut dyn Progress) -> Examined {
         let mut sizes = Vec::new();
         let mut findings = match self.observe(diary, audience) {
             Err(error) => [Gate::Sameness, Gate::Space, Gate::Written, Gate::Read]
@@ -79,8 +78,8 @@ impl Exact<'_> {
                         |tree| sameness::judge(&seen, &tree),
                     ),
                     space.unwrap_or_else(|error| Finding::missing(Gate::Space, error)),
-                    traffic::written(&seen),
-                    traffic::read(&seen),
+                    io_volume::written(&seen),
+                    io_volume::read(&seen),
                 ]
             }
         };
@@ -104,7 +103,7 @@ impl Exact<'_> {
     }
 
     /// Packs the tree in all cases, and looks at the images.
-    fn observe(&mut self, diary: &mut Diary<'_>, audience: &mut dyn Audience) -> Result<Vec<Seen>> {
+    fn observe(&mut self, diary: &mut Diary<'_>, audience: &mut dyn Progress) -> Result<Vec<Seen>> {
         let mut seen = Vec::new();
         let all = self.cases.len() * RUNS.len();
         for case in &self.cases {
@@ -124,7 +123,7 @@ impl Exact<'_> {
     }
 
     /// Packs the further tree.
-    fn compress(&mut self, diary: &mut Diary<'_>, audience: &mut dyn Audience) -> Result<Vec<Size>> {
+    fn compress(&mut self, diary: &mut Diary<'_>, audience: &mut dyn Progress) -> Result<Vec<Size>> {
         let all = self.compressions.len();
         let Tree { name, runner, .. } = &mut self.further;
         let compress = |(number, compression): (usize, &String)| {
@@ -139,7 +138,7 @@ impl Exact<'_> {
     }
 
     /// Packs the small input and the large one.
-    fn fill(&mut self, diary: &mut Diary<'_>, audience: &mut dyn Audience) -> Result<Vec<(Budget, Peaks)>> {
+    fn fill(&mut self, diary: &mut Diary<'_>, audience: &mut dyn Progress) -> Result<Vec<(Budget, Peaks)>> {
         let mut found = Vec::new();
         let all = self.budgets.len();
         for budget in &self.budgets {

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use super::contest::Timed;
-use super::finding::Gate;
-use super::record::{Against, GateRun, Time};
-use super::ruling::is_narrow;
+use super::decision::is_narrow;
+use super::gate_run::{Against, GateRun, Time};
+use super::paired_trial::Timed;
+use crate::verify::Gate;
 
 /// The table.
 #[derive(Clone, Debug, Default, PartialEq)]

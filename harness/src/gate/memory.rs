@@ -3,7 +3,7 @@
 //! How many buffers are in use at once depends a little on who is faster. Whatever grows with the input does so in every run,
 //! so what counts as growth is from the most of the small input's runs to the least of the large one's.
 
-use super::finding::{Finding, Gate, Verdict};
+use crate::verify::{Finding, Gate, Verdict};
 
 /// How much memory a compression may take.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,24 +10,22 @@
 // What has no noise.
 mod exact;
 pub mod expected;
-mod finding;
+
 mod memory;
 mod sameness;
 mod sizes;
-#[cfg(test)]
-mod sound;
+
 mod space;
-pub(crate) mod traffic;
 
 // Time.
 pub mod calibration;
-pub mod contest;
-pub mod ruling;
+pub mod decision;
+pub mod paired_trial;
 
 // What is kept.
-pub mod record;
+pub mod gate_run;
 
+pub use crate::verify::{Finding, Gate, Verdict};
 pub use exact::{Exact, Examined, Tree};
-pub use finding::{Finding, Gate, Verdict};
 pub use memory::Budget;
 pub use sizes::Size;

@@ -1,14 +1,13 @@
 //! G0: strategies, threads and runs make one image, and it holds the tree's entries, each once and in order.
 
-use super::finding::{Finding, Gate, Verdict};
-use crate::laws::{self, Seen};
-use crate::listing::Listing;
+use crate::inspect::Listing;
 use crate::record::Check;
+use crate::verify::{Finding, Gate, Seen, Verdict, invariants};
 
 /// Judges images of one tree that lists so.
 pub(super) fn judge(seen: &[Seen], tree: &Listing) -> Finding {
-    let mut laws = laws::identity(seen);
-    laws.push(laws::listing(seen, tree));
+    let mut laws = invariants::identity(seen);
+    laws.push(invariants::listing(seen, tree));
     let figures = format!("{} images, {} members each", seen.len(), tree.members);
     let verdict = |check: Check| match check.holds {
         true => Verdict::Passed,
@@ -19,9 +18,9 @@ pub(super) fn judge(seen: &[Seen], tree: &Listing) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sound::{listing, seen};
     use super::*;
-    use crate::decode::Inside;
+    use crate::inspect::Inside;
+    use crate::verify::test_support::{listing, seen};
 
     /// What is said to be broken after a change to the last image.
     fn broken(change: impl FnOnce(&mut Seen)) -> String {

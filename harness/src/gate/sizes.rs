@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::expected::Expected;
-use super::finding::{Finding, Gate, Verdict};
+use crate::verify::{Finding, Gate, Verdict};
 
 /// The size of an image of a fixture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

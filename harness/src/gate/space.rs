@@ -5,13 +5,11 @@
 
 use packer::Strategy;
 
-use super::finding::{Finding, Gate, Verdict};
-use crate::confined::{Confine, Confined};
 use crate::error::Result;
-use crate::laws::{self, Seen};
-use crate::report::bytes;
-use crate::runner::Work;
-use crate::scratch;
+use crate::format::bytes;
+use crate::plan::Work;
+use crate::run::{self, Confine, Confined};
+use crate::verify::{Finding, Gate, Seen, Verdict, invariants};
 
 /// What a filesystem needs for itself.
 const SPARE: u64 = 64 << 10;
@@ -40,7 +38,7 @@ struct Rooms {
 /// If a run cannot be started.
 pub(super) fn prove(seen: &[Seen], runner: &mut dyn Confine) -> Result<Finding> {
     let mut found: Vec<(Verdict, String)> = Vec::new();
-    for check in laws::disk(seen) {
+    for check in invariants::disk(seen) {
         let verdict = if check.holds { Verdict::Passed } else { Verdict::broken(check.law, check.detail) };
         found.push((verdict, String::new()));
     }
@@ -93,7 +91,7 @@ fn reduced(one: &Seen, seen: &[Seen], rooms: Rooms, runner: &mut dyn Confine, wh
     let streams = seen.iter().filter(|other| other.case == one.case && other.strategy == Strategy::SingleStream);
     // What a pack holds is seen in every run, what others write is not.
     let mut least = streams.map(|stream| stream.outcome.scratch.peak).min().unwrap_or(u64::MAX);
-    let most = rooms.image + scratch::tolerance(rooms.image);
+    let most = rooms.image + run::tolerance(rooms.image);
     for _ in 0..AGAIN {
         if least <= most {
             break;
@@ -113,10 +111,10 @@ fn reduced(one: &Seen, seen: &[Seen], rooms: Rooms, runner: &mut dyn Confine, wh
 
 #[cfg(test)]
 mod tests {
-    use super::super::sound::{IMAGE, TAR, outcome, seen};
     use super::*;
-    use crate::record::Curve;
-    use crate::runner::{Inspection, Outcome, Runner};
+    use crate::inspect::Inspection;
+    use crate::run::{Curve, Outcome, Runner};
+    use crate::verify::test_support::{IMAGE, TAR, outcome, seen};
 
     /// A packer that holds what it says and so much more.
     struct Holding {

@@ -6,10 +6,10 @@
 
 use std::cmp::Ordering;
 
-use super::figures::{bytes, three, time};
 use super::tables::Table;
-use crate::record::{Record, Run};
-use crate::summary::{Arm, Comparison, Interval, comparisons};
+use crate::format::{bytes, three, time};
+use crate::record::{Arm, Comparison, Interval, Record, Run};
+use crate::stats::comparisons;
 
 /// Two runs, compared.
 #[derive(Clone, Debug, PartialEq, Eq)]

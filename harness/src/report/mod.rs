@@ -1,18 +1,17 @@
 //! The reports: made from the records alone, the same bytes for the same records, readable without a network.
 
-mod bench;
-mod calibrations;
+mod agreement;
+mod bench_page;
+mod calibration_page;
 mod chart;
-mod claims;
+mod claim_2019;
 mod compare;
-mod conclusions;
-mod disclosure;
-mod figures;
 mod html;
 mod markdown;
 mod page;
 mod plots;
-mod studies;
+mod provenance;
+mod study_page;
 mod svg;
 mod tables;
 mod verdict;
@@ -22,12 +21,10 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::gate::calibration::Calibration;
-use crate::record::{Record, Sample};
-use crate::study::Study;
+use crate::record::{Record, Sample, Study};
 
+pub use agreement::{Conclusions, Verdict};
 pub use compare::Compared;
-pub use conclusions::{Conclusions, Verdict};
-pub(crate) use figures::bytes;
 pub use tables::Table;
 
 /// Everything that is shown of a bench, in every form.
@@ -50,7 +47,7 @@ impl Report {
     pub fn new(record: &Record) -> Self {
         let (verdict, comparison, peers) =
             (verdict::sentences(record), tables::comparison(record), tables::peers(record));
-        let files = Files::of(&bench::page(record, &verdict, &comparison, &peers));
+        let files = Files::of(&bench_page::page(record, &verdict, &comparison, &peers));
         Report { verdict, comparison, peers, floor: tables::floor(record), files }
     }
 
@@ -66,7 +63,7 @@ impl Report {
     /// The part that the README shows: the table and two plots, with links to `directory` as it is written there.
     #[must_use]
     pub fn excerpt(&self, record: &Record, directory: &str) -> String {
-        bench::excerpt(record, &self.comparison, &self.peers, directory)
+        bench_page::excerpt(record, &self.comparison, &self.peers, directory)
     }
 }
 
@@ -84,8 +81,8 @@ impl StudyReport {
     /// Makes the report of a study.
     #[must_use]
     pub fn new(study: &Study) -> Self {
-        let (verdict, points) = (studies::verdict(study), studies::table(study));
-        let files = Files::of(&studies::page(study, &verdict, &points));
+        let (verdict, points) = (study_page::verdict(study), study_page::table(study));
+        let files = Files::of(&study_page::page(study, &verdict, &points));
         StudyReport { verdict, points, files }
     }
 
@@ -113,8 +110,8 @@ impl CalibrationReport {
     /// Makes the report of a calibration and its samples.
     #[must_use]
     pub fn new(calibration: &Calibration, samples: &[Sample]) -> Self {
-        let (verdict, comparisons) = (calibrations::verdict(calibration), calibrations::table(calibration));
-        let files = Files::of(&calibrations::page(calibration, samples, &verdict, &comparisons));
+        let (verdict, comparisons) = (calibration_page::verdict(calibration), calibration_page::table(calibration));
+        let files = Files::of(&calibration_page::page(calibration, samples, &verdict, &comparisons));
         CalibrationReport { verdict, comparisons, files }
     }
 

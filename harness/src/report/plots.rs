@@ -1,9 +1,9 @@
 //! The plots. Each says in a sentence how to read it.
 
-use super::figures::{bytes, three, time};
 use super::svg::{Anchor, Svg, ticks};
-use crate::record::{Record, Role, Sample};
-use crate::summary::{Comparison, comparisons, peak, peer_lines};
+use crate::format::{bytes, three, time};
+use crate::record::{Comparison, Record, Role, Sample};
+use crate::stats::{comparisons, peak, peer_lines};
 
 /// A plot, and what is said beside it.
 #[derive(Debug)]
@@ -219,7 +219,7 @@ fn phases(record: &Record, found: &[Comparison]) -> Plot {
             .filter_map(|phase| {
                 let times: Vec<f64> =
                     of.iter().filter_map(|pack| pack.phases_ns.get(phase).map(|time| *time as f64)).collect();
-                Some((phase.to_owned(), crate::statistics::median(&times)?.value))
+                Some((phase.to_owned(), crate::stats::median(&times)?.value))
             })
             .collect()
     };

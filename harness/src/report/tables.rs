@@ -1,8 +1,8 @@
 //! The tables, as rows of text that any form can show.
 
-use super::figures::{beside, bytes, change, three, time};
-use crate::record::{Likeness, Record};
-use crate::summary::{Arm, Comparison, Interval, PeerLine, comparisons, floor_lines, noise_lines, peer_lines};
+use crate::format::{beside, bytes, change, three, time};
+use crate::record::{Arm, Comparison, Interval, Likeness, Record};
+use crate::stats::{PeerLine, comparisons, floor_lines, noise_lines, peer_lines};
 
 /// A table: a head, and rows of as many cells.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! What the figures come to, in sentences that follow from them.
 
-use super::claims;
-use super::figures::{bytes, three};
-use crate::record::Record;
-use crate::summary::{Comparison, comparisons, peer_lines};
+use super::claim_2019;
+use crate::format::{bytes, three};
+use crate::record::{Comparison, Record};
+use crate::stats::{comparisons, peer_lines};
 
 /// The verdict, most important first.
 pub(super) fn sentences(record: &Record) -> Vec<String> {
@@ -24,7 +24,7 @@ pub(super) fn sentences(record: &Record) -> Vec<String> {
     )];
     sentences.extend(disk(&piped));
     sentences.extend(time(&piped));
-    sentences.extend(claims::sentence(record));
+    sentences.extend(claim_2019::sentence(record));
     sentences.extend(others(record));
     sentences
 }

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::PathBuf;
 
 use harness::Result;
-use harness::environment::Environment;
 use harness::gate::calibration::{Beside, Calibration, Comparison, Counts, Kind, SAME, SCHEMA, SLOWED, Subjects};
-use harness::gate::ruling::{PAIRS, Ruling};
+use harness::gate::decision::{PAIRS, Ruling};
+use harness::inspect::Inspection;
+use harness::plan::Work;
 use harness::record::{Journal, samples};
 use harness::report::CalibrationReport;
-use harness::runner::{Inspection, Outcome, Runner, Work};
+use harness::run::{Environment, Outcome, Runner};
 use packer::Strategy;
 use tempfile::TempDir;
 

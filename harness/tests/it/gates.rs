@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use harness::Result;
-use harness::confined::{Confine, Confined};
-use harness::environment::Environment;
-use harness::gate::contest::{Contest, Strategies, Timed};
+use harness::gate::decision::{PAIRS, Ruling};
 use harness::gate::expected::{Expected, Ratios};
-use harness::gate::record::{Against, Conclusion, GateRun, SCHEMA, Time, Timing};
-use harness::gate::ruling::{PAIRS, Ruling};
-use harness::gate::{Budget, Exact, Gate, Tree, Verdict};
-use harness::record::{BytesWritten, Diary, Encoder, Io, Journal, PackRecord, Usage, samples};
-use harness::runner::{Inside, Inspection, Listing, Outcome, Runner, Work};
+use harness::gate::gate_run::{Against, Conclusion, GateRun, SCHEMA, Time, Timing};
+use harness::gate::paired_trial::{Contest, Strategies, Timed};
+use harness::gate::{Budget, Exact, Tree};
+use harness::inspect::{Inside, Inspection, Listing};
+use harness::plan::Work;
+use harness::record::{Diary, Journal, samples};
+use harness::run::{BytesWritten, Confine, Confined, Encoder, Environment, Io, Outcome, PackRecord, Runner, Usage};
+use harness::verify::{Gate, Verdict};
 use packer::Strategy;
 use tempfile::TempDir;
 

@@ -6,11 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use harness::bench::Bench;
-use harness::lxd::{Container, Lxd};
-use harness::peers::{Maker, PEERS, Peer};
+use harness::plan::{Maker, PEERS, Peer};
 use harness::record::{Journal, PeerRecord, Record};
 use harness::report::Report;
-use harness::runner::{Processes, Runner};
+use harness::run::{Container, Lxd, Processes, Runner};
 use tempfile::TempDir;
 
 use super::{Ear, Fake, Fault, listing, planned};

@@ -13,17 +13,14 @@ use std::fs;
 use std::time::Duration;
 
 use harness::Result;
-use harness::bench::{Audience, Bench};
-use harness::cases::{Case, Suite};
-use harness::environment::Environment;
-use harness::peers::{PEERS, Peer};
-use harness::record::{
-    BytesWritten, Curve, Floor, Io, Journal, Likeness, PackRecord, PeerRecord, Record, Role, Run, SCHEMA, Subject,
-    Usage,
-};
+use harness::bench::Bench;
+use harness::inspect::{Inside, Inspection, Listing};
+use harness::plan::{Case, PEERS, Peer, Suite, Work};
+use harness::progress::Progress;
+use harness::record::{Journal, Likeness, PeerRecord, Record, Role, Run, SCHEMA, Subject};
 use harness::report::Report;
-use harness::runner::{Inside, Inspection, Listing, Outcome, Runner, Work};
-use harness::summary::noise_lines;
+use harness::run::{BytesWritten, Curve, Environment, Floor, Io, Outcome, PackRecord, Runner, Usage};
+use harness::stats::noise_lines;
 use packer::Strategy;
 use tempfile::TempDir;
 
@@ -127,7 +124,7 @@ impl Runner for Fake {
 #[derive(Default)]
 struct Ear(usize);
 
-impl Audience for Ear {
+impl Progress for Ear {
     fn progress(&mut self, done: usize, all: usize, name: &str, _: Option<Duration>) {
         assert!(done < all && !name.is_empty());
         self.0 += 1;

@@ -5,10 +5,8 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 
-use harness::cases::Case;
-use harness::confined::{Confine, Confined};
-use harness::peers::{Like, Maker, Peer, When};
-use harness::runner::{Processes, Runner, Work};
+use harness::plan::{Case, Like, Maker, Peer, When, Work};
+use harness::run::{Confine, Confined, Processes, Runner};
 use packer::Strategy;
 use tempfile::TempDir;
 

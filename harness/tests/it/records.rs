@@ -4,10 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use harness::gate::calibration::Calibration;
-use harness::gate::record::GateRun;
-use harness::record::{Likeness, Record, Run, samples};
-use harness::study::{Kind, Study};
-use harness::summary;
+use harness::gate::gate_run::GateRun;
+use harness::record::{Likeness, Record, Run, Study, StudyKind, samples};
+use harness::stats;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -25,7 +24,7 @@ fn made(place: &TempDir) -> [(&'static str, PathBuf); 4] {
     fs::write(of_bench.join("run.json"), serde_json::to_string_pretty(&run).unwrap()).unwrap();
     [
         ("run.json", of_bench),
-        ("study.json", study::record(place, Kind::Curve)),
+        ("study.json", study::record(place, StudyKind::Curve)),
         ("gate.json", gates::record(place)),
         ("calibration.json", calibration::record(place)),
     ]
@@ -61,7 +60,7 @@ fn committed_records_are_read_and_mean_what_they_meant() {
             .count();
         if name == "run.json" {
             let record = Record::read(&directory).unwrap();
-            assert_eq!(summary::comparisons(&record), record.run.comparisons, "{}", directory.display());
+            assert_eq!(stats::comparisons(&record), record.run.comparisons, "{}", directory.display());
             benches += 1;
         }
     }

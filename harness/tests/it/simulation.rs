@@ -7,12 +7,11 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use harness::Result;
-use harness::cases::Case;
-use harness::gate::contest::{Contest, Sides, Timed};
-use harness::gate::ruling::{PAIRS, Ruling, is_narrow};
-use harness::record::Role;
-use harness::runner::{Label, Outcome};
-use harness::schedule::Side;
+use harness::gate::decision::{PAIRS, Ruling, is_narrow};
+use harness::gate::paired_trial::{Contest, Sides, Timed};
+use harness::plan::{Case, Side};
+use harness::record::{Label, Role};
+use harness::run::Outcome;
 
 use super::{Ear, case};
 

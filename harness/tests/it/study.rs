@@ -5,11 +5,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use harness::Result;
-use harness::environment::Environment;
-use harness::record::{Journal, PackRecord, Role, Subject};
+use harness::inspect::Inspection;
+use harness::plan::{CODECS, Point, Work, curve, scaling};
+use harness::record::{Journal, Role, STUDY_SCHEMA, Study, StudyKind, Subject};
 use harness::report::StudyReport;
-use harness::runner::{Inspection, Outcome, Runner, Work};
-use harness::study::{self, Kind, SCHEMA, Study};
+use harness::run::{Environment, Outcome, PackRecord, Runner};
 use tempfile::TempDir;
 
 use super::Ear;
@@ -52,7 +52,7 @@ fn subject(name: &str) -> Subject {
     Subject { name: name.into(), entries: 0, tar_size: 0, diff_id: String::new() }
 }
 
-fn studied(kind: Kind, trees: &[(&str, u64, u64)], broken: Option<&'static str>) -> (TempDir, Study) {
+fn studied(kind: StudyKind, trees: &[(&str, u64, u64)], broken: Option<&'static str>) -> (TempDir, Study) {
     let results = TempDir::new().unwrap();
     let study = studied_in(&results, kind, trees, broken).1;
     (results, study)
@@ -61,13 +61,13 @@ fn studied(kind: Kind, trees: &[(&str, u64, u64)], broken: Option<&'static str>)
 /// A study that is recorded in `results`; where its record is.
 fn studied_in(
     results: &TempDir,
-    kind: Kind,
+    kind: StudyKind,
     trees: &[(&str, u64, u64)],
     broken: Option<&'static str>,
 ) -> (PathBuf, Study) {
     let names: Vec<&str> = trees.iter().map(|(name, ..)| *name).collect();
     let mut study = Study {
-        schema: SCHEMA,
+        schema: STUDY_SCHEMA,
         kind,
         date: "2026-01-02".into(),
         topic: "test".into(),
@@ -77,8 +77,8 @@ fn studied_in(
         environment: Environment { cores: 2, ..Environment::default() },
         subjects: names.iter().map(|name| subject(name)).collect(),
         points: match kind {
-            Kind::Curve => study::curve(2, &[]),
-            Kind::Scaling => study::scaling(&names, 2),
+            StudyKind::Curve => curve(2, &[]),
+            StudyKind::Scaling => scaling(&names, 2),
         },
         complete: false,
         samples: Vec::new(),
@@ -93,13 +93,13 @@ fn studied_in(
 }
 
 /// A record in `results`; where it is.
-pub(super) fn record(results: &TempDir, kind: Kind) -> PathBuf {
+pub(super) fn record(results: &TempDir, kind: StudyKind) -> PathBuf {
     studied_in(results, kind, &[("a tree", 1_000_000_000, 50_000)], None).0
 }
 
 #[test]
 fn every_point_is_run_in_every_round_and_the_page_needs_nobody() {
-    let (results, study) = studied(Kind::Curve, &[("a tree", 1_000_000_000, 50_000)], None);
+    let (results, study) = studied(StudyKind::Curve, &[("a tree", 1_000_000_000, 50_000)], None);
     let counted = study.samples.iter().filter(|sample| sample.role == Role::Measure).count();
     assert_eq!(counted, study.points.len() * study.rounds);
     assert!(study.complete && study.subjects[0].entries == 50_000);
@@ -119,22 +119,21 @@ fn every_point_is_run_in_every_round_and_the_page_needs_nobody() {
 
 #[test]
 fn the_codecs_of_a_curve_share_it_out() {
-    let of = |codec: &str| study::curve(2, &[codec.to_owned()]);
+    let of = |codec: &str| curve(2, &[codec.to_owned()]);
     let gzip: BTreeSet<String> = of("gzip").into_iter().map(|point| point.series).collect();
     assert!(gzip.contains("onepass gzip") && !gzip.contains("onepass zstd"), "{gzip:?}");
     assert!(gzip.iter().all(|name| ["onepass gzip", "gzip", "pigz"].contains(&name.as_str())), "{gzip:?}");
-    let names =
-        |points: Vec<study::Point>| -> BTreeSet<String> { points.into_iter().map(|point| point.name).collect() };
+    let names = |points: Vec<Point>| -> BTreeSet<String> { points.into_iter().map(|point| point.name).collect() };
     // We have no curve of xz, which stands beside the others only.
-    let whole = study::curve(2, &[]).into_iter().filter(|point| point.series != "xz -T0").collect();
-    let [gzip, zstd] = study::CODECS.map(|codec| names(of(codec)));
+    let whole = curve(2, &[]).into_iter().filter(|point| point.series != "xz -T0").collect();
+    let [gzip, zstd] = CODECS.map(|codec| names(of(codec)));
     assert!(gzip.is_disjoint(&zstd), "some are in two");
     assert_eq!(&gzip | &zstd, names(whole));
 }
 
 #[test]
 fn a_level_that_makes_larger_images_breaks_its_promise_aloud() {
-    let (_results, study) = studied(Kind::Curve, &[("a tree", 1_000_000_000, 50_000)], Some("gzip:7"));
+    let (_results, study) = studied(StudyKind::Curve, &[("a tree", 1_000_000_000, 50_000)], Some("gzip:7"));
     let verdict = StudyReport::new(&study).verdict.join("\n");
     assert!(verdict.contains("BROKEN PROMISE: `onepass gzip:7` is larger than `onepass gzip:6`"), "{verdict}");
     assert!(verdict.contains("onepass zstd never made a larger image"), "{verdict}");
@@ -148,7 +147,7 @@ fn scaling_tells_the_cost_of_a_byte_and_of_an_entry() {
         ("many 1", 10_000_000, 10_000),
         ("many 2", 1_000_000_000, 1_000_000),
     ];
-    let (_results, study) = studied(Kind::Scaling, &trees, None);
+    let (_results, study) = studied(StudyKind::Scaling, &trees, None);
     let verdict = StudyReport::new(&study).verdict.join("\n");
     assert!(
         verdict.contains("`none`: 1.00 to 1.00 s for a GB of tar, whatever the size (the most is 0 % above the least)"),
@@ -159,7 +158,7 @@ fn scaling_tells_the_cost_of_a_byte_and_of_an_entry() {
 
 #[test]
 fn a_study_that_was_cut_short_says_so() {
-    let (_results, mut study) = studied(Kind::Curve, &[("a tree", 1_000_000_000, 50_000)], None);
+    let (_results, mut study) = studied(StudyKind::Curve, &[("a tree", 1_000_000_000, 50_000)], None);
     study.complete = false;
     study.samples.truncate(5);
     assert!(StudyReport::new(&study).verdict[0].starts_with("INCOMPLETE"));

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use harness::usage::Launched;
+use harness::run::Launched;
 
 fn launch(script: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_xtask")).args(["launch", script]).output().unwrap()

@@ -3,5 +3,6 @@
 mod conclusions;
 mod ends;
 mod launch;
+mod layers;
 mod lxd;
 mod tidy;

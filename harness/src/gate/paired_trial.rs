@@ -1,0 +1,279 @@
+//! Pairs of runs, adjacent, in balanced and shuffled order: what the decision about time is made from.
+//!
+//! A unit is as many runs of a process as take two seconds, nearly always one: shorter ones vary more. Cases take turns, so
+//! that one bad minute hits all. A round of pairs is a batch of every case that needs one, or the second half of one that came out
+//! too wide: whether a batch is extended depends on its width and never on its ratio, so that nothing is called slower by trying again.
+
+use std::time::Duration;
+
+use packer::Strategy;
+use serde::{Deserialize, Serialize};
+
+use super::decision::{self, Look, Ruling};
+use crate::error::Result;
+use crate::plan::{Case, Side, Step, Work, schedule};
+use crate::progress::Progress;
+use crate::record::{Interval, Label, Role};
+use crate::run::{Outcome, Runner};
+use crate::stats::{self, is_cold};
+
+/// The least time of a unit.
+const UNIT: Duration = Duration::from_secs(2);
+
+/// The most rounds of pairs that a contest has, and seeds that it uses: two batches, both extended.
+pub const ROUNDS: u64 = 4;
+
+/// The two sides of all pairs.
+pub trait Sides {
+    /// Runs a case once.
+    ///
+    /// # Errors
+    ///
+    /// If it fails.
+    fn run(&mut self, case: &Case, side: Side) -> Result<Outcome>;
+
+    /// What samples call a side.
+    fn arm(&self, side: Side) -> &'static str;
+}
+
+/// One stream beside two passes.
+pub struct Strategies<'a>(pub &'a mut dyn Runner);
+
+impl Sides for Strategies<'_> {
+    fn run(&mut self, case: &Case, side: Side) -> Result<Outcome> {
+        self.0.run(Work::Pack(case, side.strategy()))
+    }
+
+    fn arm(&self, side: Side) -> &'static str {
+        side.strategy().name()
+    }
+}
+
+/// One stream of one build beside another build.
+pub struct Builds<'a> {
+    /// What is asked about.
+    pub subject: &'a mut dyn Runner,
+    /// What it is called in samples, as `new`.
+    pub called: &'static str,
+    /// What it stands beside.
+    pub reference: &'a mut dyn Runner,
+    /// How that one packs.
+    pub strategy: Strategy,
+}
+
+impl Sides for Builds<'_> {
+    fn run(&mut self, case: &Case, side: Side) -> Result<Outcome> {
+        match side {
+            Side::Subject => self.subject.run(Work::Pack(case, side.strategy())),
+            Side::Reference => self.reference.run(Work::Pack(case, self.strategy)),
+        }
+    }
+
+    fn arm(&self, side: Side) -> &'static str {
+        match side {
+            Side::Subject => self.called,
+            Side::Reference => "base",
+        }
+    }
+}
+
+/// Cases that are timed together.
+#[derive(Clone, Debug)]
+pub struct Contest {
+    /// The cases, each with the ratio that is expected, if there is one.
+    pub cases: Vec<(Case, Option<f64>)>,
+    /// Pairs of a round: of a batch, unless it is extended.
+    pub pairs: usize,
+    /// What the first round is shuffled with; the others have the next ones.
+    pub seed: u64,
+    /// What all runs may take together. A round that does not fit is not begun.
+    pub limit: Duration,
+}
+
+/// What was timed of one case.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Timed {
+    /// The case's name.
+    pub case: String,
+    /// The ratio that was expected, if there was one.
+    pub expected: Option<f64>,
+    /// Runs of a unit.
+    pub runs: usize,
+    /// How many runs fetched more than a hundredth of the tar from a disk: the page cache was not warm.
+    pub cold: usize,
+    /// The batches, in order.
+    pub batches: Vec<Batch>,
+    /// The ratio of all pairs together; nothing without pairs.
+    pub ratio: Option<Interval>,
+    /// What follows; nothing if nothing was expected.
+    pub ruling: Option<Ruling>,
+}
+
+/// A batch of pairs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Batch {
+    /// What it was shuffled with; what it was extended by, with the seed of its round.
+    pub seed: u64,
+    /// Its pairs, with those that it was extended by.
+    pub pairs: usize,
+    /// Time of the subject ÷ time of the reference.
+    pub ratio: Interval,
+    /// The median times of both in nanoseconds, the subject's first.
+    pub medians_ns: [u64; 2],
+}
+
+/// Takes note of every run.
+pub type Note<'a> = &'a mut dyn FnMut(Label, &Outcome) -> Result<()>;
+
+/// A case under way.
+struct Entrant<'a> {
+    case: &'a Case,
+    timed: Timed,
+    /// How long a pair takes, with what comes between runs.
+    pair: Duration,
+    /// The times of all pairs in nanoseconds, batch by batch.
+    pairs: Vec<(f64, f64)>,
+}
+
+/// A contest under way.
+struct Session<'a> {
+    contest: &'a Contest,
+    sides: &'a mut dyn Sides,
+    note: Note<'a>,
+    spent: Duration,
+}
+
+impl Contest {
+    /// Runs all pairs.
+    ///
+    /// # Errors
+    ///
+    /// If a run fails, or cannot be noted.
+    pub fn run(&self, sides: &mut dyn Sides, note: Note<'_>, audience: &mut dyn Progress) -> Result<Vec<Timed>> {
+        let mut session = Session { contest: self, sides, note, spent: Duration::ZERO };
+        let mut entrants = Vec::new();
+        for (number, (case, expected)) in self.cases.iter().enumerate() {
+            audience.progress(number, self.cases.len(), &format!("warming up {}", case.name()), None);
+            entrants.push(session.warm_up(case, *expected)?);
+        }
+        for round in 0..ROUNDS {
+            let due = entrants.iter_mut().filter(|entrant| entrant.is_due(self.pairs));
+            let mut due: Vec<&mut Entrant<'_>> = due.collect();
+            due.retain(|entrant| session.has_time(entrant));
+            session.round(&mut due, self.seed + round, audience)?;
+        }
+        Ok(entrants.into_iter().map(Entrant::judged).collect())
+    }
+}
+
+impl Session<'_> {
+    /// Runs both sides once, untimed, which tells how many runs are a unit.
+    fn warm_up<'b>(&mut self, case: &'b Case, expected: Option<f64>) -> Result<Entrant<'b>> {
+        let timed =
+            Timed { case: case.name(), expected, runs: 1, cold: 0, batches: Vec::new(), ratio: None, ruling: None };
+        let mut entrant = Entrant { case, timed, pair: Duration::ZERO, pairs: Vec::new() };
+        let mut shortest = Duration::MAX;
+        for side in [Side::Reference, Side::Subject] {
+            let outcome = self.once(case, side, Role::Verify, 0)?;
+            shortest = shortest.min(Duration::from_nanos(outcome.wall_ns));
+            entrant.pair += outcome.length();
+        }
+        let runs = UNIT.as_nanos().div_ceil(shortest.as_nanos().max(1));
+        entrant.timed.runs = usize::try_from(runs).unwrap_or(usize::MAX);
+        entrant.pair = entrant.pair.saturating_mul(u32::try_from(runs).unwrap_or(u32::MAX));
+        Ok(entrant)
+    }
+
+    /// Sets the time of a round aside, if there is so much left.
+    fn has_time(&mut self, entrant: &Entrant<'_>) -> bool {
+        let after = self.spent.saturating_add(entrant.pair.saturating_mul(self.contest.pairs as u32));
+        let fits = after <= self.contest.limit;
+        if fits {
+            self.spent = after;
+        }
+        fits
+    }
+
+    /// Runs a round of pairs of each of these cases.
+    fn round(&mut self, entrants: &mut [&mut Entrant<'_>], seed: u64, audience: &mut dyn Progress) -> Result<()> {
+        let steps = schedule(entrants.len(), self.contest.pairs, 0, 0, seed);
+        let mut times = vec![vec![(0.0, 0.0); self.contest.pairs]; entrants.len()];
+        for (number, step) in steps.iter().enumerate() {
+            let Step::Arm { case, side, pair } = *step else { continue };
+            let name = format!("{}, {}", entrants[case].timed.case, self.sides.arm(side));
+            let halves = entrants.iter().map(|entrant| entrant.pair / 2).sum::<Duration>() / entrants.len() as u32;
+            audience.progress(number, steps.len(), &name, Some(halves * (steps.len() - number) as u32));
+            let begun = entrants[case].begun(self.contest.pairs);
+            let time = self.unit(entrants[case], side, begun + pair)?;
+            match side {
+                Side::Subject => times[case][pair].0 = time,
+                Side::Reference => times[case][pair].1 = time,
+            }
+        }
+        for (entrant, times) in entrants.iter_mut().zip(times) {
+            entrant.take(seed, &times);
+        }
+        Ok(())
+    }
+
+    /// Runs one side for as often as a unit asks for; its time in nanoseconds.
+    fn unit(&mut self, entrant: &mut Entrant<'_>, side: Side, pair: usize) -> Result<f64> {
+        let mut time = 0.0;
+        for _ in 0..entrant.timed.runs {
+            let outcome = self.once(entrant.case, side, Role::Measure, pair)?;
+            time += outcome.wall_ns as f64;
+            let tar = outcome.pack.as_ref().map_or(0, |pack| pack.tar_size);
+            entrant.timed.cold += usize::from(is_cold(&outcome.usage, tar));
+        }
+        Ok(time)
+    }
+
+    fn once(&mut self, case: &Case, side: Side, role: Role, pair: usize) -> Result<Outcome> {
+        let outcome = self.sides.run(case, side)?;
+        let label = Label { role, case: case.name(), arm: self.sides.arm(side), pair };
+        (self.note)(label, &outcome)?;
+        Ok(outcome)
+    }
+}
+
+impl Entrant<'_> {
+    fn looks(&self) -> Vec<Look> {
+        let looks =
+            |expected| self.timed.batches.iter().map(move |batch| decision::look(&batch.ratio, expected)).collect();
+        self.timed.expected.map(looks).unwrap_or_default()
+    }
+
+    /// Whether it needs a round of so many pairs: its first batch, more of that, or a fresh one.
+    fn is_due(&self, pairs: usize) -> bool {
+        self.timed.batches.is_empty() || self.begun(pairs) > 0 || self.looks() == [Look::Suspect]
+    }
+
+    /// How many pairs the batch that the next round belongs to has already: none, unless that one is to be extended.
+    fn begun(&self, pairs: usize) -> usize {
+        let wide = |batch: &&Batch| batch.pairs == pairs && !decision::is_narrow(&batch.ratio);
+        self.timed.batches.last().filter(wide).map_or(0, |batch| batch.pairs)
+    }
+
+    /// Takes the times of a round.
+    fn take(&mut self, seed: u64, times: &[(f64, f64)]) {
+        let begun = self.begun(times.len());
+        let extended = if begun > 0 { self.timed.batches.pop() } else { None };
+        let seed = extended.map_or(seed, |batch| batch.seed);
+        self.pairs.extend_from_slice(times);
+        let pairs = begun + times.len();
+        let times = &self.pairs[self.pairs.len() - pairs..];
+        let median = |side: fn(&(f64, f64)) -> f64| {
+            stats::median(&times.iter().map(side).collect::<Vec<_>>()).map_or(0, |median| median.value as u64)
+        };
+        let medians_ns = [median(|times| times.0), median(|times| times.1)];
+        if let Some(ratio) = stats::ratio(times) {
+            self.timed.batches.push(Batch { seed, pairs, ratio: ratio.into(), medians_ns });
+        }
+    }
+
+    /// What follows from all batches. One that did not fit the time is missing or as wide as it was, and nothing follows.
+    fn judged(self) -> Timed {
+        let ruling = self.timed.expected.map(|_| decision::ruling(&self.looks()).unwrap_or(Ruling::Inconclusive));
+        Timed { ratio: stats::ratio(&self.pairs).map(Interval::from), ruling, ..self.timed }
+    }
+}

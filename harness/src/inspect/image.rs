@@ -1,0 +1,147 @@
+//! Looking at an image without the packer: its sha256, that of the tar in it, and what that tar lists.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use sha2::{Digest, Sha256};
+
+use super::listing::{Listing, hexadecimal};
+
+/// What an image turned out to be, found without the packer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// The sha256 of the file.
+    pub sha256: String,
+    /// The tar in it, or why it cannot be decoded.
+    pub tar: Result<Inside, String>,
+}
+
+/// The tar in an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inside {
+    /// Its sha256.
+    pub diff_id: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// What it lists, or why it is no tar that can be read.
+    pub listing: Result<Listing, String>,
+}
+
+/// Looks at the image that is this file.
+pub(crate) fn inspect(image: &Path) -> io::Result<Inspection> {
+    let sha256 = sha256(image)?;
+    let mut file = BufReader::with_capacity(256 << 10, File::open(image)?);
+    let magic = file.fill_buf()?.to_vec();
+    let tar = if magic.starts_with(&[0x1f, 0x8b]) {
+        look_into(flate2::bufread::MultiGzDecoder::new(file))
+    } else if magic.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        zstd::stream::read::Decoder::with_buffer(file).and_then(look_into)
+    } else if let Some((_, program)) = PROGRAMS.iter().find(|(start, _)| magic.starts_with(start)) {
+        read_by(program, image)
+    } else {
+        look_into(file)
+    };
+    Ok(Inspection { sha256, tar: tar.map_err(|error| error.to_string()) })
+}
+
+/// The sha256 of a file.
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub fn sha256(file: &Path) -> io::Result<String> {
+    let mut whole = Hashing::new(File::open(file)?);
+    whole.drain()?;
+    Ok(hexadecimal(whole.hasher))
+}
+
+/// What an image begins with that a program decodes.
+const PROGRAMS: [(&[u8], &str); 4] =
+    [(b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2"), (b"\x5d\0\0", "lzma"), (b"\x04\x22\x4d\x18", "lz4")];
+
+/// What a program decodes.
+fn read_by(program: &str, image: &Path) -> io::Result<Inside> {
+    let mut command = Command::new(program);
+    let mut child = command.arg("-dc").stdin(File::open(image)?).stdout(Stdio::piped()).spawn()?;
+    let read = child.stdout.take().map(look_into);
+    match (child.wait()?, read) {
+        (status, Some(read)) if status.success() => read,
+        (status, _) => Err(io::Error::other(format!("`{program} -dc` failed ({status})"))),
+    }
+}
+
+/// Reads a tar to its end, whatever can be made of it.
+fn look_into(tar: impl Read) -> io::Result<Inside> {
+    let mut tar = Hashing::new(tar);
+    let listing = Listing::of_archive(&mut tar).map_err(|error| error.to_string());
+    tar.drain()?;
+    Ok(Inside { diff_id: hexadecimal(tar.hasher), size: tar.length, listing })
+}
+
+/// Hashes what is read through it, and remembers why that failed.
+struct Hashing<From> {
+    from: From,
+    hasher: Sha256,
+    length: u64,
+    failure: Option<io::Error>,
+}
+
+impl<From: Read> Hashing<From> {
+    fn new(from: From) -> Self {
+        Hashing { from, hasher: Sha256::new(), length: 0, failure: None }
+    }
+
+    /// Reads what is left; fails if any read has failed.
+    fn drain(&mut self) -> io::Result<()> {
+        let mut buffer = vec![0; 256 << 10];
+        while self.failure.is_none() && self.read(&mut buffer).is_ok_and(|count| count > 0) {}
+        self.failure.take().map_or(Ok(()), Err)
+    }
+}
+
+impl<From: Read> Read for Hashing<From> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = loop {
+            match self.from.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        let count = read.map_err(|error| {
+            let told = io::Error::new(error.kind(), error.to_string());
+            self.failure = Some(error);
+            told
+        })?;
+        self.hasher.update(&buffer[..count]);
+        self.length += count as u64;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An image with a byte changed still has a sha256, and is told to be unreadable.
+    #[test]
+    fn an_image_that_cannot_be_decoded_is_no_error_of_ours() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("image");
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        io::Write::write_all(&mut encoder, &[7; 100_000]).unwrap();
+        let mut image = encoder.finish().unwrap();
+        std::fs::write(&path, &image).unwrap();
+        let sound = inspect(&path).unwrap();
+        let tar = sound.tar.unwrap();
+        assert_eq!(tar.size, 100_000);
+        assert!(tar.listing.is_err(), "sevens are no tar");
+        let last = image.len() - 6;
+        image[last] ^= 1;
+        std::fs::write(&path, &image).unwrap();
+        let flipped = inspect(&path).unwrap();
+        assert_ne!(flipped.sha256, sound.sha256);
+        assert!(flipped.tar.is_err(), "{flipped:?}");
+    }
+}

@@ -1,0 +1,88 @@
+//! The points of the studies.
+
+use serde::{Deserialize, Serialize};
+
+use super::baselines::TAR;
+use super::cases::Case;
+use crate::programs::installed;
+
+/// One thing that is run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Point {
+    /// Its name in the samples; no other has it.
+    pub name: String,
+    /// The line that it is a part of.
+    pub series: String,
+    /// The number of its tree in [`Study::subjects`](crate::record::Study::subjects).
+    pub subject: usize,
+    /// What does it.
+    pub tool: PointTool,
+}
+
+/// What packs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PointTool {
+    /// Ours, in one stream.
+    Onepass(Case),
+    /// What bash runs; `$ROOTFS` is the tree, `$OUT` the scratch directory.
+    Script(String),
+}
+
+/// The codecs whose levels a curve shows; xz of other tools stands beside them.
+pub const CODECS: [&str; 2] = ["gzip", "zstd"];
+
+/// A compressor that is put behind `tar`: what it is called, how it is called, whose codec it is, and at which levels.
+type Program = (&'static str, &'static str, &'static str, &'static [u8]);
+
+const PROGRAMS: [Program; 4] = [
+    ("gzip", "gzip -n", "gzip", &[1, 3, 6, 9]),
+    ("pigz", "pigz -n", "gzip", &[1, 3, 6, 9]),
+    ("zstd -T0", "zstd -q -T0", "zstd", &[1, 3, 6, 9, 12, 15, 19]),
+    ("xz -T0", "xz -q -T0", "xz", &[0, 3, 6]),
+];
+
+/// Every level of our gzip and zstd with `threads` threads, and some of other tools, on one tree; if `codecs` names some of
+/// [`CODECS`], only those. Tools that are not installed have no points.
+#[must_use]
+pub fn curve(threads: usize, codecs: &[String]) -> Vec<Point> {
+    let wanted = |codec: &str| codecs.is_empty() || codecs.iter().any(|wanted| wanted == codec);
+    let ours = |codec: &'static str, levels: std::ops::RangeInclusive<u8>| {
+        levels.map(move |level| Point {
+            name: format!("onepass {codec}:{level}"),
+            series: format!("onepass {codec}"),
+            subject: 0,
+            tool: PointTool::Onepass(Case { compression: format!("{codec}:{level}"), threads }),
+        })
+    };
+    let theirs = |(name, command, _, levels): Program| {
+        levels.iter().map(move |level| Point {
+            name: format!("{name} -{level}"),
+            series: name.into(),
+            subject: 0,
+            tool: PointTool::Script(format!(
+                "{TAR} | {command} -{level} | tee \"$OUT/image\" | sha256sum && sync \"$OUT/image\""
+            )),
+        })
+    };
+    let there =
+        |(_, command, codec, _): &Program| wanted(codec) && installed(command.split(' ').next().unwrap_or(command));
+    let own = [("gzip", 1..=12), ("zstd", 1..=19)].into_iter().filter(|(codec, _)| wanted(codec));
+    let own = own.flat_map(|(codec, levels)| ours(codec, levels));
+    own.chain(PROGRAMS.into_iter().filter(there).flat_map(theirs)).collect()
+}
+
+/// The usual compressions on each of the trees with these names.
+#[must_use]
+pub fn scaling(trees: &[&str], threads: usize) -> Vec<Point> {
+    let point = |(subject, tree): (usize, &&str)| {
+        let tree = (*tree).to_owned();
+        ["none", "gzip:5", "zstd:3"].map(|compression| Point {
+            name: format!("{tree}, {compression}"),
+            series: compression.into(),
+            subject,
+            tool: PointTool::Onepass(Case { compression: compression.into(), threads }),
+        })
+    };
+    trees.iter().enumerate().flat_map(point).collect()
+}

@@ -1,0 +1,9 @@
+//! Progress of a long job.
+
+use std::time::Duration;
+
+/// Somebody who wants to know what is going on.
+pub trait Progress {
+    /// `done` of `all` runs are over; `name` is next, and about `left` remains.
+    fn progress(&mut self, done: usize, all: usize, name: &str, left: Option<Duration>);
+}

@@ -1,0 +1,115 @@
+//! The journal: writes a record while it is being made, so that a run that is cut short leaves what it has measured.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::run::Run;
+use super::sample::{Label, Sample};
+use crate::error::{Error, Result};
+use crate::run::Outcome;
+
+/// A directory below `results/` that a run is being recorded in.
+#[derive(Debug)]
+pub struct Journal {
+    directory: PathBuf,
+    samples: File,
+}
+
+impl Journal {
+    /// Makes `results/<date>-<topic>`; with a number behind it if there is one already. Nothing is overwritten.
+    ///
+    /// # Errors
+    ///
+    /// If the directory cannot be made.
+    pub fn create(results: &Path, date: &str, topic: &str) -> Result<Self> {
+        fs::create_dir_all(results).map_err(|error| Error::io("create directory", results, error))?;
+        let mut number = 1;
+        let directory = loop {
+            let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+            let directory = results.join(format!("{date}-{topic}{suffix}"));
+            match fs::create_dir(&directory) {
+                Ok(()) => break directory,
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(Error::io("create directory", directory, error)),
+            }
+        };
+        let path = directory.join("samples.jsonl");
+        let samples = File::create_new(&path).map_err(|error| Error::io("create", path, error))?;
+        Ok(Journal { directory, samples })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Adds a line to `samples.jsonl`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn add(&mut self, sample: &Sample) -> Result<()> {
+        let path = self.directory.join("samples.jsonl");
+        let mut line = serde_json::to_string(sample).map_err(|error| Error::record(&path, error))?;
+        line.push('\n');
+        self.samples.write_all(line.as_bytes()).map_err(|error| Error::io("write", path, error))
+    }
+
+    /// Writes `run.json` as it stands now. Whoever is killed meanwhile leaves the one before.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn save(&self, run: &Run) -> Result<()> {
+        self.replace("run.json", run)
+    }
+
+    pub(crate) fn replace(&self, name: &str, run: &impl Serialize) -> Result<()> {
+        let path = self.directory.join(name);
+        let text = serde_json::to_string_pretty(run).map_err(|error| Error::record(&path, error))?;
+        let write = || {
+            let mut file =
+                tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o644)).tempfile_in(&self.directory)?;
+            file.write_all(text.as_bytes())?;
+            file.write_all(b"\n")?;
+            file.persist(&path).map_err(std::io::Error::from)
+        };
+        write().map(drop).map_err(|error| Error::io("write", &path, error))
+    }
+}
+
+/// Notes runs in a journal, one after the other.
+#[derive(Debug)]
+pub struct Diary<'a> {
+    journal: &'a mut Journal,
+    next: usize,
+}
+
+impl<'a> Diary<'a> {
+    /// For a journal that has no samples yet.
+    #[must_use]
+    pub fn of(journal: &'a mut Journal) -> Self {
+        Diary { journal, next: 0 }
+    }
+
+    /// The journal.
+    pub(crate) fn journal(&self) -> &Journal {
+        self.journal
+    }
+
+    /// Adds a run.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn note(&mut self, label: Label, outcome: &Outcome) -> Result<()> {
+        let sample = Sample::new(self.next, label, outcome.clone());
+        self.next += 1;
+        self.journal.add(&sample)
+    }
+}

@@ -1,0 +1,126 @@
+//! The record of a bench: `run.json`, and the samples beside it.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::comparison::Comparison;
+use super::read::{read, samples};
+use super::sample::{SCHEMA, Sample};
+use crate::error::Result;
+use crate::plan::{Case, Maker, Suite};
+use crate::run::Environment;
+
+/// `run.json`: everything about a run but its samples.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The day it began, as `2026-11-24`.
+    pub date: String,
+    /// What it is about: the end of the directory's name.
+    pub topic: String,
+    /// What was run.
+    pub suite: Suite,
+    /// What was asked for, with `$ROOTFS` and the like for places; empty in records that are older than this field.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub command: String,
+    /// Pairs for each case.
+    pub pairs: usize,
+    /// What the schedule was shuffled with.
+    pub seed: u64,
+    /// The tree.
+    pub subject: Subject,
+    /// If it is a fixture, and somebody looked: how near it is to the real tree that it stands for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub likeness: Vec<Likeness>,
+    /// The machine and the tools.
+    pub environment: Environment,
+    /// The comparisons, in order.
+    pub cases: Vec<Case>,
+    /// The peers, in order.
+    pub peers: Vec<PeerRecord>,
+    /// What was verified before anything was timed.
+    pub checks: Vec<Check>,
+    /// Whether all that was planned was run.
+    pub complete: bool,
+    /// What follows from the samples; empty until the run is complete.
+    pub comparisons: Vec<Comparison>,
+}
+
+/// The tree that was packed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// A fixture, as `debian-base x1 seed 1`, or what the user called their tree.
+    pub name: String,
+    /// Members of the archive.
+    pub entries: u64,
+    /// The size of the tar in bytes.
+    pub tar_size: u64,
+    /// The sha256 of the tar: the same for everybody who packs the same tree.
+    pub diff_id: String,
+}
+
+/// A figure of a fixture beside that of a real tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Likeness {
+    /// What it is, as `elf-shared: ratio by gzip -6`.
+    pub what: String,
+    /// How it is in the real tree.
+    pub real: String,
+    /// How it is in the fixture.
+    pub fixture: String,
+    /// Whether they are as near as they are to be.
+    pub near: bool,
+}
+
+/// A pipeline of other tools.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerRecord {
+    /// Its name in the samples.
+    pub name: String,
+    /// What it is, in words.
+    pub title: String,
+    /// What bash ran; `$ROOTFS` is the tree, `$OUT` the scratch directory.
+    pub script: String,
+    /// The compression of ours that it is compared with.
+    pub like: String,
+    /// Who makes the image.
+    #[serde(default, skip_serializing_if = "Maker::is_pipeline")]
+    pub maker: Maker,
+    /// The tool that was not installed, if that is why there are no samples; of LXD, in words, why it was not asked.
+    pub missing: Option<String>,
+}
+
+/// Something that must hold whatever the speed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// The law, as a sentence.
+    pub law: String,
+    /// Whether it held.
+    pub holds: bool,
+    /// The figures.
+    pub detail: String,
+}
+
+/// A record that was read back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// The run.
+    pub run: Run,
+    /// Its samples, in order.
+    pub samples: Vec<Sample>,
+}
+
+impl Record {
+    /// Reads a directory below `results/`.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read, or is of a schema that is not known.
+    pub fn read(directory: &Path) -> Result<Self> {
+        let run = read(&directory.join("run.json"), SCHEMA)?;
+        let samples = samples(directory)?;
+        Ok(Record { run, samples })
+    }
+}

@@ -1,0 +1,78 @@
+//! Samples: one line of `samples.jsonl` for each process run.
+
+use serde::{Deserialize, Serialize};
+
+use crate::run::{Curve, Floor, Outcome, PackRecord, Usage};
+
+/// The version of the schema of `run.json` and `samples.jsonl`.
+pub const SCHEMA: u32 = 1;
+
+/// A line of `samples.jsonl`: one process run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Its place in the order of all runs of this record.
+    pub sequence: usize,
+    /// Whether it counts: the first run of each arm only warms up and is verified.
+    pub role: Role,
+    /// The case's or the peer's name.
+    pub case: String,
+    /// `single-stream`, `two-pass`, `peer` or `floor`.
+    pub arm: String,
+    /// The pair or the round.
+    pub pair: usize,
+    /// From the start of the process to its end.
+    pub wall_ns: u64,
+    /// What `wait4` says; nothing if a daemon did the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// The size of the image.
+    pub image_size: u64,
+    /// The scratch space that was seen from outside; nothing if a daemon did the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scratch: Option<Curve>,
+    /// The peak of memory of the largest of a peer's processes, in bytes; not in older records, nor where a daemon did the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// What the packer says of itself.
+    pub pack: Option<PackRecord>,
+    /// What the parts take that no packer can save, if this is about them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor: Option<Floor>,
+}
+
+/// What a run was for, as its sample says it.
+#[derive(Clone, Debug)]
+pub struct Label {
+    /// Whether it counts.
+    pub role: Role,
+    /// What was compared.
+    pub case: String,
+    /// Which of its arms this was.
+    pub arm: &'static str,
+    /// The pair or the round.
+    pub pair: usize,
+}
+
+/// What a sample is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Untimed: warms the page cache, and is verified.
+    Verify,
+    /// Timed.
+    Measure,
+}
+
+impl Sample {
+    /// The sample of a run.
+    pub(crate) fn new(sequence: usize, label: Label, outcome: Outcome) -> Self {
+        let Outcome { wall_ns, usage, scratch, image_size, memory, pack, floor } = outcome;
+        let Label { role, case, arm, pair } = label;
+        let arm = arm.to_owned();
+        let (usage, scratch) = (Some(usage), Some(scratch));
+        let schema = SCHEMA;
+        Sample { schema, sequence, role, case, arm, pair, wall_ns, usage, image_size, scratch, memory, pack, floor }
+    }
+}

@@ -1,0 +1,170 @@
+//! An LXD that answers, with the tree in it as a container: what `lxc publish` is measured on.
+//!
+//! The daemon is not ours. It is asked to take the tree before anything is measured, and to forget everything afterwards, however we
+//! end. Its work is done by processes that are no children of ours: how long it takes is all that can be told.
+
+use std::env::consts::ARCH;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+use crate::programs::PATH;
+use crate::run::scratch_dir;
+use crate::run::tool::Tool;
+
+/// How a running LXD is talked to.
+#[derive(Clone, Debug)]
+pub struct Lxd {
+    version: String,
+    /// What the client has to know.
+    environment: Vec<(&'static str, OsString)>,
+}
+
+/// The tree as a container, for as long as this process lives, or until this is dropped.
+#[derive(Debug)]
+pub struct Container {
+    lxd: Lxd,
+    name: String,
+    warden: Child,
+}
+
+/// Removes the container `$1`, the image that it was made of and the one that was made of it, and sees that they are gone; again if
+/// LXD was still at work on one of them. What the client wants to keep goes to a place of its own: where it was before may be gone, and
+/// must not come back.
+const FORGET: &str = "exec >/dev/null; LXD_CONF=$(mktemp -d) || exit; export LXD_CONF; trap 'rm -rf \"$LXD_CONF\"' EXIT; \
+                      for _ in 1 2 3 4 5 6 7 8 9 10; do \
+                      lxc delete --force \"$1\"; lxc image delete \"$1\"; lxc image delete \"$1-published\"; \
+                      lxc query /1.0 && ! lxc query \"/1.0/instances/$1\" && ! lxc query \"/1.0/images/aliases/$1\" && \
+                      ! lxc query \"/1.0/images/aliases/$1-published\" && exit 0; sleep 1; done; exit 1";
+
+impl Lxd {
+    /// The LXD of this machine, found as the user's own `lxc` finds it: `variable` gives their `PATH`, `HOME` and `LXD_DIR`. What the
+    /// client wants to keep goes to `scratch`, which is to be removed afterwards.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none, as a report says it.
+    pub fn find(
+        variable: impl Fn(&str) -> Option<OsString>,
+        scratch: &Path,
+    ) -> std::result::Result<Self, &'static str> {
+        let path = variable("PATH").unwrap_or_else(|| PATH.into());
+        if !std::env::split_paths(&path).any(|directory| directory.join("lxc").is_file()) {
+            return Err("lxc is not installed");
+        }
+        // With a configuration of its own the client knows this machine's daemon only, whichever the user's default is.
+        let mut environment = vec![("PATH", path), ("LXD_CONF", scratch.join("lxc").into())];
+        environment.extend(["HOME", "LXD_DIR"].into_iter().filter_map(|name| Some((name, variable(name)?))));
+        let mut lxd = Lxd { version: String::new(), environment };
+        let server: Server = lxd.ask("/1.0").map_err(|_| "no LXD answers")?;
+        lxd.version = server.environment.server_version;
+        Ok(lxd)
+    }
+
+    /// Makes a container of a tree, by way of an image that `onepass` packs. It is never started.
+    ///
+    /// # Errors
+    ///
+    /// If LXD cannot take the tree. Nothing is left then.
+    pub fn take(self, onepass: &Path, rootfs: &Path, scratch: &Path) -> Result<Container> {
+        let failed = |cause: String| Error::run("giving the tree to LXD", cause);
+        let name = format!("onepass-bench-{}", std::process::id());
+        let mut warden = scratch_dir::warden(FORGET);
+        warden.arg(&name).envs(self.environment.iter().cloned());
+        let warden = scratch_dir::post(&mut warden).map_err(|error| Error::run("the shell that cleans up", error))?;
+        // From here on it is removed whatever happens.
+        let container = Container { lxd: self, name, warden };
+        let (lxd, name) = (&container.lxd, container.name.as_str());
+        let place = tempfile::tempdir_in(scratch).map_err(|error| Error::io("create directory", scratch, error))?;
+        let options = ["--quiet", "--format", "unified", "--compression", "none", "--arch", ARCH];
+        let pack = Tool::new(onepass).arg("pack").args(options).arg("--output").arg(place.path()).arg(rootfs);
+        let line = pack.output().map_err(failed)?;
+        let (_, image) = line.trim_end().split_once("  ").unwrap_or_default();
+        lxd.lxc(&["image", "import", image, "--alias", name]).map_err(failed)?;
+        lxd.lxc(&["init", name, name]).map_err(failed)?;
+        lxd.lxc(&["image", "delete", name]).map_err(failed)?;
+        Ok(container)
+    }
+
+    fn lxc(&self, arguments: &[&str]) -> std::result::Result<String, String> {
+        let tool = Tool::new("lxc").args(arguments);
+        self.environment.iter().fold(tool, |tool, (name, value)| tool.env(name, value)).output()
+    }
+
+    /// What the daemon says of something.
+    fn ask<Answer: DeserializeOwned>(&self, path: &str) -> std::result::Result<Answer, String> {
+        serde_json::from_str(&self.lxc(&["query", path])?).map_err(|error| format!("LXD's answer is unclear: {error}"))
+    }
+}
+
+impl Container {
+    /// The version of its LXD.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.lxd.version
+    }
+
+    /// Lets a child talk to LXD about the container, which is `$CONTAINER`.
+    pub(crate) fn surround(&self, command: &mut Command) -> std::io::Result<()> {
+        command.envs(self.lxd.environment.iter().cloned()).env("CONTAINER", &self.name);
+        // It holds the warden's pipe, too: nothing is removed while LXD is still at work for it, if it outlives us.
+        if let Some(pipe) = &self.warden.stdin {
+            command.stdin(Stdio::from(std::os::fd::AsFd::as_fd(pipe).try_clone_to_owned()?));
+        }
+        Ok(())
+    }
+
+    /// The size of the image that was published, which is removed.
+    pub(crate) fn published(&self) -> Result<u64> {
+        let alias = format!("{}-published", self.name);
+        let size = || {
+            let Alias { target } = self.lxd.ask(&format!("/1.0/images/aliases/{alias}"))?;
+            let Image { size } = self.lxd.ask(&format!("/1.0/images/{target}"))?;
+            self.lxd.lxc(&["image", "delete", &alias]).map(|_| size)
+        };
+        size().map_err(|cause| Error::run("looking at the published image", cause))
+    }
+
+    /// Removes all that LXD had of us.
+    ///
+    /// # Errors
+    ///
+    /// If something is still there.
+    pub fn remove(mut self) -> Result<()> {
+        let ended = self.warden.wait().map_err(|error| Error::run("the shell that cleans up", error))?;
+        let left =
+            || Error::run("cleaning up", format!("LXD may still have the container `{}` or its images", self.name));
+        if ended.success() { Ok(()) } else { Err(left()) }
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        // Closes the pipe first, which is what the warden waits for.
+        let _ = self.warden.wait();
+    }
+}
+
+#[derive(Deserialize)]
+struct Server {
+    environment: About,
+}
+
+#[derive(Deserialize)]
+struct About {
+    server_version: String,
+}
+
+#[derive(Deserialize)]
+struct Alias {
+    target: String,
+}
+
+#[derive(Deserialize)]
+struct Image {
+    size: u64,
+}

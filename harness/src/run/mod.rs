@@ -1,0 +1,23 @@
+//! Running one thing once: the processes, and what surrounds them.
+
+mod disk_limit;
+mod disk_usage;
+mod environment;
+mod lxd;
+mod outcome;
+mod page_cache;
+mod process;
+mod scratch_dir;
+mod tool;
+mod usage;
+
+pub use disk_limit::{Confine, Confined};
+pub use disk_usage::Curve;
+pub(crate) use disk_usage::tolerance;
+pub use environment::Environment;
+pub use lxd::{Container, Lxd};
+pub use outcome::{BytesWritten, Encoder, Floor, Outcome, PackRecord};
+pub use process::{Processes, Runner, shell};
+pub use scratch_dir::Lease;
+pub use tool::Tool;
+pub use usage::{Io, Launched, Usage, launch};

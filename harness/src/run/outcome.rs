@@ -1,0 +1,93 @@
+//! What one run gave: its time, what it used, and what the packer printed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::disk_usage::Curve;
+use super::usage::Usage;
+
+/// What a run gave.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// From the start of the process to its end.
+    pub wall_ns: u64,
+    /// What it used.
+    pub usage: Usage,
+    /// The scratch space seen from outside.
+    pub scratch: Curve,
+    /// The size of the image.
+    pub image_size: u64,
+    /// The peak of memory of the largest of a peer's processes, in bytes; of ours the packer says it.
+    pub memory: Option<u64>,
+    /// What the packer says of itself.
+    pub pack: Option<PackRecord>,
+    /// What the floor was found to be.
+    pub floor: Option<Floor>,
+}
+
+impl Outcome {
+    /// How long the run took, with the pause between runs.
+    pub(crate) fn length(&self) -> Duration {
+        Duration::from_nanos(self.wall_ns) + Duration::from_millis(100)
+    }
+}
+
+/// The JSON of `onepass pack --json`, schema 1, without the path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackRecord {
+    /// The sha256 of the image.
+    pub fingerprint: String,
+    /// The size of the image.
+    pub size: u64,
+    /// The size of the tar.
+    pub tar_size: u64,
+    /// Members of the archive.
+    pub entries: u64,
+    /// What compressed it.
+    pub encoders: Vec<Encoder>,
+    /// As the packer timed itself.
+    pub wall_ns: u64,
+    /// By phase.
+    pub phases_ns: BTreeMap<String, u64>,
+    /// By step, all threads together.
+    pub busy_ns: BTreeMap<String, u64>,
+    /// Content read, temporary tar included.
+    pub bytes_read: u64,
+    /// By role.
+    pub bytes_written: BytesWritten,
+    /// The most that was held on the disk.
+    pub scratch_peak: u64,
+    /// The most that was resident in memory.
+    pub vm_hwm: Option<u64>,
+}
+
+/// What compressed an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Encoder {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// Bytes written, by what they were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BytesWritten {
+    /// The temporary tar of two passes.
+    pub temporary_tar: u64,
+    /// The image.
+    pub image: u64,
+}
+
+/// Processor time of what no packer can save, all threads together; see [`packer::stages::floor`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Floor {
+    /// Opening and reading the files.
+    pub read_ns: u64,
+    /// The encoder's library.
+    pub encode_ns: u64,
+    /// sha256 of the image.
+    pub hash_ns: u64,
+}

@@ -1,0 +1,197 @@
+//! Running one thing once. The real runner starts processes; tests have another one.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use super::lxd::Container;
+use super::outcome::{Outcome, PackRecord};
+use super::page_cache::warm;
+use super::usage::{Launched, Usage};
+use super::{disk_usage, usage};
+use crate::error::{Error, Result};
+use crate::inspect::{self, Inspection};
+use crate::plan::{Maker, Work};
+use crate::programs::PATH;
+
+/// Runs things.
+pub trait Runner {
+    /// Runs it once and removes what it has written.
+    ///
+    /// # Errors
+    ///
+    /// If it fails.
+    fn run(&mut self, work: Work<'_>) -> Result<Outcome>;
+
+    /// Runs it once and looks at the image before it is removed.
+    ///
+    /// # Errors
+    ///
+    /// If it fails, or its image is not there. One that cannot be decoded is no error: the inspection says so.
+    fn inspect(&mut self, work: Work<'_>) -> Result<(Outcome, Inspection)>;
+}
+
+/// Runs processes, each in an empty directory and with a fixed environment.
+#[derive(Debug, Default)]
+pub struct Processes {
+    /// The `onepass` to be measured.
+    pub onepass: PathBuf,
+    /// The tree.
+    pub rootfs: PathBuf,
+    /// A directory of our own.
+    pub scratch: PathBuf,
+    /// What prints a [`Floor`](super::Floor), called as `floor ROOTFS --compression SPEC --threads N`, and starts peers, called as `launch SCRIPT`.
+    /// Without it there is no floor, and nothing is known of the peers' memory.
+    pub helper: Option<PathBuf>,
+    /// Further options of each pack.
+    pub options: Vec<String>,
+    /// The tree in LXD, if there is one.
+    pub container: Option<Container>,
+}
+
+/// A pipeline, as bash runs it.
+#[must_use]
+pub fn shell(script: &str) -> Command {
+    let mut command = Command::new("bash");
+    command.args(["-o", "pipefail", "-c", script]);
+    command
+}
+
+/// What the packer prints, with the path that records leave out.
+#[derive(Deserialize)]
+struct Printed {
+    path: PathBuf,
+    #[serde(flatten)]
+    record: PackRecord,
+}
+
+impl Processes {
+    pub(crate) fn command(&self, work: Work<'_>, out: &Path) -> Command {
+        let mut command = match work {
+            Work::Pack(case, strategy) => {
+                let mut command = Command::new(&self.onepass);
+                command.arg("pack").arg(&self.rootfs).arg("--output").arg(out);
+                command.args(["--compression", &case.compression, "--strategy", strategy.name()]);
+                command.args(["--threads", &case.threads.to_string(), "--json"]).args(&self.options);
+                command
+            }
+            Work::Peer { script, maker, .. } => match self.launcher(maker) {
+                Some(helper) => {
+                    let mut command = Command::new(helper);
+                    command.args(["launch", script]);
+                    command
+                }
+                None => shell(script),
+            },
+            Work::Floor(case) => {
+                let mut command = Command::new(self.helper.clone().unwrap_or_default());
+                command.arg("floor").arg(&self.rootfs).args(["--compression", &case.compression]);
+                command.args(["--threads", &case.threads.to_string()]);
+                command
+            }
+        };
+        self.surround(&mut command, out);
+        command
+    }
+
+    /// What starts a peer, if something does. Of a daemon's work its client knows nothing.
+    fn launcher(&self, maker: Maker) -> Option<&Path> {
+        self.helper.as_deref().filter(|_| maker == Maker::Pipeline)
+    }
+
+    /// What every process sees of the world.
+    pub(crate) fn surround(&self, command: &mut Command, out: &Path) {
+        command.env_clear().env("PATH", PATH).env("LC_ALL", "C").env("ROOTFS", &self.rootfs).env("OUT", out);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    }
+
+    /// Runs it in a new directory; gives that directory and the image in it.
+    fn once(&self, work: Work<'_>) -> Result<(Outcome, tempfile::TempDir, PathBuf)> {
+        let out =
+            tempfile::tempdir_in(&self.scratch).map_err(|error| Error::io("create directory", &self.scratch, error))?;
+        self.settle();
+        warm(&self.rootfs);
+        let (run, scratch) = disk_usage::watch(&self.scratch, || {
+            let start = Instant::now();
+            let mut command = self.command(work, out.path());
+            if let (Work::Peer { maker: Maker::Lxd, .. }, Some(container)) = (work, &self.container) {
+                container.surround(&mut command)?;
+            }
+            let child = command.spawn()?;
+            let (printed, words, code, usage) = collect(child)?;
+            Ok::<_, std::io::Error>((start.elapsed(), printed, words, code, usage))
+        });
+        let (wall, printed, words, code, usage) = run.map_err(|error| Error::run(work.name(), error))?;
+        if code != 0 {
+            return Err(Error::run(work.name(), format!("exit code {code}: {}", words.trim())));
+        }
+        let wall_ns = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
+        let mut outcome = Outcome { wall_ns, usage, scratch, ..Outcome::default() };
+        let unclear = |error| Error::run(work.name(), error);
+        let image = match work {
+            Work::Pack(..) => {
+                let Printed { path, record } = serde_json::from_str(&printed).map_err(unclear)?;
+                outcome.pack = Some(record);
+                path
+            }
+            Work::Peer { maker: Maker::Pipeline, .. } => {
+                if self.helper.is_some() {
+                    let Launched { wall_ns, memory } = serde_json::from_str(&printed).map_err(unclear)?;
+                    (outcome.wall_ns, outcome.memory) = (wall_ns, Some(memory));
+                }
+                out.path().join("image")
+            }
+            Work::Peer { maker: Maker::Lxd, .. } => {
+                let container =
+                    self.container.as_ref().ok_or_else(|| Error::run(work.name(), "the tree is not in LXD"))?;
+                outcome.image_size = container.published()?;
+                return Ok((outcome, out, PathBuf::new()));
+            }
+            Work::Floor(_) => {
+                outcome.floor = Some(serde_json::from_str(&printed).map_err(unclear)?);
+                return Ok((outcome, out, PathBuf::new()));
+            }
+        };
+        outcome.image_size = fs::metadata(&image).map_err(|error| Error::io("stat", &image, error))?.len();
+        Ok((outcome, out, image))
+    }
+
+    /// Waits until what was written and removed before is done with.
+    fn settle(&self) {
+        if let Ok(directory) = fs::File::open(&self.scratch) {
+            // A filesystem that cannot is no reason not to measure.
+            let _ = rustix::fs::syncfs(&directory);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+impl Runner for Processes {
+    fn run(&mut self, work: Work<'_>) -> Result<Outcome> {
+        self.once(work).map(|(outcome, _, _)| outcome)
+    }
+
+    fn inspect(&mut self, work: Work<'_>) -> Result<(Outcome, Inspection)> {
+        let (outcome, _out, image) = self.once(work)?;
+        let inspection = inspect::inspect(&image).map_err(|error| Error::io("read", &image, error))?;
+        Ok((outcome, inspection))
+    }
+}
+
+/// Reads all that a child prints, and waits for it.
+pub(crate) fn collect(mut child: Child) -> std::io::Result<(String, String, i32, Usage)> {
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let read = |from: Option<Box<dyn Read + Send>>| {
+        let mut text = String::new();
+        from.map_or(Ok(0), |mut from| from.read_to_string(&mut text)).map(|_| text)
+    };
+    let words = std::thread::spawn(move || read(err.map(|err| Box::new(err) as Box<dyn Read + Send>)));
+    let printed = read(out.map(|out| Box::new(out) as Box<dyn Read + Send>));
+    let (code, usage) = usage::wait(child)?;
+    let words = words.join().unwrap_or_else(|_| Ok(String::new()))?;
+    Ok((printed?, words, code, usage))
+}

@@ -1,0 +1,103 @@
+//! A directory that is gone when we are, however we end: at the end of the program, at Ctrl-C, even at `kill -9`.
+//!
+//! No code of ours runs after `kill -9`. So a shell waits for the end of a pipe that only we hold open, and removes what is
+//! left then. What was running goes on until it notices that its directory is gone.
+
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::error::{Error, Result};
+use crate::programs::PATH;
+
+/// A directory for as long as this process lives, or until this is dropped.
+#[derive(Debug)]
+pub struct Lease {
+    // Dropped in this order: usually the directory is gone before the warden looks.
+    directory: TempDir,
+    _warden: Child,
+}
+
+/// Says that it is there, and waits.
+const WAIT: &str = "trap '' HUP INT TERM; echo; read -r _; ";
+
+/// Removes the directory; again if something was still being written.
+const REMOVE: &str = "for _ in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- \"$1\" && break; sleep 1; done";
+
+impl Lease {
+    /// Makes a new directory in `parent`, with a name of its own.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made, or nobody can be found to remove it.
+    pub fn take(parent: &Path) -> Result<Self> {
+        let parent = parent.canonicalize().map_err(|error| Error::io("open", parent, error))?;
+        let directory = tempfile::Builder::new().prefix("onepass-bench-").tempdir_in(&parent);
+        let directory = directory.map_err(|error| Error::io("create a scratch directory in", &parent, error))?;
+        let warden = post(warden(REMOVE).arg(directory.path()));
+        let warden = warden.map_err(|error| Error::run("the shell that cleans up", error))?;
+        Ok(Lease { directory, _warden: warden })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+}
+
+/// The shell that does `work` when its input ends, in a group that Ctrl-C does not reach.
+pub(crate) fn warden(work: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{WAIT}{work}"), "sh"]);
+    command.env_clear().env("PATH", PATH).current_dir("/").process_group(0);
+    command
+}
+
+/// Starts a warden, and waits until it is on its guard.
+pub(crate) fn post(command: &mut Command) -> std::io::Result<Child> {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    if let Some(mut out) = child.stdout.take() {
+        out.read_exact(&mut [0])?;
+    }
+    Ok(child)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rustix::process::{Pid, Signal, kill_process};
+
+    use super::*;
+
+    #[test]
+    fn the_directory_goes_with_the_lease() {
+        let parent = TempDir::new().unwrap();
+        let lease = Lease::take(parent.path()).unwrap();
+        fs::write(lease.path().join("image"), "bytes").unwrap();
+        drop(lease);
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+    }
+
+    /// The end of the pipe is all that the warden sees of us, whatever we died of.
+    #[test]
+    fn the_warden_removes_what_a_dead_process_left_and_survives_what_killed_it() {
+        let parent = TempDir::new().unwrap();
+        let left = parent.path().join("it's \"left\" $HERE");
+        fs::create_dir_all(left.join("deep")).unwrap();
+        fs::write(left.join("deep/image"), "bytes").unwrap();
+        let mut warden = post(warden(REMOVE).arg(&left)).unwrap();
+        let pid = Pid::from_child(&warden);
+        for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+            kill_process(pid, signal).unwrap();
+        }
+        assert!(left.join("deep/image").exists());
+        drop(warden.stdin.take());
+        assert!(warden.wait().unwrap().success());
+        assert!(!left.exists());
+    }
+}

@@ -1,0 +1,34 @@
+//! The conditions of the timed runs: whether the page cache was warm, and whether the two accounts of scratch space agree.
+
+use crate::record::{Record, Role, Sample};
+use crate::run::{self, Usage};
+
+/// Whether a run found its tree on a disk and not in memory: it fetched more than a hundredth of the tar.
+#[must_use]
+pub fn is_cold(usage: &Usage, tar_size: u64) -> bool {
+    usage.io.is_some_and(|io| io.fetched > tar_size / 100)
+}
+
+/// How many timed runs found their tree on a disk, of how many that can tell; nothing in records that do not say it.
+#[must_use]
+pub fn cold(record: &Record) -> Option<(usize, usize)> {
+    let tar = record.run.subject.tar_size;
+    let timed = record.samples.iter().filter(|sample| sample.role == Role::Measure);
+    let told: Vec<Usage> = timed.filter_map(|sample| sample.usage).filter(|usage| usage.io.is_some()).collect();
+    let cold = told.iter().filter(|usage| is_cold(usage, tar)).count();
+    (!told.is_empty()).then_some((cold, told.len()))
+}
+
+/// How far the packer's account of its scratch space and what was seen from outside are apart at most, in bytes, and in how many
+/// timed runs by more than a hundredth or 2 MiB; nothing without such runs.
+#[must_use]
+pub fn accounts(record: &Record) -> Option<(u64, usize)> {
+    let apart = |sample: &Sample| {
+        let own = sample.pack.as_ref()?.scratch_peak;
+        let apart = own.abs_diff(sample.scratch.as_ref()?.peak);
+        Some((apart, apart > run::tolerance(own)))
+    };
+    let timed = record.samples.iter().filter(|sample| sample.role == Role::Measure);
+    let apart: Vec<(u64, bool)> = timed.filter_map(apart).collect();
+    Some((apart.iter().map(|(apart, _)| *apart).max()?, apart.iter().filter(|(_, far)| *far).count()))
+}

@@ -1,0 +1,48 @@
+//! What is tried, and where; and packing it.
+
+use std::path::{Path, PathBuf};
+
+use harness::run::Tool;
+
+use crate::error::{Error, Result};
+
+/// What is tried, and where.
+#[derive(Clone, Debug)]
+pub struct Setting<'a> {
+    /// The built command.
+    pub onepass: &'a Path,
+    /// The tree to pack.
+    pub tree: &'a Path,
+    /// What the tree is called.
+    pub name: &'a str,
+    /// An empty directory with room for several times the tree.
+    pub scratch: &'a Path,
+    /// Which codecs are tried; all if there are none.
+    pub codecs: &'a [String],
+}
+
+/// An image as the command told of it.
+pub(crate) struct Packed {
+    pub(crate) fingerprint: String,
+    pub(crate) path: PathBuf,
+}
+
+impl Setting<'_> {
+    /// Whether a codec is tried.
+    pub(crate) fn tries(&self, codec: &str) -> bool {
+        self.codecs.is_empty() || self.codecs.iter().any(|tried| tried == codec)
+    }
+
+    /// Packs the tree with these options into a new directory.
+    pub(crate) fn pack(&self, place: &Path, options: &[&str]) -> Result<Packed> {
+        std::fs::create_dir_all(place).map_err(|error| Error::io("create", place, error))?;
+        let mut tool = Tool::new(self.onepass).args(["pack", "--quiet", "--output"]).arg(place).args(options);
+        // A tree of a test has no shell that would tell it.
+        if options.contains(&"--format") {
+            tool = tool.args(["--arch", std::env::consts::ARCH]);
+        }
+        let line = tool.arg(self.tree).output().map_err(|cause| Error::run("onepass pack", cause))?;
+        let (fingerprint, path) = line.trim_end().split_once("  ").unwrap_or_default();
+        Ok(Packed { fingerprint: fingerprint.to_owned(), path: path.into() })
+    }
+}

@@ -1,0 +1,44 @@
+//! The tree that a bench packs: one of the user, or a fixture.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use fixtures::Fixture;
+use harness::record::Subject;
+
+use super::wrong_use::WrongUse;
+use crate::fixture_tree;
+
+/// A tree to pack, and its name in the record.
+#[derive(Debug)]
+pub(crate) struct InputTree {
+    pub(crate) rootfs: PathBuf,
+    pub(crate) subject: Subject,
+}
+
+impl InputTree {
+    /// A tree of the user, which is only read.
+    pub(crate) fn open(rootfs: &Path, name: &str, scratch: &Path) -> Result<Self> {
+        let rootfs = rootfs.canonicalize().with_context(|| format!("cannot open the tree `{}`", rootfs.display()))?;
+        if scratch.starts_with(&rootfs) {
+            let place = rootfs.display();
+            return Err(WrongUse(format!(
+                "the scratch directory is in the tree `{place}`, and would be packed as well: give another with --scratch"
+            ))
+            .into());
+        }
+        Ok(InputTree { rootfs, subject: subject(name.to_owned()) })
+    }
+
+    /// A fixture, made in the scratch directory.
+    pub(crate) fn make(fixture: Fixture, scratch: &Path) -> Result<Self> {
+        let rootfs = scratch.join("rootfs");
+        fixture_tree::make(fixture, &rootfs)?;
+        Ok(InputTree { rootfs, subject: subject(format!("the fixture {fixture}")) })
+    }
+}
+
+/// A subject whose tar is not known yet.
+fn subject(name: String) -> Subject {
+    Subject { name, entries: 0, tar_size: 0, diff_id: String::new() }
+}

@@ -1,0 +1,147 @@
+//! Where gates pack: the packer that is asked about, and trees that are made when they are needed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use fixtures::{Fixture, Profile};
+use harness::gate::expected::Expected;
+use harness::gate::{Budget, Exact, Examined, Tree};
+use harness::plan::Case;
+use harness::record::Diary;
+use harness::run::{Lease, Processes};
+use packer::Compression;
+
+use crate::cli::{ProgressLine, repository, scratch_or_default};
+use crate::fixture_tree;
+
+/// The tree of the exact gates.
+const EXACT: (Profile, &str) = (Profile::DebianBase, "0.4");
+
+/// The tree of the further sizes.
+const FURTHER: (Profile, &str) = (Profile::AlpineMini, "1");
+
+/// The tree that is timed, 0.3 GB: of one twice as large, one stream of the cases took 4.3 and 3.1 seconds on one machine, 5.4 and 4.9 on
+/// another. Where it takes less than two, a unit is two runs.
+pub(crate) const TIMED: (Profile, &str) = (Profile::DebianBase, "2.5");
+
+/// A small input and a large one, 64 and 512 MiB.
+const INPUTS: [(Profile, &str); 2] = [(Profile::OneBig, "0.125"), (Profile::OneBig, "1")];
+
+/// How the further tree is compressed: levels from all over, of all codecs that are built in.
+const LEVELS: [&str; 15] = [
+    "none", "gzip:1", "gzip:5", "gzip:6", "gzip:9", "gzip:12", "zstd:1", "zstd:3", "zstd:6", "zstd:9", "zstd:13",
+    "zstd:16", "zstd:19", "xz:0", "xz:6",
+];
+
+/// What memory each compression may take with two threads, in MiB.
+const BUDGETS: [(&str, u64); 3] = [("none", 64), ("gzip:5", 64), ("zstd:3", 128)];
+
+/// How much of every exact gate is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// All.
+    Whole,
+    /// What shows a fault that is no matter of levels: a level of each codec, and the memory of the default one.
+    Faults,
+}
+
+impl Depth {
+    fn levels(self) -> &'static [&'static str] {
+        match self {
+            Depth::Whole => &LEVELS,
+            Depth::Faults => &["none", "gzip:5", "zstd:3", "xz:0"],
+        }
+    }
+
+    fn budgets(self) -> impl Iterator<Item = (&'static str, u64)> {
+        let wanted = move |(compression, _): &(&str, u64)| self == Depth::Whole || *compression == "gzip:5";
+        BUDGETS.into_iter().filter(wanted)
+    }
+}
+
+/// The fault that takes time.
+pub(crate) const SPIN: [&str; 2] = ["--planted", "spin"];
+
+/// Whoever made the trees, their images are the same.
+const ONE_OWNER: [&str; 2] = ["--owner", "0:0"];
+
+/// The cases that are timed: what most people run, on all cores, and another codec on one.
+pub(crate) fn timed() -> [Case; 2] {
+    [(Compression::GZIP, 2), (Compression::ZSTD, 1)]
+        .map(|(compression, threads)| Case { compression: compression.to_string(), threads })
+}
+
+/// What packs, and where.
+pub(crate) struct Ground {
+    /// The command.
+    pub(crate) onepass: PathBuf,
+    scratch: Lease,
+}
+
+impl Ground {
+    /// A directory of our own in `scratch`, or in the one for temporary files.
+    pub(crate) fn take(onepass: PathBuf, scratch: Option<&Path>) -> Result<Self> {
+        Ok(Ground { onepass, scratch: Lease::take(&scratch_or_default(scratch))? })
+    }
+
+    /// The directory.
+    pub(crate) fn scratch(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// Makes a tree unless it is there; gives its name, and what packs it with these options.
+    pub(crate) fn tree(&self, (profile, scale): (Profile, &str), options: &[&str]) -> Result<(String, Processes)> {
+        let fixture = Fixture::new(profile).scale(scale.parse()?);
+        let name = fixture.to_string();
+        let rootfs = self.scratch().join(name.replace(' ', "-"));
+        if !rootfs.exists() {
+            fixture_tree::make(fixture, &rootfs)?;
+        }
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let (onepass, scratch) = (self.onepass.clone(), self.scratch().to_owned());
+        Ok((name, Processes { onepass, rootfs, scratch, options, ..Processes::default() }))
+    }
+
+    /// Runs the exact gates, each pack with these options, too.
+    pub(crate) fn exact(
+        &self,
+        depth: Depth,
+        options: &[&str],
+        expected: &Expected,
+        diary: &mut Diary<'_>,
+    ) -> Result<Examined> {
+        let options = [&ONE_OWNER, options].concat();
+        let mut trees = Vec::new();
+        for tree in [EXACT, FURTHER].into_iter().chain(INPUTS) {
+            trees.push(self.tree(tree, &options)?);
+        }
+        let mut trees =
+            trees.iter_mut().map(|(name, runner)| Tree { name: name.clone(), rootfs: runner.rootfs.clone(), runner });
+        let mut next = || trees.next().context("a gate has no tree");
+        let exact = Exact {
+            tree: next()?,
+            cases: Case::all(&[Compression::None, Compression::GZIP, Compression::ZSTD], 2),
+            further: next()?,
+            compressions: depth.levels().iter().map(|level| (*level).to_owned()).collect(),
+            inputs: [next()?, next()?],
+            budgets: depth
+                .budgets()
+                .map(|(compression, most)| Budget { compression: compression.into(), most: most << 20 })
+                .collect(),
+            expected,
+        };
+        Ok(exact.run(diary, &mut ProgressLine::new()))
+    }
+}
+
+/// The table.
+pub(crate) fn expected() -> Result<Expected> {
+    let path = expected_path();
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    text.parse().map_err(|why: String| anyhow!("`{}`: {why}", path.display()))
+}
+
+pub(crate) fn expected_path() -> PathBuf {
+    repository().join("harness/expected.txt")
+}

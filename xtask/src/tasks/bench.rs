@@ -1,0 +1,209 @@
+//! `cargo xtask bench`: the main job. Builds the packer, makes or takes a tree, and lets the harness do the rest.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use fixtures::{Fixture, Profile};
+use harness::bench::Bench;
+use harness::inspect::Listing;
+use harness::plan::{CODECS, Case, Like, Maker, PEERS, Peer, Suite};
+use harness::record::{Journal, PeerRecord, Run, SCHEMA, Subject};
+use harness::report::Report;
+use harness::run::{Container, Environment, Lease, Lxd, Processes};
+use packer::Compression;
+
+use super::studies::{self, Options};
+use crate::builds;
+use crate::cli::{
+    InputTree, ProgressLine, command_line, display_path, print, print_verdict, repository, results_or_default,
+    scratch_or_default, this_program, today, warn,
+};
+use crate::fidelity;
+
+/// Pack a tree both ways, prove one fingerprint, and show what single-stream saves
+///
+/// Without arguments: builds the packer, makes the fixture `debian-base`, verifies, measures, prints a table and writes a
+/// report, in less than five minutes on two cores.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Measure this tree instead of the fixture; it is only read
+    #[arg(long, value_name = "DIR")]
+    rootfs: Option<PathBuf>,
+    /// Instead: every level of our gzip and zstd and some of other tools, size against speed
+    #[arg(long, conflicts_with_all = ["suite", "compression", "scaling"])]
+    curve: bool,
+    /// Of --curve only this codec, by ours and by other tools; may be given several times [default: all]
+    #[arg(long = "codec", value_name = "CODEC", requires = "curve",
+        value_parser = clap::builder::PossibleValuesParser::new(CODECS))]
+    codecs: Vec<String>,
+    /// Instead: trees of 0.1 to 4 GB and of 10,000 to 1,000,000 entries; needs 25 GB of scratch space
+    #[arg(long, conflicts_with_all = ["suite", "compression", "rootfs"])]
+    scaling: bool,
+    /// How much: smoke (does it work), quick, full (external compressors and a running LXD too, a larger
+    /// fixture)
+    #[arg(long, default_value_t = Suite::Quick)]
+    suite: Suite,
+    /// Compare this compression, with one thread and with all cores; may be given several times [default: the suite's]
+    #[arg(long, value_name = "SPEC")]
+    compression: Vec<Compression>,
+    /// Pairs of runs for each case [default: 12, smoke: 2]
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..),
+        conflicts_with_all = ["curve", "scaling"])]
+    pairs: Option<usize>,
+    /// Rounds of each peer, and of each point of --curve and --scaling [default: 3, full: 7, smoke: 1]
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    rounds: Option<usize>,
+    /// What the order of the runs is shuffled with
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where images are written and removed [default: the directory for temporary files]
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
+    /// Where the record goes
+    #[arg(long, value_name = "DIR")]
+    results: Option<PathBuf>,
+    /// What the record is called, after the date [default: the suite]
+    #[arg(long, value_name = "NAME")]
+    topic: Option<String>,
+    /// What the tree of --rootfs is called in the report
+    #[arg(long, value_name = "NAME", default_value = "a tree of the user's")]
+    subject: String,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let onepass = builds::release()?;
+    let scratch = Lease::take(&scratch_or_default(arguments.scratch.as_deref()))?;
+    if arguments.scaling {
+        return studies::scaling(&arguments.study(onepass, scratch.path()));
+    }
+    let tree = match &arguments.rootfs {
+        Some(rootfs) => InputTree::open(rootfs, &arguments.subject, scratch.path())?,
+        None => InputTree::make(fixture(arguments)?, scratch.path())?,
+    };
+    if arguments.curve {
+        return studies::curve(&arguments.study(onepass, scratch.path()), tree, &arguments.codecs);
+    }
+    bench(arguments, onepass, scratch.path(), tree)
+}
+
+fn bench(arguments: &Arguments, onepass: PathBuf, scratch: &Path, tree: InputTree) -> Result<ExitCode> {
+    let InputTree { rootfs, subject } = tree;
+    let container = match arguments.suite {
+        Suite::Full => container(&onepass, &rootfs, scratch),
+        Suite::Smoke | Suite::Quick => Err("not asked for".into()),
+    };
+    let run = plan(arguments, subject, scratch, &container)?;
+    let mut journal = Journal::create(&results_or_default(arguments.results.as_deref()), &run.date, &run.topic)?;
+    let there = |planned: &PeerRecord, peer: &Peer| planned.name == peer.name && planned.missing.is_none();
+    let peers = |peer: &&Peer| run.peers.iter().any(|planned| there(planned, peer));
+    let peers: Vec<&Peer> = PEERS.iter().filter(peers).collect();
+    let widest = |case: &&Case| case.threads == run.environment.cores && !case.compression.starts_with("external");
+    let floors = run.cases.iter().filter(widest).cloned().collect();
+    let peer_rounds = arguments.rounds.unwrap_or_else(|| arguments.suite.peer_rounds());
+    let tree = Listing::of_tree(&rootfs).context("cannot list the tree")?;
+    let bench = Bench { run, tree, peers, peer_rounds, floors };
+    let (helper, scratch, container) = (Some(this_program()?), scratch.to_owned(), container.ok());
+    let mut runner = Processes { onepass, rootfs, scratch, helper, container, ..Processes::default() };
+    let record = bench.run(&mut runner, &mut journal, &mut ProgressLine::new())?;
+    runner.container.take().map_or(Ok(()), Container::remove)?;
+    let report = Report::new(&record);
+    report.write(journal.directory())?;
+    print_verdict(&report.verdict)?;
+    print(format!("\n{}\n{}", report.comparison.text(), report.peers.text()))?;
+    if let Some(floor) = &report.floor {
+        print(floor.text())?;
+    }
+    print(format!("Report: {}", display_path(&journal.directory().join("report.html"))))?;
+    Ok(if record.run.complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Arguments {
+    /// The options of a study.
+    fn study<'a>(&'a self, onepass: PathBuf, scratch: &'a Path) -> Options<'a> {
+        Options {
+            onepass,
+            scratch,
+            results: results_or_default(self.results.as_deref()),
+            topic: self.topic.as_deref(),
+            rounds: self.rounds,
+            seed: self.seed,
+        }
+    }
+}
+
+fn fixture(arguments: &Arguments) -> Result<Fixture> {
+    Ok(Fixture::new(Profile::DebianBase).scale(arguments.suite.scale().parse()?))
+}
+
+/// The tree in the LXD of this machine; if that cannot be, why. What LXD says to that may name places, and is not for the record.
+fn container(onepass: &Path, rootfs: &Path, scratch: &Path) -> std::result::Result<Container, String> {
+    let lxd = Lxd::find(|name| std::env::var_os(name), scratch)?;
+    lxd.take(onepass, rootfs, scratch).map_err(|error| {
+        warn(error);
+        "LXD did not take the tree".into()
+    })
+}
+
+/// Why a peer cannot be run, if it cannot.
+fn missing(peer: &Peer, container: &std::result::Result<Container, String>) -> Option<String> {
+    match (peer.maker, container) {
+        (Maker::Pipeline, _) => peer.missing().map(String::from),
+        (Maker::Lxd, Err(why)) => Some(why.clone()),
+        (Maker::Lxd, Ok(_)) => peer.missing().map(|tool| format!("{tool} is not installed")),
+    }
+}
+
+fn plan(
+    arguments: &Arguments,
+    subject: Subject,
+    scratch: &Path,
+    container: &std::result::Result<Container, String>,
+) -> Result<Run> {
+    let mut environment = Environment::look(scratch, repository());
+    environment.tools.extend(container.iter().map(|container| ("lxd".to_owned(), container.version().to_owned())));
+    let cases = match &arguments.compression[..] {
+        [] => arguments.suite.cases(environment.cores),
+        chosen => Case::all(chosen, environment.cores),
+    };
+    let like = |like| match like {
+        Like::None => Compression::None,
+        Like::Gzip => Compression::GZIP,
+        Like::Zstd => Compression::ZSTD,
+        Like::Xz => Compression::XZ,
+    };
+    // A tool says nothing beside a compression that is not measured.
+    let beside = |peer: &&Peer| cases.iter().any(|case| case.compression == like(peer.like).to_string());
+    let beside_ours = PEERS.iter().filter(|peer| peer.is_in(arguments.suite)).filter(beside);
+    let peers: Vec<PeerRecord> = beside_ours
+        .map(|peer| PeerRecord {
+            name: peer.name.into(),
+            title: peer.title.into(),
+            script: peer.script.into(),
+            like: like(peer.like).to_string(),
+            maker: peer.maker,
+            missing: missing(peer, container),
+        })
+        .collect();
+    Ok(Run {
+        schema: SCHEMA,
+        date: today()?,
+        topic: arguments.topic.clone().unwrap_or_else(|| arguments.suite.name().into()),
+        suite: arguments.suite,
+        command: command_line(),
+        pairs: arguments.pairs.unwrap_or_else(|| arguments.suite.pairs()),
+        seed: arguments.seed,
+        subject,
+        likeness: match (&arguments.rootfs, arguments.suite) {
+            (None, Suite::Full) => fidelity::likeness(&fixture(arguments)?, scratch)?,
+            _ => Vec::new(),
+        },
+        environment,
+        cases,
+        peers,
+        checks: Vec::new(),
+        complete: false,
+        comparisons: Vec::new(),
+    })
+}

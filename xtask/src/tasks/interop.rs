@@ -1,0 +1,61 @@
+//! `cargo xtask interop`: what real clients make of our images.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use fixtures::{Fixture, Profile};
+use interop::{Setting, Verdict};
+
+use crate::builds;
+use crate::cli::{print, scratch_or_default};
+
+/// Give our images to LXD, umoci, skopeo, a registry, podman, buildah and every tar, and compare what comes out (as root, to
+/// keep owners and devices)
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// A root filesystem to try beside the tree of corner cases
+    #[arg(long, value_name = "DIR")]
+    rootfs: Option<PathBuf>,
+    /// Try this codec only, on the given tree; may be repeated. The corner cases are tried with all
+    #[arg(long, value_name = "SPEC")]
+    codec: Vec<String>,
+    /// A directory with room for ten times the tree [default: that for temporary files]
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
+    /// Fail if a client is not installed
+    #[arg(long)]
+    strict: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let onepass = builds::release()?;
+    let scratch = scratch_or_default(arguments.scratch.as_deref());
+    let made = tempfile::Builder::new().prefix("onepass-interop-").tempdir_in(&scratch);
+    let scratch = made.with_context(|| format!("cannot use `{}`", scratch.display()))?;
+    let corners = scratch.path().join("corners");
+    Fixture::new(Profile::TarCorners).create(&corners).context("cannot make the tree of corner cases")?;
+    let trees =
+        [("corner cases", Some(corners), &[][..]), ("the given tree", arguments.rootfs.clone(), &arguments.codec[..])];
+    let (mut passed, mut missing, mut failed) = (0, 0, 0);
+    for (number, (name, tree, codecs)) in trees.into_iter().enumerate() {
+        let Some(tree) = tree else { continue };
+        let place = scratch.path().join(number.to_string());
+        std::fs::create_dir(&place).with_context(|| format!("cannot create `{}`", place.display()))?;
+        let setting = Setting { onepass: &onepass, tree: &tree, name, scratch: &place, codecs };
+        let mut told = Ok(());
+        let checks = ::interop::run(&setting, &mut |check| told = print(check))?;
+        told?;
+        for check in &checks {
+            match check.verdict {
+                Verdict::Passed => passed += 1,
+                Verdict::Missing(_) => missing += 1,
+                Verdict::Failed(_) => failed += 1,
+                Verdict::Beyond(_) => {}
+            }
+        }
+    }
+    print(format!("{passed} checks passed, {failed} failed, {missing} could not be made"))?;
+    Ok(if failed > 0 || arguments.strict && missing > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}

@@ -1,0 +1,106 @@
+//! `cargo xtask planted`: shows that every gate turns red for what it is there for, and for nothing else.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use harness::gate::decision::{PAIRS, Ruling};
+use harness::gate::paired_trial::{Builds, Contest, Timed};
+use harness::record::{Diary, Journal, Label};
+use harness::run::Outcome;
+use harness::verify::{Gate, Verdict};
+use packer::Strategy;
+
+use crate::builds;
+use crate::cli::{ProgressLine, print, today};
+use crate::gate_trees::{Depth, Ground, SPIN, TIMED, expected, timed};
+
+/// Build the packer with faults that can be planted, and show that each turns its gates red and no other
+///
+/// Exits with 1 if a gate does not see its fault, or another one breaks.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Which ones [default: all]; `spin` takes a fifth of the time, and four minutes to be seen
+    #[arg(value_name = "FAULT", value_parser = names())]
+    faults: Vec<String>,
+    /// Where images are written and removed; 2 GB [default: the directory for temporary files]
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
+}
+
+/// The faults of `packer`'s feature `planted`, and the gates that each one breaks.
+const FAULTS: [(&str, &[Gate]); 5] = [
+    // A hidden file takes space, and is written.
+    ("scratch", &[Gate::Space, Gate::Written]),
+    ("reread", &[Gate::Read]),
+    ("buffer", &[Gate::Memory]),
+    ("flip", &[Gate::Sameness]),
+    // In another order, content compresses differently.
+    ("unsorted", &[Gate::Sameness, Gate::Sizes]),
+];
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let ground = Ground::take(builds::planted()?, arguments.scratch.as_deref())?;
+    let mut journal = Journal::create(&builds::target()?.join("gate"), &today()?, "planted")?;
+    let mut diary = Diary::of(&mut journal);
+    let wanted = |fault: &str| arguments.faults.is_empty() || arguments.faults.iter().any(|named| named == fault);
+    let mut unseen = 0;
+    for (fault, gates) in FAULTS.into_iter().filter(|(fault, _)| wanted(fault)) {
+        let broken = broken(&ground, fault, &mut diary)?;
+        unseen += usize::from(broken != gates);
+        print(line(fault, &broken, gates))?;
+    }
+    if wanted(SPIN[1]) {
+        let slowed = slowed(&ground, &mut diary)?;
+        let [batches, ruling] = [
+            slowed.batches.iter().map(|batch| format!("{:.3}", batch.ratio.value)).collect::<Vec<_>>().join(", then "),
+            slowed.ruling.map_or_else(|| "nothing".into(), |ruling| format!("{ruling:?}").to_lowercase()),
+        ];
+        unseen += usize::from(slowed.ruling != Some(Ruling::Slower));
+        print(format!("{:<9} {batches} × the time without it: {ruling}", SPIN[1]))?;
+    }
+    print(if unseen == 0 { "Each fault breaks its gates, and no other." } else { "NOT SEEN as it should be." })?;
+    Ok(if unseen == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What can be asked for.
+fn names() -> PossibleValuesParser {
+    FAULTS.iter().map(|(fault, _)| *fault).chain([SPIN[1]]).collect::<Vec<_>>().into()
+}
+
+/// The gates that a fault breaks.
+fn broken(ground: &Ground, fault: &str, diary: &mut Diary<'_>) -> Result<Vec<Gate>> {
+    let examined = ground.exact(Depth::Faults, &["--planted", fault], &expected()?, diary)?;
+    let missing = examined.findings.iter().find(|finding| matches!(finding.verdict, Verdict::NotMeasured(_)));
+    if let Some(finding) = missing {
+        bail!("with the fault {fault}: {}", finding.line());
+    }
+    Ok(examined.findings.iter().filter(|finding| !finding.verdict.holds()).map(|finding| finding.gate).collect())
+}
+
+fn line(fault: &str, broken: &[Gate], expected: &[Gate]) -> String {
+    let names = |gates: &[Gate]| gates.iter().map(|gate| gate.name()).collect::<Vec<_>>().join(", ");
+    if broken == expected {
+        format!("{fault:<9} breaks {}", names(broken))
+    } else {
+        format!("{fault:<9} breaks [{}], and SHOULD break {}", names(broken), names(expected))
+    }
+}
+
+/// One stream that lingers, beside one of the same build that does not.
+fn slowed(ground: &Ground, diary: &mut Diary<'_>) -> Result<Timed> {
+    let [case, _] = timed();
+    let (_, mut slow) = ground.tree(TIMED, &SPIN)?;
+    let (subject, mut usual) = ground.tree(TIMED, &[])?;
+    let contest = Contest { cases: vec![(case, Some(1.0))], pairs: PAIRS, seed: 1, limit: Duration::MAX };
+    let mut note = |label: Label, outcome: &Outcome| {
+        let case = format!("{subject}, {}", label.case);
+        diary.note(Label { case, ..label }, outcome)
+    };
+    let strategy = Strategy::SingleStream;
+    let mut sides = Builds { subject: &mut slow, called: "slowed", reference: &mut usual, strategy };
+    contest.run(&mut sides, &mut note, &mut ProgressLine::new())?.into_iter().next().context("nothing was timed")
+}

@@ -1,0 +1,122 @@
+//! `cargo xtask report`: makes reports from records, and the part of the README that shows one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use harness::gate::calibration::Calibration;
+use harness::gate::gate_run::GateRun;
+use harness::record::{Record, Study, samples};
+use harness::report::{CalibrationReport, Report, StudyReport};
+
+use crate::cli::{display_path, print, repository};
+
+/// Make the report of a recorded run again, or the README's part of it
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// A directory below results/
+    #[arg(required_unless_present = "check")]
+    record: Option<PathBuf>,
+    /// Also put the run into the README
+    #[arg(long)]
+    readme: bool,
+    /// Change nothing: exit 1 if a report or the README's part is not what its record makes
+    #[arg(long, conflicts_with_all = ["record", "readme"])]
+    check: bool,
+}
+
+const BEGIN: &str = "<!-- bench:begin ";
+const END: &str = "<!-- bench:end -->";
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let Some(directory) = &arguments.record else { return check() };
+    if is_of_gates(directory) {
+        let run = GateRun::read(directory)?;
+        run.lines().iter().try_for_each(print)?;
+        print(run.verdict())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    write(directory, directory)?;
+    print(format!("Report: {}", display_path(&directory.join("report.html"))))?;
+    if arguments.readme {
+        let record = Record::read(directory)?;
+        let report = Report::new(&record);
+        let directory = directory.canonicalize()?;
+        let directory =
+            directory.strip_prefix(repository().canonicalize()?).context("the record is not in this repository")?;
+        let readme = readme()?;
+        let (before, _, after) = parts(&readme)?;
+        let name = directory.display().to_string();
+        let text = format!("{before}{BEGIN}{name} -->\n{}{END}{after}", report.excerpt(&record, &name));
+        fs::write(repository().join("README.md"), text).context("cannot write README.md")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the report of the records in one directory in another one, or in the same.
+fn write(records: &Path, to: &Path) -> Result<()> {
+    if records.join("study.json").is_file() {
+        StudyReport::new(&Study::read(records)?).write(to)?;
+    } else if records.join("calibration.json").is_file() {
+        CalibrationReport::new(&Calibration::read(records)?, &samples(records)?).write(to)?;
+    } else {
+        Report::new(&Record::read(records)?).write(to)?;
+    }
+    Ok(())
+}
+
+/// Whether a record is of the gates: what they say is a few lines, and no page.
+fn is_of_gates(directory: &Path) -> bool {
+    directory.join("gate.json").is_file()
+}
+
+fn readme() -> Result<String> {
+    fs::read_to_string(repository().join("README.md")).context("cannot read README.md")
+}
+
+/// What stands before the generated part, in it (from the record's name on), and behind it.
+fn parts(readme: &str) -> Result<(&str, &str, &str)> {
+    let marks = || readme.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?)));
+    let (before, (block, after)) = marks().context("README.md has no part for a run")?;
+    Ok((before, block, after))
+}
+
+fn check() -> Result<ExitCode> {
+    let readme = readme()?;
+    let (_, block, _) = parts(&readme)?;
+    let (name, text) = block.split_once(" -->\n").context("README.md does not name its run")?;
+    let record = Record::read(&repository().join(name))?;
+    if Report::new(&record).excerpt(&record, name) != text {
+        bail!("README.md does not show what {name} says: run `cargo xtask report {name} --readme`");
+    }
+    let results = repository().join("results");
+    for entry in fs::read_dir(&results).context("cannot read results/")? {
+        let directory = entry?.path();
+        if !directory.join("samples.jsonl").is_file() {
+            continue;
+        }
+        // What gates say is made anew each time; that it can be is all there is to check.
+        if is_of_gates(&directory) {
+            GateRun::read(&directory)?;
+            samples(&directory)?;
+        } else {
+            check_report(&directory)?;
+        }
+    }
+    print("The README and all reports are what their records make.")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check_report(directory: &Path) -> Result<()> {
+    let made = tempfile::tempdir()?;
+    write(directory, made.path())?;
+    for entry in fs::read_dir(made.path())? {
+        let file = entry?.file_name();
+        if fs::read(made.path().join(&file)).ok() != fs::read(directory.join(&file)).ok() {
+            bail!("{} is not what its record makes", display_path(&directory.join(&file)));
+        }
+    }
+    Ok(())
+}
