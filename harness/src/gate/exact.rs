@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use packer::Strategy;
 
 use super::expected::Expected;
+use super::image_size::Size;
 use super::memory::{self, Budget, Peaks};
-use super::sizes::{self, Size};
+use super::sizes;
 use super::{sameness, space};
 use crate::error::Result;
 use crate::inspect::Listing;
@@ -14,8 +15,7 @@ use crate::plan::{Case, Work};
 use crate::progress::Progress;
 use crate::record::{Diary, Label, Role};
 use crate::run::{Confine, Outcome};
-use crate::verify::{Finding, Gate};
-use crate::verify::{Seen, io_volume};
+use crate::verify::{Finding, Gate, Seen, io_volume};
 
 /// A tree, and what packs it.
 pub struct Tree<'a> {

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::decision::{self, Ruling};
+use super::image_size::Size;
 use super::paired_trial::Timed;
-use super::sizes::Size;
 use crate::error::Result;
 use crate::record::{Interval, Journal, read};
 use crate::run::Environment;

@@ -8,9 +8,11 @@
 //! and ratios that it compares with stand in a table that only [`Expected::accept`](expected::Expected::accept) changes.
 
 // What has no noise.
+mod accept;
 mod exact;
 pub mod expected;
 
+mod image_size;
 mod memory;
 mod sameness;
 mod sizes;
@@ -26,6 +28,7 @@ pub mod paired_trial;
 pub mod gate_run;
 
 pub use crate::verify::{Finding, Gate, Verdict};
+pub use accept::Ratios;
 pub use exact::{Exact, Examined, Tree};
+pub use image_size::Size;
 pub use memory::Budget;
-pub use sizes::Size;

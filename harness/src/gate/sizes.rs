@@ -2,23 +2,9 @@
 //!
 //! Only of compressions that are built in: another version of an installed program makes other images.
 
-use serde::{Deserialize, Serialize};
-
 use super::expected::Expected;
+use super::image_size::Size;
 use crate::verify::{Finding, Gate, Verdict};
-
-/// The size of an image of a fixture.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Size {
-    /// The fixture, as `debian-base x0.4 seed 1`.
-    pub fixture: String,
-    /// As `--compression` takes it.
-    pub compression: String,
-    /// The size of the image.
-    pub bytes: u64,
-    /// What compressed it, with its version; nothing of `none`.
-    pub encoder: String,
-}
 
 /// Judges sizes by the table.
 pub(super) fn judge(sizes: &[Size], expected: &Expected) -> Finding {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use harness::Result;
 use harness::gate::decision::{PAIRS, Ruling};
-use harness::gate::expected::{Expected, Ratios};
+use harness::gate::expected::Expected;
 use harness::gate::gate_run::{Against, Conclusion, GateRun, SCHEMA, Time, Timing};
 use harness::gate::paired_trial::{Contest, Strategies, Timed};
-use harness::gate::{Budget, Exact, Tree};
+use harness::gate::{Budget, Exact, Ratios, Tree};
 use harness::inspect::{Inside, Inspection, Listing};
 use harness::plan::Work;
 use harness::record::{Diary, Journal, samples};

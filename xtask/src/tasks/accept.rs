@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use harness::gate::expected::Ratios;
+use harness::gate::Ratios;
 use harness::gate::gate_run::GateRun;
 
 use crate::cli::print;

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use harness::gate::gate_run::Conclusion;
-use harness::gate::gate_run::GateRun;
+use harness::gate::gate_run::{Conclusion, GateRun};
 use harness::record::{Sample, samples};
 use tempfile::TempDir;
 

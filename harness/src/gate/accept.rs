@@ -1,0 +1,61 @@
+//! Accepting what a run of the gates has found, as what is expected from now on.
+
+use super::decision::is_narrow;
+use super::expected::Expected;
+use super::gate_run::{Against, GateRun, Time};
+use super::paired_trial::Timed;
+use crate::verify::Gate;
+
+/// Which ratios of a run are taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ratios {
+    /// Those of which nothing was accepted yet, so that a slow change is not accepted along with its sizes.
+    New,
+    /// All.
+    All,
+}
+
+impl Expected {
+    /// Takes over what a run of the gates has found: its sizes, and these of its ratios if it compared the strategies, no run read
+    /// from a disk, and they are narrow enough to be compared with. Gives a line for each row that is another one now.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be accepted: it was cut short, or a law does not hold.
+    pub fn accept(&mut self, run: &GateRun, ratios: Ratios) -> Result<Vec<String>, String> {
+        if !run.complete || run.findings.len() != Gate::ALL.len() {
+            return Err("the run did not come to its end".into());
+        }
+        // Sizes that differ, and new ones, are what is to be accepted.
+        let laws = run.findings.iter().filter(|finding| finding.gate != Gate::Sizes);
+        if let Some(finding) = laws.into_iter().find(|finding| !finding.verdict.holds()) {
+            return Err(format!("{} does not hold: {}", finding.gate.name(), finding.line()));
+        }
+        if run.sizes.is_empty() {
+            return Err("the run knows no sizes".into());
+        }
+        let before = self.to_string();
+        let pinned = run.sizes.iter().filter(|size| !size.compression.starts_with("external:"));
+        self.sizes = pinned.map(|size| ((size.fixture.clone(), size.compression.clone()), size.bytes)).collect();
+        match &run.time {
+            Time::NotAsked => {}
+            Time::Failed(why) => return Err(format!("the times are not known: {why}")),
+            Time::Measured(timing) if timing.against == Against::TwoPass => {
+                for Timed { case, ratio, .. } in timing.timed.iter().filter(|timed| timed.cold == 0) {
+                    let key = (timing.subject.clone(), case.clone(), run.environment.class());
+                    let Some(ratio) = ratio.filter(is_narrow) else { continue };
+                    if ratios == Ratios::All || !self.ratios.contains_key(&key) {
+                        self.ratios.insert(key, (ratio.value * 1e4).round() / 1e4);
+                    }
+                }
+            }
+            Time::Measured(_) => {}
+        }
+        let after = self.to_string();
+        let gone =
+            before.lines().filter(|line| !after.lines().any(|other| other == *line)).map(|line| format!("- {line}"));
+        let new =
+            after.lines().filter(|line| !before.lines().any(|other| other == *line)).map(|line| format!("+ {line}"));
+        Ok(gone.chain(new).collect())
+    }
+}

@@ -1,0 +1,16 @@
+//! The size of an image of a fixture, as a run of the gates records it.
+
+use serde::{Deserialize, Serialize};
+
+/// The size of an image of a fixture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// The fixture, as `debian-base x0.4 seed 1`.
+    pub fixture: String,
+    /// As `--compression` takes it.
+    pub compression: String,
+    /// The size of the image.
+    pub bytes: u64,
+    /// What compressed it, with its version; nothing of `none`.
+    pub encoder: String,
+}
