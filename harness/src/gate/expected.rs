@@ -6,9 +6,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use super::decision::is_narrow;
-use super::gate_run::{Against, GateRun, Time};
-
 /// The table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Expected {

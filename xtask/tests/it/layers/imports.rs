@@ -106,7 +106,7 @@ impl Reader {
                 at += 3;
                 continue;
             }
-            if is_word(tokens.get(at), "use") {
+            if is_word(tokens.get(at), "use") && !is(tokens.get(at + 1), '<') {
                 let end = (at..tokens.len()).find(|end| is(tokens.get(*end), ';')).unwrap();
                 let restricted = at > 1 && matches!(&tokens[at - 1], TokenTree::Group(_));
                 let public = at > 0 && is_word(tokens.get(at - if restricted { 2 } else { 1 }), "pub");

@@ -19,7 +19,7 @@ struct Crate {
     order: &'static [&'static str],
 }
 
-const CRATES: [Crate; 4] = [
+const CRATES: [Crate; 7] = [
     Crate {
         source: "fixtures/src",
         root: "lib.rs",
@@ -34,6 +34,19 @@ const CRATES: [Crate; 4] = [
     },
     Crate { source: "interop/src", root: "lib.rs", others: &[], order: &[] },
     Crate {
+        source: "packer/src",
+        root: "lib.rs",
+        others: &["bin/"],
+        order: &["tree", "tar", "segment", "frame", "codec", "sink", "format", "publish", "pipeline", "api", "read"],
+    },
+    Crate {
+        source: "packer/src/bin/onepass",
+        root: "main.rs",
+        others: &[],
+        order: &["args", "record", "completions", "pack", "inspect", "verify", "diff"],
+    },
+    Crate { source: "testkit/src", root: "lib.rs", others: &[], order: &[] },
+    Crate {
         source: "xtask/src",
         root: "main.rs",
         others: &[],
@@ -41,17 +54,51 @@ const CRATES: [Crate; 4] = [
     },
 ];
 
-/// Imports that point the wrong way and are still to be turned round: the list only gets shorter.
-const KNOWN: [(&str, &str, &str); 0] = [];
+/// Imports that point the wrong way or close a circle, and are still to be turned round: the list only gets shorter.
+const KNOWN: [(&str, &str, &str); 22] = [
+    ("packer/src", "sink", "pipeline::context"),
+    ("packer/src", "sink", "pipeline::fault_injection"),
+    ("packer/src", "sink::output", "publish::directory"),
+    ("packer/src", "sink::program::squashfs", "publish::directory"),
+    ("packer/src", "sink::scratch_tar", "publish::directory"),
+    ("packer/src", "tree::holes", "tar"),
+    ("packer/src", "tree::listing", "pipeline::fault_injection"),
+    ("packer/src", "tree::walk", "tar"),
+    ("packer/src", "codec::deflate::bits", "codec::deflate"),
+    ("packer/src", "codec::deflate::code", "codec::deflate"),
+    ("packer/src", "codec::deflate::tables", "codec::deflate"),
+    ("packer/src", "codec::external", "codec::spec"),
+    ("packer/src", "read::archive::sparse", "read::archive::pax"),
+    ("packer/src", "read::image::oci::layout", "read::image::source"),
+    ("packer/src", "tar::pax", "tar"),
+    ("packer/src", "tar::ustar", "tar"),
+    ("packer/src", "tree::directory", "tree::entry"),
+    ("packer/src/bin/onepass", "args", "completions"),
+    ("packer/src/bin/onepass", "diff", "the root"),
+    ("packer/src/bin/onepass", "inspect", "the root"),
+    ("packer/src/bin/onepass", "pack", "the root"),
+    ("packer/src/bin/onepass", "verify", "the root"),
+];
 
 fn name(module: &[String]) -> String {
     if module.is_empty() { "the root".into() } else { module.join("::") }
 }
 
 impl Crate {
-    fn imports(&self) -> BTreeMap<Module, BTreeSet<Module>> {
+    /// What each file imports, known ones included.
+    fn all_imports(&self) -> BTreeMap<Module, BTreeSet<Module>> {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(self.source);
         of_crate(&source, self.root, self.others)
+    }
+
+    /// What each file imports, without the known ones.
+    fn imports(&self) -> BTreeMap<Module, BTreeSet<Module>> {
+        let mut imports = self.all_imports();
+        for (from, targets) in &mut imports {
+            let known = |to: &[String]| KNOWN.contains(&(self.source, &name(from), &name(to)));
+            targets.retain(|target| !known(target));
+        }
+        imports
     }
 
     /// The place of a file in the order: the root is the last.
@@ -74,8 +121,7 @@ impl Crate {
 #[test]
 fn each_folder_imports_only_what_stands_before_it() {
     for krate in &CRATES {
-        let known = |[from, to]: &[String; 2]| KNOWN.contains(&(krate.source, from, to));
-        let upward: Vec<_> = krate.upward().into_iter().filter(|import| !known(import)).collect();
+        let upward = krate.upward();
         assert!(upward.is_empty(), "{}: {upward:#?}", krate.source);
     }
 }
@@ -84,7 +130,7 @@ fn each_folder_imports_only_what_stands_before_it() {
 fn the_order_names_every_folder_and_nothing_else() {
     for krate in &CRATES {
         let imports = krate.imports();
-        assert!(imports.len() > 4, "{} was read", krate.source);
+        assert!(imports.len() > 3, "{} was read", krate.source);
         let tops: BTreeSet<&str> = imports.keys().filter_map(|module| module.first()).map(String::as_str).collect();
         let folders = imports.keys().filter(|module| module.len() > 1).map(|module| module[0].as_str());
         for named in folders.collect::<BTreeSet<_>>() {
@@ -99,30 +145,40 @@ fn the_order_names_every_folder_and_nothing_else() {
 #[test]
 fn files_do_not_import_each_other_in_a_circle() {
     for krate in &CRATES {
-        let mut imports = krate.imports();
-        // A file that imports none of the others that are left, or that none of them imports, is in no circle.
-        loop {
-            let imported: BTreeSet<&Module> = imports.values().flatten().collect();
-            let is_free = |(module, targets): (&Module, &BTreeSet<Module>)| {
-                !imported.contains(module) || targets.iter().all(|target| !imports.contains_key(target))
-            };
-            let Some(free) = imports.iter().find(|entry| is_free(*entry)).map(|(module, _)| module.clone()) else {
-                break;
-            };
-            imports.remove(&free);
+        let imports = krate.imports();
+        let reached: BTreeMap<&Module, BTreeSet<&Module>> =
+            imports.keys().map(|module| (module, reached_from(module, &imports))).collect();
+        let mut circles = String::new();
+        for (from, targets) in &imports {
+            for to in targets.iter().filter(|to| reached[to].contains(from)) {
+                circles += &format!("  {} imports {}\n", name(from), name(to));
+            }
         }
-        let left = |targets: &BTreeSet<Module>| -> Vec<String> {
-            targets.iter().filter(|target| imports.contains_key(*target)).map(|target| name(target)).collect()
-        };
-        let left: Vec<_> = imports.iter().map(|(module, targets)| (name(module), left(targets))).collect();
-        assert!(left.is_empty(), "{}: a circle is among {left:#?}", krate.source);
+        assert!(circles.is_empty(), "{}: these imports are in circles:\n{circles}", krate.source);
     }
+}
+
+/// All files that a file imports, and that these import, and so on.
+fn reached_from<'a>(module: &Module, imports: &'a BTreeMap<Module, BTreeSet<Module>>) -> BTreeSet<&'a Module> {
+    let mut reached = BTreeSet::new();
+    let mut waiting: Vec<&Module> = imports[module].iter().collect();
+    while let Some(next) = waiting.pop() {
+        if reached.insert(next) {
+            waiting.extend(&imports[next]);
+        }
+    }
+    reached
 }
 
 #[test]
 fn known_imports_that_are_gone_are_taken_off_the_list() {
     for (source, from, to) in KNOWN {
         let krate = CRATES.iter().find(|krate| krate.source == source).unwrap();
-        assert!(krate.upward().contains(&[from.into(), to.into()]), "{source}: {from} does not import {to} any more");
+        let is = |module: &[String], expected: &str| name(module) == expected;
+        let there = krate
+            .all_imports()
+            .iter()
+            .any(|(module, targets)| is(module, from) && targets.iter().any(|target| is(target, to)));
+        assert!(there, "{source}: {from} does not import {to} any more");
     }
 }
