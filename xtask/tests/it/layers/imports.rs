@@ -37,7 +37,9 @@ pub(super) fn of_crate(source: &Path, root: &str, others: &[&str]) -> BTreeMap<M
         texts.iter().map(|(module, text)| (module.clone(), read(module, text, &texts))).collect();
     let for_tests: Vec<Module> = files
         .iter()
-        .flat_map(|(module, file)| file.for_tests.iter().map(|child| [&module[..], &[child.clone()]].concat()))
+        .flat_map(|(module, file)| {
+            file.for_tests.iter().map(|child| [&module[..], std::slice::from_ref(child)].concat())
+        })
         .collect();
     files.retain(|module, _| !for_tests.iter().any(|test| module.starts_with(test)));
     let imports = |(module, file): (&Module, &File)| {
