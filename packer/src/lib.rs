@@ -54,6 +54,7 @@ pub use pipeline::fault_injection::Fault;
 pub use pipeline::stages;
 
 pub use api::image::{Image, Phase, StepTimes};
+pub use api::measure::Measurement;
 pub use api::pack::Pack;
 pub use cancel::CancelToken;
 pub use codec::{Compression, EncoderVersion, InvalidCompression, InvalidProgram, Program};

@@ -1,4 +1,5 @@
 //! What a caller sees: options, the result, progress.
 
 pub(crate) mod image;
+pub(crate) mod measure;
 pub(crate) mod pack;

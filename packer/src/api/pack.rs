@@ -39,19 +39,19 @@ use crate::tree::walk::Tree;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Pack {
-    rootfs: PathBuf,
-    format: Format,
-    compression: Compression,
-    strategy: Strategy,
-    threads: NonZeroUsize,
-    diff_id: bool,
-    live: bool,
-    max_size: Option<u64>,
-    known: Option<Fingerprint>,
-    sparse: Option<Sparse>,
-    rules: Rules,
-    cancel: CancelToken,
-    on_progress: OnProgress,
+    pub(super) rootfs: PathBuf,
+    pub(super) format: Format,
+    pub(super) compression: Compression,
+    pub(super) strategy: Strategy,
+    pub(super) threads: NonZeroUsize,
+    pub(super) diff_id: bool,
+    pub(super) live: bool,
+    pub(super) max_size: Option<u64>,
+    pub(super) known: Option<Fingerprint>,
+    pub(super) sparse: Option<Sparse>,
+    pub(super) rules: Rules,
+    pub(super) cancel: CancelToken,
+    pub(super) on_progress: OnProgress,
 }
 
 impl Pack {
@@ -159,7 +159,7 @@ impl Pack {
         Pack { max_size: Some(max_size), ..self }
     }
 
-    /// An image with this fingerprint is not kept: its outcome is [`Outcome::Unchanged`]. Default: any image is.
+    /// Does not keep an image with this fingerprint; its outcome is [`Outcome::Unchanged`]. Default: every image is kept.
     #[must_use]
     pub fn skip_if_fingerprint(self, known: Fingerprint) -> Self {
         Pack { known: Some(known), ..self }
@@ -194,6 +194,7 @@ impl Pack {
     /// A process that reaches its limit of the size of files (`RLIMIT_FSIZE`) gets `SIGXFSZ`, and this error only if it ignores
     /// or handles that signal.
     pub fn publish(&self, output: impl AsRef<Path>) -> Result<Image> {
+        self.format.takes(self.compression)?;
         let shelf = Shelf::open(output.as_ref())?;
         self.run(&Destination::Shelf(shelf))
     }
@@ -220,14 +221,13 @@ impl Pack {
         if self.strategy == Strategy::TwoPass {
             return Err(Error::invalid_options("two passes need a directory for the temporary tar".to_owned()));
         }
+        self.format.takes(self.compression)?;
         self.run(&Destination::Stream(&Mutex::new(to)))
     }
 
     fn run(&self, destination: &Destination<'_>) -> Result<Image> {
         let (started, metrics, cancel) = (Instant::now(), Metrics::default(), &self.cancel);
-        self.format.takes(self.compression)?;
-        let rules = self.rules.clone().filled(self.sparse.unwrap_or(self.format.sparse()), self.format.layout());
-        let (tree, changes) = (Tree::open(&self.rootfs, rules, cancel)?, Changes::new(self.live));
+        let (tree, changes) = (self.open_tree()?, Changes::new(self.live));
         let (extras, encoders) =
             (self.format.extras(&tree, cancel)?, crate::sink::program::encoders(self.compression, cancel)?);
         let (framed, encoded, total) = (Buffers::default(), Buffers::default(), AtomicU64::new(0));
@@ -286,6 +286,12 @@ impl Pack {
             bytes_read: metrics.bytes_read(),
             temporary_tar: facts.temporary,
         })
+    }
+
+    /// Opens the tree with the rules of this pack and its format.
+    pub(super) fn open_tree(&self) -> Result<Tree<'_>> {
+        let rules = self.rules.clone().filled(self.sparse.unwrap_or(self.format.sparse()), self.format.layout());
+        Tree::open(&self.rootfs, rules, &self.cancel)
     }
 
     /// The tree that is packed.

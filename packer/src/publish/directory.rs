@@ -219,7 +219,7 @@ pub enum Outcome {
     Published,
     /// The same image had been there before, and was verified.
     AlreadyThere,
-    /// It has the fingerprint that was given as [known](crate::Pack::unless), and was not kept.
+    /// It has the fingerprint that was given to [`skip_if_fingerprint`](crate::Pack::skip_if_fingerprint), and was not kept.
     Unchanged,
     /// It was written elsewhere, and was not kept here.
     Streamed,

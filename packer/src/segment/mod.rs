@@ -79,6 +79,11 @@ pub(crate) struct Extras {
 }
 
 impl Extras {
+    /// How many members they are.
+    pub(crate) fn members(&self) -> u64 {
+        [&self.before, &self.after].into_iter().flatten().map(|framed| framed.members).sum()
+    }
+
     /// The bytes that they take.
     pub(crate) fn length(&self) -> u64 {
         [&self.before, &self.after].into_iter().flatten().map(|framed| framed.bytes.len() as u64).sum()

@@ -36,8 +36,10 @@ impl Place {
         assert_eq!(run.status.code(), Some(code), "{arguments:?}: {message}");
         assert!(message.contains(words), "{arguments:?}: {message}");
         assert!(run.stdout.is_empty(), "{arguments:?}");
-        if code == 1 {
-            assert_eq!(message.trim_end().lines().count(), 1, "{message}");
+        match code {
+            1 => assert_eq!(message.trim_end().lines().count(), 1, "{message}"),
+            // All wrong use is told in the same way, whoever finds it.
+            _ => assert!(message.starts_with("error: ") && message.contains("--help"), "{message}"),
         }
         assert_eq!(fs::read_dir(self.directory.path().join("out")).unwrap().count(), 0, "{arguments:?} left something");
     }
@@ -81,6 +83,25 @@ fn usage_errors_say_what_would_be_right() {
         ),
         (&["pack", "tree", "-o", "out", "--strategy", "three-pass"], "single-stream or two-pass"),
         (&["pack", "tree", "-o", "out", "--threads", "0"], "--threads"),
+        (&["pack", "tree", "-o", "out", "--exclude", "[a"], "`[a` is not a glob"),
+        (&["pack", "tree", "-o", "out", "--clamp-mtime", "2026-01-31"], "a time is a number of seconds since 1970"),
+        (
+            &["pack", "tree", "-o", "out", "-x", "--cross-mounts"],
+            "'--one-file-system' cannot be used with '--cross-mounts'",
+        ),
+        (
+            &["pack", "tree", "-o", "out", "--quiet", "--progress", "bar"],
+            "'--quiet' cannot be used with '--progress bar'",
+        ),
+        (&["pack", "tree", "-o", "out", "--quiet", "--progress", "json"], "'--quiet' cannot be used with"),
+        (&["pack", "tree", "-o", "out", "--if-changed", "yes"], "--if-changed <FINGERPRINT>"),
+        // The options are wrong whatever the directories are.
+        (&["pack", "missing", "-o", "missing", "-f", "oci", "-c", "xz"], "cannot be compressed with xz:6"),
+        (&["pack", "missing", "--dry-run", "-f", "oci", "-c", "xz"], "cannot be compressed with xz:6"),
+        (&["verify", "file", "--exclude", "dev"], "--against"),
+        (&["verify", "file", "-x"], "--against"),
+        (&["man", "fly"], "possible values: pack, verify, inspect, diff, completions, man"),
+        (&["completions", "dos"], "possible values: bash"),
         (&["unpack"], "unpack"),
     ] {
         place.refuses(arguments, 2, words);
@@ -104,8 +125,8 @@ fn a_metadata_file_that_lxd_would_not_take_is_refused_before_anything_is_packed(
         place.refuses(&["pack", "missing", "-o", "out", "-f", "unified", "--metadata", name], 1, words);
     }
     for (file, words) in [
-        ("missing", "cannot read `missing`: No such file"),
-        ("tree", "cannot read `tree`: Is a directory"),
+        ("missing", "cannot open `missing`: no such file or directory"),
+        ("tree", "cannot read `tree`: is a directory"),
         ("/dev/zero", "`/dev/zero` is larger than the 1 MiB that LXD and Incus read"),
     ] {
         place.refuses(&["pack", "tree", "-o", "out", "-f", "split", "--metadata", file], 1, words);
@@ -134,22 +155,19 @@ fn what_does_not_fit_a_format_is_refused_at_once() {
         (&["-f", "unified", "--arch", "amd64", "--templates", "file"], "`file` is not a directory"),
         (&["-f", "unified", "--arch", "amd64", "--templates", "templates"], "`templates` is a symbolic link"),
         (&["-f", "unified"], "has no shell that would tell its architecture"),
-        (&["-f", "oci", "--arch", "amd64", "--workdir", "srv"], "`srv` is no directory to start in"),
-        (&["-f", "tar", "--arch", "amd64"], "`--arch` says nothing of an image in the format tar"),
-        (
-            &["--property", "a=b"],
-            "`--property` says nothing of an image in the format tar: it belongs to unified and split",
-        ),
-        (&["-f", "unified", "--tag", "x"], "`--tag` says nothing of an image in the format unified: it belongs to oci"),
-        (&["-f", "unified", "--arch", "amd64", "-c", "squashfs"], "a unified image is an archive"),
-        (&["-f", "oci", "--arch", "amd64", "-c", "xz"], "a layer of an OCI image cannot be compressed with xz:6"),
-        (&["-f", "oci", "--arch", "amd64", "-c", "external:lz4"], "cannot be compressed with external:lz4"),
-        (&["-f", "oci", "--metadata", "file"], "`--metadata` says nothing of an image in the format oci"),
     ] {
         place.refuses(&[&["pack", "tree", "-o", "out"], options].concat(), 1, words);
     }
     for (options, words) in [
         (&["-f", "zip"][..], "possible values: tar, unified, split, oci"),
+        (&["-f", "oci", "--arch", "amd64", "--workdir", "srv"], "invalid value 'srv' for '--workdir <DIR>'"),
+        (&["-f", "tar", "--arch", "amd64"], "'--arch' cannot be used with '--format tar'"),
+        (&["--property", "a=b"], "'--format tar': it is for the formats unified and split"),
+        (&["-f", "unified", "--tag", "x"], "'--tag' cannot be used with '--format unified': it is for the format oci"),
+        (&["-f", "oci", "--metadata", "file"], "'--metadata' cannot be used with '--format oci'"),
+        (&["-f", "unified", "--arch", "amd64", "-c", "squashfs"], "a unified image is an archive"),
+        (&["-f", "oci", "--arch", "amd64", "-c", "xz"], "a layer of an OCI image cannot be compressed with xz:6"),
+        (&["-f", "oci", "--arch", "amd64", "-c", "external:lz4"], "cannot be compressed with external:lz4"),
         (&["-f", "oci", "--tag", "a b"], "`a b` is not a tag"),
         (&["-f", "oci", "--tag", ""], "`` is not a tag"),
         (&["-f", "oci", "--env", "PATH"], "a name, `=` and a value are expected"),
@@ -165,7 +183,12 @@ fn what_does_not_fit_a_format_is_refused_at_once() {
         .current_dir(place.directory.path())
         .output()
         .unwrap();
-    refused(&run, "SOURCE_DATE_EPOCH is no number of seconds: yesterday");
+    let message = String::from_utf8_lossy(&run.stderr);
+    assert_eq!(run.status.code(), Some(2), "{message}");
+    assert!(
+        message.contains("invalid value 'yesterday' for SOURCE_DATE_EPOCH: it is not a number of seconds"),
+        "{message}"
+    );
     assert_eq!(fs::read_dir(at("out")).unwrap().count(), 0);
 }
 

@@ -91,7 +91,7 @@ fn a_bar_is_for_terminals_and_for_who_asks_for_it() {
     let Ok(shown) = on_terminal("") else { return crate::corners::skip("script is not installed") };
     assert!(shown.contains("Packing: ") && shown.contains("% ") && shown.contains(" left)"), "{shown:?}");
     assert_eq!(on_terminal("--quiet").unwrap().trim_end().lines().count(), 1);
-    for options in [&[][..], &["--quiet"], &["--progress", "none"]] {
+    for options in [&[][..], &["--quiet"], &["--progress", "none"], &["--quiet", "--progress", "none"]] {
         let (_place, mut command) = command();
         assert!(command.args(options).output().unwrap().stderr.is_empty(), "{options:?}");
     }

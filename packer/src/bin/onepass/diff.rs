@@ -1,6 +1,5 @@
-//! `onepass diff`: what differs between two images. Its JSON is schema 1: sizes are bytes.
+//! `onepass diff`: the differences between two images. Its JSON is schema 1, with sizes in bytes.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -8,44 +7,41 @@ use packer::{Difference, Field, FieldChange};
 use serde::Serialize;
 
 use crate::args::DiffArguments;
-use crate::json_path::Named;
-use crate::{DIFFERENT, say};
+use crate::exit_code::FAILED;
+use crate::json_path::JsonPath;
+use crate::messages::{print_line, print_lines};
 
 pub(crate) fn run(arguments: &DiffArguments) -> Result<ExitCode> {
     let differences = packer::diff(&arguments.first(), &arguments.second())?;
     if arguments.json {
         let record = Record { schema: 1, differences: differences.iter().map(Entry::of).collect() };
-        say(&serde_json::to_string(&record).context("cannot write the differences as JSON")?)?;
+        print_line(serde_json::to_string(&record).context("cannot write the differences as JSON")?)?;
     } else {
-        let mut out = std::io::stdout().lock();
-        for line in differences.iter().flat_map(|difference| difference.lines(["A", "B"])) {
-            writeln!(out, "{line}").context("cannot write to standard output")?;
-        }
-        out.flush().context("cannot write to standard output")?;
+        print_lines(differences.iter().flat_map(|difference| difference.lines(["A", "B"])))?;
     }
-    Ok(if differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })
+    Ok(if differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
 #[derive(Debug, Serialize)]
 struct Record {
     schema: u32,
-    /// By path: first those of the tree, then those of what is beside it.
+    /// First those of the tree, then those of the metadata; each sorted by path.
     differences: Vec<Entry>,
 }
 
 #[derive(Debug, Serialize)]
 struct Entry {
     #[serde(flatten)]
-    path: Named,
-    /// `tree`, or `metadata`: `metadata.yaml` and templates, or an OCI image's configuration.
+    path: JsonPath,
+    /// `tree` or `metadata`: metadata.yaml and templates, or the configuration of an OCI image.
     section: &'static str,
     /// `added`: only in B; `removed`: only in A; `changed`.
     change: &'static str,
-    /// Of what is a file in A.
+    /// The size in A of a regular file.
     size_before: Option<u64>,
-    /// Of what is a file in B.
+    /// The size in B of a regular file.
     size_after: Option<u64>,
-    /// What differs in what was changed.
+    /// The attributes of a changed entry that differ.
     attributes: Vec<Attribute>,
 }
 
@@ -56,15 +52,16 @@ struct Attribute {
     /// The name of an extended attribute.
     #[serde(skip_serializing_if = "Option::is_none")]
     xattr: Option<String>,
-    /// As it is shown; nothing where it is not, and of contents. Of an extended attribute: `present`.
+    /// The value in A as text, or `present` for an extended attribute. None if the entry has no such attribute, and for contents.
     before: Option<String>,
+    /// The value in B, likewise.
     after: Option<String>,
 }
 
 impl Entry {
     fn of(difference: &Difference) -> Self {
         Entry {
-            path: Named::of(&difference.path),
+            path: JsonPath::new(&difference.path),
             section: difference.section.name(),
             change: difference.change.name(),
             size_before: difference.size_before,

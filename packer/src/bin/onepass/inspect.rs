@@ -1,4 +1,4 @@
-//! `onepass inspect`: what is in an image. Its JSON is schema 1: sizes are bytes.
+//! `onepass inspect`: a summary of an image. Its JSON is schema 1, with sizes in bytes.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,16 +9,16 @@ use packer::{ImageFormat, Summary, escape_path};
 use serde::Serialize;
 
 use crate::args::InspectArguments;
-use crate::json_path::Named;
-use crate::say;
+use crate::json_path::JsonPath;
+use crate::messages::{format_size, print_line};
 
 pub(crate) fn run(arguments: &InspectArguments) -> Result<ExitCode> {
     let summary = arguments.image.source().inspect()?;
     if arguments.json {
         let record = Record::of(&summary);
-        say(&serde_json::to_string(&record).context("cannot write the summary as JSON")?)?;
+        print_line(serde_json::to_string(&record).context("cannot write the summary as JSON")?)?;
     } else {
-        say(text(&summary).trim_end())?;
+        print_line(text(&summary).trim_end())?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -34,24 +34,26 @@ fn text(summary: &Summary) -> String {
     let entries: u64 = summary.entries.values().sum();
     line("format", summary.format.name());
     line("fingerprint", &summary.fingerprint.to_string());
-    line("size", &format!("{} bytes", summary.size));
-    line("tar size", &format!("{} bytes", summary.tar_size()));
+    line("size", &format_size(summary.size));
+    line("tar size", &format_size(summary.tar_size()));
     line("diffID", &format!("sha256:{}", summary.diff_id));
     for (number, archive) in summary.archives.iter().enumerate() {
         let packer::Archive { name, size, encoding, tar_size, diff_id, .. } = archive;
-        let told = format!("{encoding}, {size} bytes; tar of {tar_size} bytes, sha256:{diff_id}");
-        let told = format!("{}: {told}", escape_path(name.as_ref()));
-        line(if number == 0 { "archives" } else { "" }, &told);
+        let (name, size, tar_size) = (escape_path(name.as_ref()), format_size(*size), format_size(*tar_size));
+        let archive = format!("{name}: {encoding}, {size}; tar of {tar_size}, sha256:{diff_id}");
+        line(if number == 0 { "archives" } else { "" }, &archive);
     }
     line("entries", &format!("{entries} ({})", kinds.join(", ")));
-    line("content", &format!("{} bytes", summary.content));
-    for (number, (path, size)) in summary.largest.iter().enumerate() {
-        line(if number == 0 { "largest" } else { "" }, &format!("{size:>12} {}", escape_path(path)));
+    line("content", &format_size(summary.content));
+    let sizes: Vec<String> = summary.largest.iter().map(|(_, size)| format_size(*size)).collect();
+    let width = sizes.iter().map(String::len).max().unwrap_or_default();
+    for (number, ((path, _), size)) in summary.largest.iter().zip(&sizes).enumerate() {
+        line(if number == 0 { "largest" } else { "" }, &format!("{size:>width$} {}", escape_path(path)));
     }
     if let Some(description) = &summary.description {
         let lines = String::from_utf8_lossy(description);
-        for (number, told) in lines.lines().enumerate() {
-            line(if number == 0 { "metadata" } else { "" }, &escape_path(told.as_ref()));
+        for (number, text) in lines.lines().enumerate() {
+            line(if number == 0 { "metadata" } else { "" }, &escape_path(text.as_ref()));
         }
     }
     text
@@ -63,17 +65,17 @@ struct Record<'a> {
     /// `tar`, `unified`, `split` or `oci`.
     format: &'static str,
     fingerprint: String,
-    /// Of the tree; of several layers, their chain ID.
+    /// The sha256 of the tree's tar; of several layers, their chain ID.
     diff_id: String,
     size: u64,
     tar_size: u64,
-    /// One file, metadata and tree, or the layers from the lowest one up.
+    /// The one file, or metadata and tree, or the layers from the lowest one up.
     archives: Vec<Archive<'a>>,
-    /// By kind, all that occur: `directory`, `file`, `hard link`, `symlink`, `fifo`, `character device`, `block device`.
+    /// The number of entries of each kind that occurs: `directory`, `file`, `hard link`, `symlink`, `fifo`, `character device`, `block device`.
     entries: &'a BTreeMap<&'static str, u64>,
     content: u64,
     largest: Vec<File>,
-    /// LXD and Incus: the text of `metadata.yaml`. OCI: the configuration, as an object.
+    /// The text of metadata.yaml, or the configuration of an OCI image as an object.
     metadata: Option<serde_json::Value>,
 }
 
@@ -90,7 +92,7 @@ struct Archive<'a> {
 #[derive(Debug, Serialize)]
 struct File {
     #[serde(flatten)]
-    path: Named,
+    path: JsonPath,
     size: u64,
 }
 
@@ -117,7 +119,11 @@ impl<'a> Record<'a> {
             archives: summary.archives.iter().map(archive).collect(),
             entries: &summary.entries,
             content: summary.content,
-            largest: summary.largest.iter().map(|(path, size)| File { path: Named::of(path), size: *size }).collect(),
+            largest: summary
+                .largest
+                .iter()
+                .map(|(path, size)| File { path: JsonPath::new(path), size: *size })
+                .collect(),
             metadata,
         }
     }

@@ -1,133 +1,144 @@
-//! `onepass pack`.
+//! `onepass pack`: packs, prints the fingerprint, and writes the record.
 
-use std::fs::File;
-use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
-use packer::{Image, Outcome, Pack};
+use anyhow::{Context, Result};
+use packer::{ErrorKind, Image, Outcome, Pack, escape_path};
 
-use crate::args::PackArguments;
+use crate::args::{Output, PackArguments, STANDARD_STREAM};
+use crate::dry_run;
+use crate::exit_code::{CHANGED, SIGNAL};
+use crate::messages::{eprint_line, print_line};
 use crate::progress::ProgressDisplay;
 use crate::record::Record;
+use crate::record_file::RecordOutput;
 use crate::signals::Signals;
 use crate::stdout::StandardOutput;
-use crate::{remark, say};
-
-/// What `pack --live` exits with if entries changed: there is an image, and not of one moment.
-const CHANGED: u8 = 3;
-
-/// What a command exits with that was ended by a signal, plus its number: what a shell says of it.
-const SIGNALLED: u8 = 128;
-
-/// The name of standard output as a file.
-const STANDARD: &str = "-";
 
 pub(crate) fn run(arguments: &PackArguments) -> Result<ExitCode> {
     #[cfg(feature = "planted")]
     arguments.planted.iter().for_each(|fault| fault.plant());
-    let streams = arguments.output == Path::new(STANDARD);
-    let mut record = Destination::of(arguments.json.as_deref(), streams)?;
-    let (pack, signals) = (configured(arguments)?, Signals::take()?);
+    let pack = arguments.pack()?;
+    let mut record = RecordOutput::open(arguments.json.as_deref())?;
+    let signals = Signals::handle()?;
     let pack = pack.cancel_token(signals.token());
+    let Some(output) = arguments.output().filter(|_| !arguments.dry_run) else {
+        return match pack.measure() {
+            Ok(measurement) => dry_run::report(&measurement, arguments, &mut record),
+            Err(error) => failed(error.into(), &signals, false),
+        };
+    };
+    match pack_to(pack, output, arguments, &signals) {
+        Ok(image) => report(&image, arguments, &mut record),
+        Err(error) => failed(error, &signals, output == Output::StandardOutput),
+    }
+}
+
+/// Packs while progress is shown.
+fn pack_to(pack: Pack, output: Output<'_>, arguments: &PackArguments, signals: &Signals) -> Result<Image> {
     let display = ProgressDisplay::new(arguments.show()).map(Arc::new);
     let pack = match display.clone() {
         Some(display) => pack.on_progress(move |progress| display.show(progress)),
         None => pack,
     };
-    let packed =
-        if streams { pack.write(&mut StandardOutput::open(&signals)?) } else { pack.publish(&arguments.output) };
+    let image = match output {
+        Output::Directory(directory) => pack.publish(directory),
+        Output::StandardOutput => pack.write(&mut StandardOutput::open(signals)?),
+    };
     if let Some(display) = display {
         display.clear();
     }
-    let image = match (packed, signals.caught()) {
-        (Err(error), Some(signal)) if error.kind() == packer::ErrorKind::Cancelled || streams => {
-            remark(&format!("onepass: ended by signal {signal}; nothing is left behind"))?;
-            return Ok(ExitCode::from(SIGNALLED + signal));
+    Ok(image?)
+}
+
+/// The exit code of a pack that a signal ended; else the error.
+fn failed(error: anyhow::Error, signals: &Signals, is_streamed: bool) -> Result<ExitCode> {
+    let is_cancelled = error.downcast_ref().map(packer::Error::kind) == Some(ErrorKind::Cancelled);
+    match signals.caught() {
+        // A signal fails the write to standard output that waits for a reader.
+        Some(signal) if is_cancelled || is_streamed => {
+            eprint_line(format!("onepass: ended by signal {signal}; nothing is left behind"))?;
+            Ok(ExitCode::from(SIGNAL + signal))
         }
-        (packed, _) => packed?,
-    };
-    if record.is_wanted() {
-        let made = Record::new(&image, arguments);
-        record.write(&serde_json::to_string(&made).context("cannot write the record as JSON")?)?;
+        _ => Err(error),
     }
-    tell(&image, arguments, &record)?;
+}
+
+/// Writes the record and prints the lines about an image. If that fails, the image stays, and the error names it.
+fn report(image: &Image, arguments: &PackArguments, record: &mut RecordOutput) -> Result<ExitCode> {
+    let reported = write_record(image, arguments, record).and_then(|()| print(image, arguments, record));
+    match &image.path {
+        Some(path) => {
+            reported.with_context(|| format!("the image is in `{}`, and this failed after it", escape_path(path)))?
+        }
+        None => reported?,
+    }
     Ok(if image.changes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGED) })
 }
 
-fn configured(arguments: &PackArguments) -> Result<Pack> {
-    let pack = Pack::new(&arguments.rootfs)
-        .format(arguments.format.chosen()?)
-        .compression(arguments.compression)
-        .strategy(arguments.strategy)
-        .threads(arguments.threads())
-        .diff_id(arguments.diff_id)
-        .exclude(arguments.exclude.iter().cloned())
-        .owners(arguments.owners())
-        .cross_mounts(arguments.cross_mounts)
-        .live(arguments.live);
-    let pack = arguments.sparse.map_or(pack.clone(), |sparse| pack.sparse(sparse));
-    let pack = arguments.clamp_mtime.map_or(pack.clone(), |latest| pack.clamp_mtime(latest));
-    let pack = arguments.max_size.map_or(pack.clone(), |max_size| pack.max_size(max_size.0));
-    Ok(arguments.if_changed.map_or(pack.clone(), |known| pack.skip_if_fingerprint(known)))
+fn write_record(image: &Image, arguments: &PackArguments, record: &mut RecordOutput) -> Result<()> {
+    if !record.is_wanted() {
+        return Ok(());
+    }
+    let made = Record::new(image, arguments);
+    record.write(&serde_json::to_string(&made).context("cannot write the record as JSON")?)
 }
 
-/// What is said for people.
-fn tell(image: &Image, arguments: &PackArguments, record: &Destination) -> Result<()> {
-    let fingerprint = image.fingerprint;
+fn print(image: &Image, arguments: &PackArguments, record: &RecordOutput) -> Result<()> {
+    let fingerprint = image.fingerprint.to_string();
     match (&image.path, image.outcome) {
-        // Standard output is the image's.
-        (_, Outcome::Streamed) => remark(&format!("{fingerprint}  {STANDARD}"))?,
-        _ if matches!(record, Destination::Standard) => {}
-        (Some(path), _) => say(&format!("{fingerprint}  {}", path.display()))?,
-        (None, _) => say(&fingerprint.to_string())?,
+        // The image has taken standard output.
+        (_, Outcome::Streamed) => eprint_line(format!("{fingerprint}  {STANDARD_STREAM}"))?,
+        _ if matches!(record, RecordOutput::StandardOutput) => {}
+        (Some(path), _) => print_line(checksum_line(&fingerprint, path))?,
+        (None, _) => print_line(&fingerprint)?,
     }
-    let told = match image.outcome {
+    let note = match image.outcome {
         Outcome::AlreadyThere => Some("onepass: the image was already there"),
         Outcome::Unchanged => Some("onepass: the image is unchanged, and was not kept"),
         _ => None,
     };
-    if let Some(told) = told.filter(|_| !arguments.quiet && arguments.json.is_none()) {
-        remark(told)?;
+    if let Some(note) = note.filter(|_| !arguments.quiet && arguments.json.is_none()) {
+        eprint_line(note)?;
     }
-    image.changes.iter().try_for_each(|change| remark(&format!("onepass: {change}")))
+    image.changes.iter().try_for_each(|change| eprint_line(format!("onepass: {change}")))
 }
 
-/// Where the record goes.
-enum Destination {
-    Nowhere,
-    Standard,
-    File { file: File, name: String },
-}
-
-impl Destination {
-    /// A file is opened at once, so that a pack does not fail for it at its end.
-    fn of(json: Option<&Path>, streams: bool) -> Result<Self> {
-        match json {
-            None => Ok(Destination::Nowhere),
-            Some(path) if path != Path::new(STANDARD) => {
-                let name = path.display().to_string();
-                let file = File::create(path).with_context(|| format!("cannot create `{name}` for the record"))?;
-                Ok(Destination::File { file, name })
-            }
-            Some(_) if streams => bail!("standard output takes the image or the record: --json=FILE, as /dev/fd/3"),
-            Some(_) => Ok(Destination::Standard),
+/// A line that `sha256sum -c` accepts: the bytes of the path; if some would break the line, they are escaped, and the line begins
+/// with a backslash.
+fn checksum_line(fingerprint: &str, path: &Path) -> Vec<u8> {
+    let bytes = path.as_os_str().as_bytes();
+    let mut escaped = Vec::new();
+    for byte in bytes {
+        match byte {
+            b'\\' => escaped.extend_from_slice(b"\\\\"),
+            b'\n' => escaped.extend_from_slice(b"\\n"),
+            b'\r' => escaped.extend_from_slice(b"\\r"),
+            byte => escaped.push(*byte),
         }
     }
+    let start = if escaped == bytes { "" } else { "\\" };
+    [start.as_bytes(), fingerprint.as_bytes(), b"  ", &escaped].concat()
+}
 
-    fn is_wanted(&self) -> bool {
-        !matches!(self, Destination::Nowhere)
-    }
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
 
-    fn write(&mut self, record: &str) -> Result<()> {
-        match self {
-            Destination::Nowhere => Ok(()),
-            Destination::Standard => say(record),
-            Destination::File { file, name } => {
-                writeln!(file, "{record}").with_context(|| format!("cannot write the record to `{name}`"))
-            }
+    use super::*;
+
+    #[test]
+    fn a_line_stays_a_line() {
+        for (path, line) in [
+            (&b"out/a"[..], &b"F  out/a"[..]),
+            (b"out/\xff", b"F  out/\xff"),
+            (b"a\nb", b"\\F  a\\nb"),
+            (b"a\\b\r", b"\\F  a\\\\b\\r"),
+        ] {
+            assert_eq!(checksum_line("F", Path::new(OsStr::from_bytes(path))), line);
         }
     }
 }

@@ -7,14 +7,16 @@ use indicatif::{ProgressBar, ProgressStyle};
 use packer::{Pass, Progress};
 use serde::Serialize;
 
-/// How progress is shown, on standard error.
+/// How progress is escape_path, on standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Show {
-    /// A bar if standard error is a terminal, else nothing.
+    /// A bar if standard error is a terminal, else nothing
     Auto,
+    /// A bar
     Bar,
-    /// One object a line, with LXD's keys.
+    /// One JSON object a line, with LXD's keys: stage, percent, processed (bytes) and speed (bytes per second)
     Json,
+    /// Nothing
     None,
 }
 
@@ -70,11 +72,11 @@ fn bar() -> ProgressBar {
     ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// Progress under the names that LXD has for it in the metadata of an operation.
+/// Progress with the keys that LXD uses in the metadata of an operation.
 #[derive(Debug, Serialize)]
 struct Line {
     stage: &'static str,
-    /// Of the tar; not there before its size is known.
+    /// The share of the tar that is done. Absent until the size of the tar is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     percent: Option<u64>,
     /// Bytes of the tar.

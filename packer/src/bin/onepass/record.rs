@@ -1,12 +1,14 @@
-//! The JSON that `onepass pack --json` prints: schema 1. Sizes are bytes, times integer nanoseconds.
+//! The JSON of `onepass pack --json`: schema 1, with sizes in bytes and times in integer nanoseconds.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use packer::Image;
+use packer::{Change, Image};
 use serde::Serialize;
 
 use crate::args::PackArguments;
+use crate::json_path::{JsonPath, path_hex};
 
 /// One pack.
 #[derive(Debug, Serialize)]
@@ -17,8 +19,11 @@ pub(crate) struct Record {
     format: String,
     /// `published`, `already-there`, `unchanged` or `streamed`.
     outcome: &'static str,
-    /// Nothing if the image was not kept, or streamed.
+    /// None if the image was not kept, or was written to standard output.
     path: Option<String>,
+    /// The bytes of a path that is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_hex: Option<String>,
     size: u64,
     tar_size: u64,
     diff_id: Option<String>,
@@ -26,7 +31,7 @@ pub(crate) struct Record {
     layer: Option<String>,
     entries: u64,
     sockets_skipped: u64,
-    /// Where something else is mounted that was not packed.
+    /// Mount points below the tree whose content was left out.
     mounts_skipped: Vec<String>,
     /// Entries that changed while they were packed, with `--live`.
     changes: Vec<Changed>,
@@ -35,14 +40,14 @@ pub(crate) struct Record {
     threads: usize,
     encoders: Vec<Encoder>,
     wall_ns: u64,
-    /// By phase: `stream`, or `tar` and `compress`; then `sync` and `publish`.
+    /// The time of each phase: `stream`, or `tar` and `compress`; then `sync` and `publish`.
     phases_ns: BTreeMap<&'static str, u64>,
-    /// By step, all threads together: `walk`, `frame`, `encode`, `hash`, `write`.
+    /// The time of each step, all threads together: `walk`, `frame`, `encode`, `hash`, `write`.
     busy_ns: BTreeMap<&'static str, u64>,
     bytes_read: u64,
     bytes_written: Written,
     scratch_peak: u64,
-    /// The most memory that was resident, from `/proc/self/status`; nothing where that cannot be read.
+    /// The peak of resident memory. None if `/proc/self/status` cannot be read.
     vm_hwm: Option<u64>,
 }
 
@@ -52,9 +57,11 @@ struct Encoder {
     version: String,
 }
 
+/// An entry that changed.
 #[derive(Debug, Serialize)]
-struct Changed {
-    path: String,
+pub(crate) struct Changed {
+    #[serde(flatten)]
+    path: JsonPath,
     what: &'static str,
 }
 
@@ -62,6 +69,17 @@ struct Changed {
 struct Written {
     temporary_tar: u64,
     image: u64,
+}
+
+impl Changed {
+    pub(crate) fn new(change: &Change) -> Self {
+        Changed { path: JsonPath::new(&change.path), what: change.what }
+    }
+}
+
+/// Paths as JSON strings; bytes that are not UTF-8 become replacement characters.
+pub(crate) fn lossy(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| path.to_string_lossy().into_owned()).collect()
 }
 
 impl Record {
@@ -79,19 +97,16 @@ impl Record {
             fingerprint: image.fingerprint.to_string(),
             format: arguments.format.name(),
             outcome: image.outcome.name(),
-            path: image.path.as_ref().map(|path| path.display().to_string()),
+            path: image.path.as_ref().map(|path| path.to_string_lossy().into_owned()),
+            path_hex: image.path.as_deref().and_then(path_hex),
             size: image.size,
             tar_size: image.tar_size,
             diff_id: image.diff_id.map(|digest| digest.to_string()),
             layer: image.layer.map(|layer| layer.digest.to_string()),
             entries: image.entries,
             sockets_skipped: image.sockets_skipped,
-            mounts_skipped: image.mounts_skipped.iter().map(|path| path.display().to_string()).collect(),
-            changes: image
-                .changes
-                .iter()
-                .map(|change| Changed { path: change.path.display().to_string(), what: change.what })
-                .collect(),
+            mounts_skipped: lossy(&image.mounts_skipped),
+            changes: image.changes.iter().map(Changed::new).collect(),
             strategy: arguments.strategy.name(),
             compression: arguments.compression.to_string(),
             threads: arguments.threads().get(),

@@ -1,4 +1,4 @@
-//! Signals: what ends a pack early, and what must not.
+//! Signals that end a pack early.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,14 +8,14 @@ use packer::CancelToken;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
-/// The signal that has come, or 0.
+/// The signal that arrived, or 0.
 #[derive(Clone, Debug)]
 pub(crate) struct Signals(Arc<AtomicUsize>);
 
 impl Signals {
-    /// Takes the signals that ask for an end; but those that were ignored when the process started (`nohup`) stay so. A second
-    /// one ends the process on the spot.
-    pub(crate) fn take() -> Result<Self> {
+    /// Handles INT, TERM and HUP. A signal that was ignored when the process started (`nohup`) stays ignored. The second signal
+    /// ends the process at once.
+    pub(crate) fn handle() -> Result<Self> {
         let caught = Arc::new(AtomicUsize::new(0));
         let ignored = ignored();
         for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0) {
@@ -25,24 +25,24 @@ impl Signals {
                 .and_then(|_| flag::register_usize(signal, Arc::clone(&caught), signal as usize))
                 .context("cannot handle signals")?;
         }
-        // The limit of the size of files is told by the call that reaches it; the signal would end the process.
+        // The write that exceeds the limit of the file size returns an error, too; by default, the signal ends the process.
         flag::register(SIGXFSZ, Arc::default()).context("cannot handle signals")?;
         Ok(Signals(caught))
     }
 
-    /// Cancels a pack once a signal has come.
+    /// A token that is cancelled once a signal arrived.
     pub(crate) fn token(&self) -> CancelToken {
         let signals = self.clone();
         CancelToken::when(move || signals.caught().is_some())
     }
 
-    /// The signal that asked for an end.
+    /// The signal that arrived.
     pub(crate) fn caught(&self) -> Option<u8> {
         Some(self.0.load(Ordering::Relaxed)).filter(|signal| *signal != 0).map(|signal| signal as u8)
     }
 }
 
-/// The signals that this process ignores, as bits from 1 on; none if the kernel does not say.
+/// The signals that this process ignores, as bits: signal N is bit N - 1. None if `/proc` cannot be read.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -1,31 +1,32 @@
-//! Standard output as the place that an image goes to.
+//! Writes an image to standard output.
 //!
-//! A pipe whose reader does nothing would keep a write, and with it the process, for ever. So pipes are written without
-//! waiting, and waited for in short turns in which a signal ends the pack.
+//! If the reader of a pipe does not read, a blocking write would never return, and no signal would end the pack. So the pipe is
+//! written without blocking, and polled in short turns between which a signal ends the pack.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags};
 
 use crate::signals::Signals;
+use crate::wrong_use::WrongUse;
 
-/// How long is waited at once.
+/// The timeout of one poll.
 const TURN: Duration = Duration::from_millis(50);
 
-/// What a pipe or a socket that has room takes without waiting, in bytes (`PIPE_BUF`).
-const ROOM: usize = 4096;
+/// What a pipe that polls as writable takes without blocking, in bytes (`PIPE_BUF`).
+const ATOMIC_WRITE: usize = 4096;
 
-/// Standard output, for an image.
+/// Standard output, as the destination of an image.
 pub(crate) struct StandardOutput {
-    /// The same pipe, opened once more: what is set for this handle is not set for anybody else's.
+    /// The pipe, opened anew, so that `O_NONBLOCK` holds for this handle alone.
     pipe: Option<File>,
-    /// The most that is written at once.
-    most: usize,
+    /// The largest single write, in bytes.
+    max_write: usize,
     signals: Signals,
 }
 
@@ -33,14 +34,15 @@ impl StandardOutput {
     pub(crate) fn open(signals: &Signals) -> Result<Self> {
         let out = io::stdout();
         if out.is_terminal() {
-            bail!("standard output is a terminal, and an image is no text: send it to a file or another program");
+            let message = "standard output is a terminal: send the image to a file or to another program";
+            return Err(WrongUse::conflict(message));
         }
         let kind = rustix::fs::fstat(&out).map(|found| FileType::from_raw_mode(found.st_mode));
-        let waits = matches!(kind, Ok(FileType::Fifo | FileType::Socket));
+        let blocks = matches!(kind, Ok(FileType::Fifo | FileType::Socket));
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let pipe = rustix::fs::open("/proc/self/fd/1", flags, Mode::empty()).ok().filter(|_| waits).map(File::from);
-        let most = if waits && pipe.is_none() { ROOM } else { usize::MAX };
-        Ok(StandardOutput { pipe, most, signals: signals.clone() })
+        let pipe = rustix::fs::open("/proc/self/fd/1", flags, Mode::empty()).ok().filter(|_| blocks).map(File::from);
+        let max_write = if blocks && pipe.is_none() { ATOMIC_WRITE } else { usize::MAX };
+        Ok(StandardOutput { pipe, max_write, signals: signals.clone() })
     }
 }
 
@@ -56,7 +58,7 @@ impl Write for StandardOutput {
             if poll(&mut [PollFd::new(&out, PollFlags::OUT)], Some(&turn))? == 0 {
                 continue;
             }
-            match rustix::io::write(out, &bytes[..bytes.len().min(self.most)]) {
+            match rustix::io::write(out, &bytes[..bytes.len().min(self.max_write)]) {
                 Err(rustix::io::Errno::AGAIN) => {}
                 written => return Ok(written?),
             }

@@ -1,43 +1,45 @@
-//! `onepass verify`: whether an image is sound, and whether it is what a tree would be packed to.
+//! `onepass verify`: checks that an image is sound, and compares it with a root filesystem.
 
-use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
-use packer::{Verified, escape_path};
+use anyhow::Result;
+use packer::{Pack, Verified, escape_path};
 
 use crate::args::VerifyArguments;
-use crate::{DIFFERENT, remark, say};
+use crate::exit_code::FAILED;
+use crate::messages::{eprint_line, print_lines};
 
 pub(crate) fn run(arguments: &VerifyArguments) -> Result<ExitCode> {
     let source = arguments.image.source();
+    let pack = match &arguments.against {
+        Some(rootfs) => Some(arguments.rules.apply(Pack::new(rootfs))?),
+        None => None,
+    };
     let verified = source.verify_all()?;
-    let lines = verified.iter().map(|verified| line(arguments, verified));
-    let Some(rootfs) = &arguments.against else {
-        lines.into_iter().try_for_each(|line| say(&line))?;
+    let lines = verified.iter().map(|verified| line(&arguments.image.image, verified));
+    let Some(pack) = pack else {
+        print_lines(lines)?;
         return Ok(ExitCode::SUCCESS);
     };
-    let differences = source.compare_with_tree(&arguments.rules.pack(rootfs))?;
-    let mut out = std::io::stdout().lock();
-    for line in differences.iter().flat_map(|difference| difference.lines(["the image", "the tree"])) {
-        writeln!(out, "{line}").context("cannot write to standard output")?;
-    }
-    out.flush().context("cannot write to standard output")?;
-    lines.into_iter().try_for_each(|line| remark(&line))?;
+    let differences = source.compare_with_tree(&pack)?;
+    print_lines(differences.iter().flat_map(|difference| difference.lines(["the image", "the tree"])))?;
+    lines.into_iter().try_for_each(eprint_line)?;
+    let rootfs = escape_path(pack.rootfs());
     if differences.is_empty() {
-        remark(&format!("{} is the same", escape_path(rootfs)))?;
+        eprint_line(format!("{rootfs} is the same"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    remark(&format!("{} differs in {} entries", escape_path(rootfs), differences.len()))?;
-    Ok(ExitCode::from(DIFFERENT))
+    eprint_line(format!("{rootfs} differs in {} entries", differences.len()))?;
+    Ok(ExitCode::from(FAILED))
 }
 
-fn line(arguments: &VerifyArguments, verified: &Verified) -> String {
+/// The line that says that an image is sound.
+fn line(image: &Path, verified: &Verified) -> String {
     let Verified { format, tag, fingerprint, diff_id, size, tar_size, entries, has_late_metadata, .. } = verified;
-    let image = escape_path(&arguments.image.image);
     let image = match tag {
-        Some(tag) => format!("{image} ({})", escape_path(tag.as_ref())),
-        None => image,
+        Some(tag) => format!("{} ({})", escape_path(image), escape_path(tag.as_ref())),
+        None => escape_path(image),
     };
     let late =
         if *has_late_metadata { "; metadata.yaml is not its first member, so that imports are slow" } else { "" };

@@ -1,4 +1,4 @@
-//! The options that say what an image looks like from outside, and what it says of itself.
+//! The options that choose the format of an image, and what the image says of itself.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -6,59 +6,61 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use clap::{Args, ValueEnum};
-use packer::{Architecture, Format, Lxd, Metadata, Oci, Run, Tag};
+use packer::{Architecture, Format, Lxd, Metadata, Oci, Run, Tag, escape_path};
+
+use crate::wrong_use::WrongUse;
 
 /// The formats by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Kind {
-    /// The tree in one tar
+enum FormatName {
+    /// One tar with the tree at its top
     Tar,
     /// One tar for LXD and Incus: metadata.yaml, rootfs/, templates/
     Unified,
-    /// Two files for LXD and Incus: metadata and rootfs
+    /// A directory with two files for LXD and Incus: metadata and rootfs
     Split,
-    /// An image in an OCI image layout
+    /// An image in the OCI image layout DIR
     Oci,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct FormatArguments {
-    /// What the image looks like from outside
-    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = Kind::Tar)]
-    format: Kind,
-    /// The architecture, as LXD, Go or Debian call it [default: that of the tree's shell]
+    /// Make the image in this format
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = FormatName::Tar)]
+    format: FormatName,
+    /// The architecture of the image, by its name in LXD, Go or Debian [default: that of the tree's shell]
     #[arg(long, value_name = "ARCH", help_heading = "Formats unified, split and oci")]
     arch: Option<Architecture>,
-    /// A metadata.yaml [default: made from the tree]
+    /// Take metadata.yaml from FILE [default: made from the tree]
     #[arg(long, value_name = "FILE", help_heading = "Formats unified and split")]
     metadata: Option<PathBuf>,
-    /// A directory with templates
+    /// Take the templates from DIR [default: none]
     #[arg(long, value_name = "DIR", help_heading = "Formats unified and split")]
     templates: Option<PathBuf>,
-    /// A property of the image; may be repeated
+    /// Set a property of the image. Repeatable
     #[arg(long, value_name = "KEY=VALUE", help_heading = "Formats unified and split")]
     property: Vec<Pair>,
-    /// The name of the image in its layout
-    #[arg(long, value_name = "NAME", help_heading = "Format oci")]
+    /// Tag the image in its layout; another image with this tag loses it [default: no tag]
+    #[arg(long, value_name = "TAG", help_heading = "Format oci")]
     tag: Option<Tag>,
-    /// A variable of the environment that a container starts with; may be repeated
+    /// Set a variable in the environment of containers. Repeatable
     #[arg(long, value_name = "NAME=VALUE", help_heading = "Format oci")]
     env: Vec<Pair>,
-    /// One argument of the entrypoint, or of the command if there is none; repeated for each
+    /// One argument of the command that containers run; repeat for each. With --entrypoint, they are the arguments of that
     #[arg(long, value_name = "ARGUMENT", help_heading = "Format oci", allow_hyphen_values = true)]
     cmd: Vec<String>,
-    /// One argument of the command that a container starts with; repeated for each
+    /// One argument of the program that containers always run; repeat for each
     #[arg(long, value_name = "ARGUMENT", help_heading = "Format oci", allow_hyphen_values = true)]
     entrypoint: Vec<String>,
-    /// The directory that a container starts in
+    /// Start containers in DIR, an absolute path [default: /]
     #[arg(long, value_name = "DIR", help_heading = "Format oci")]
     workdir: Option<String>,
-    /// A label of the image; may be repeated
+    /// Set a label of the image. Repeatable
     #[arg(long, value_name = "KEY=VALUE", help_heading = "Format oci")]
     label: Vec<Pair>,
-    /// The user that a container runs as, and after a colon the group, by name or number
+    /// Run containers as this user and group, by name or number [default: root]
     #[arg(long, value_name = "USER[:GROUP]", help_heading = "Format oci")]
     user: Option<String>,
 }
@@ -82,16 +84,18 @@ impl FromStr for Pair {
 }
 
 impl FormatArguments {
-    /// The format, with all that was said of it.
-    pub(crate) fn chosen(&self) -> Result<Format> {
-        if let Some((option, belongs)) = self.foreign() {
-            bail!("`{option}` says nothing of an image in the format {}: it belongs to {belongs}", self.name());
+    /// The format with its options. An option of another format is an error.
+    pub(crate) fn format(&self) -> Result<Format> {
+        if let Some((option, formats)) = self.foreign_option() {
+            let message =
+                format!("the argument '{option}' cannot be used with '--format {}': it is for {formats}", self.name());
+            return Err(WrongUse::conflict(message));
         }
         Ok(match self.format {
-            Kind::Tar => Format::Tar,
-            Kind::Unified => Format::Unified(self.lxd()?),
-            Kind::Split => Format::Split(self.lxd()?),
-            Kind::Oci => Format::Oci(self.oci()?),
+            FormatName::Tar => Format::Tar,
+            FormatName::Unified => Format::Unified(self.lxd()?),
+            FormatName::Split => Format::Split(self.lxd()?),
+            FormatName::Oci => Format::Oci(self.oci()?),
         })
     }
 
@@ -100,13 +104,14 @@ impl FormatArguments {
         self.format.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// An option that was given, and the formats that it belongs to, if the chosen one is none of them.
-    fn foreign(&self) -> Option<(&'static str, &'static str)> {
-        let (lxd, oci) = ("unified and split", "oci");
-        let described = self.format != Kind::Tar;
-        let (is_lxd, is_oci) = (matches!(self.format, Kind::Unified | Kind::Split), self.format == Kind::Oci);
+    /// An option that was given and is not for the chosen format, with the formats that it is for.
+    fn foreign_option(&self) -> Option<(&'static str, &'static str)> {
+        let (lxd, oci) = ("the formats unified and split", "the format oci");
+        let described = self.format != FormatName::Tar;
+        let (is_lxd, is_oci) =
+            (matches!(self.format, FormatName::Unified | FormatName::Split), self.format == FormatName::Oci);
         let given = [
-            ("--arch", self.arch.is_some(), described, "unified, split and oci"),
+            ("--arch", self.arch.is_some(), described, "the formats unified, split and oci"),
             ("--metadata", self.metadata.is_some(), is_lxd, lxd),
             ("--templates", self.templates.is_some(), is_lxd, lxd),
             ("--property", !self.property.is_empty(), is_lxd, lxd),
@@ -118,7 +123,7 @@ impl FormatArguments {
             ("--label", !self.label.is_empty(), is_oci, oci),
             ("--user", self.user.is_some(), is_oci, oci),
         ];
-        given.into_iter().find(|(_, given, fits, _)| *given && !fits).map(|(option, _, _, belongs)| (option, belongs))
+        given.into_iter().find(|(_, given, fits, _)| *given && !fits).map(|(option, _, _, formats)| (option, formats))
     }
 
     fn lxd(&self) -> Result<Lxd> {
@@ -140,7 +145,11 @@ impl FormatArguments {
 
     fn oci(&self) -> Result<Oci> {
         if let Some(directory) = self.workdir.as_ref().filter(|directory| !directory.starts_with('/')) {
-            bail!("`{}` is no directory to start in: it does not begin with a slash", directory.escape_debug());
+            let message = format!(
+                "invalid value '{}' for '--workdir <DIR>': it is not an absolute path",
+                directory.escape_debug()
+            );
+            return Err(WrongUse::value(message));
         }
         let pairs = |pairs: &[Pair]| pairs.iter().map(|Pair { key, value }| (key.clone(), value.clone())).collect();
         let env: BTreeMap<String, String> = pairs(&self.env);
@@ -166,16 +175,21 @@ impl FormatArguments {
 }
 
 fn metadata(path: &Path) -> Result<Metadata> {
-    let unreadable = || format!("cannot read `{}`", path.display());
-    let file = File::open(path).with_context(unreadable)?;
+    let name = escape_path(path);
+    let file = File::open(path).with_context(|| format!("cannot open `{name}`"))?;
     let mut bytes = Vec::new();
-    file.take(Metadata::LIMIT as u64 + 1).read_to_end(&mut bytes).with_context(unreadable)?;
-    Metadata::parse(&bytes).map_err(|error| anyhow::anyhow!("`{}` {error}", path.display()))
+    let read = file.take(Metadata::LIMIT as u64 + 1).read_to_end(&mut bytes);
+    read.with_context(|| format!("cannot read `{name}`"))?;
+    Metadata::parse(&bytes).map_err(|error| anyhow!("`{name}` {error}"))
 }
 
-/// When the source of the image was last changed, as <https://reproducible-builds.org/specs/source-date-epoch/> has it.
+/// The time of the image's source, as <https://reproducible-builds.org/specs/source-date-epoch/> defines it.
 fn source_date() -> Result<Option<i64>> {
     let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH") else { return Ok(None) };
     let seconds = text.to_str().and_then(|text| text.parse().ok());
-    seconds.map(Some).with_context(|| format!("SOURCE_DATE_EPOCH is no number of seconds: {}", text.display()))
+    let invalid = || {
+        let text = text.to_string_lossy().escape_debug().to_string();
+        WrongUse::value(format!("invalid value '{text}' for SOURCE_DATE_EPOCH: it is not a number of seconds"))
+    };
+    seconds.map(Some).ok_or_else(invalid)
 }

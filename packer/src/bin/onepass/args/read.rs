@@ -1,22 +1,24 @@
-//! What the commands accept that read images.
+//! The arguments of the subcommands that read images: `verify`, `inspect` and `diff`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::Result;
 use clap::Args;
-use packer::{Exclusion, Fingerprint, IdRange, Owner, Owners, Pack, Source, Tag};
+use packer::{Fingerprint, Source, Tag};
+
+use crate::args::rules::RuleArguments;
 
 /// Which image.
 #[derive(Args, Debug)]
 pub(crate) struct ImageArguments {
-    /// A file, a directory `<fingerprint>.split`, or an OCI image layout
+    /// The image: a file, a directory `<fingerprint>.split`, or an OCI image layout
     pub(crate) image: PathBuf,
-    /// The other file of an image that is split in two: IMAGE holds metadata.yaml, this the tree
+    /// The second file of an image of two files: IMAGE has metadata.yaml, FILE has the tree
     #[arg(long, value_name = "FILE")]
     rootfs: Option<PathBuf>,
-    /// Which image of an OCI layout: its name there, or `sha256:…`
-    #[arg(long, value_name = "NAME")]
+    /// Which image of an OCI image layout: its tag, or its digest as `sha256:…`. Not needed if there is only one
+    #[arg(long, value_name = "TAG")]
     tag: Option<Selector>,
 }
 
@@ -61,74 +63,37 @@ fn selected(source: Source, selector: Option<&Selector>) -> Source {
 pub(crate) struct VerifyArguments {
     #[command(flatten)]
     pub(crate) image: ImageArguments,
-    /// Also compare the image with this root filesystem, and print what differs
+    /// Compare the image with this root filesystem as well, and print the differences
     #[arg(long, value_name = "ROOTFS")]
     pub(crate) against: Option<PathBuf>,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Rules that ROOTFS was packed by, with --against")]
     pub(crate) rules: RuleArguments,
-}
-
-/// What the tree was packed with, as for `pack`.
-#[derive(Args, Debug)]
-pub(crate) struct RuleArguments {
-    /// The tree was packed without what matches
-    #[arg(long, value_name = "GLOB", requires = "against")]
-    exclude: Vec<Exclusion>,
-    /// The tree's ids are shifted: u|g|both:CONTAINER:HOST:COUNT; may be repeated
-    #[arg(long, value_name = "RANGE", requires = "against")]
-    idmap: Vec<IdRange>,
-    /// The tree was packed with one owner for every entry
-    #[arg(long, value_name = "UID:GID", requires = "against", conflicts_with = "idmap")]
-    owner: Option<Owner>,
-    /// The tree was packed with no time later than this, in seconds since 1970
-    #[arg(long, value_name = "SECONDS", requires = "against", allow_negative_numbers = true)]
-    clamp_mtime: Option<i64>,
-    /// The tree was packed with what is mounted below it
-    #[arg(long, requires = "against")]
-    cross_mounts: bool,
-}
-
-impl RuleArguments {
-    /// The pack of `rootfs` by these rules.
-    pub(crate) fn pack(&self, rootfs: &PathBuf) -> Pack {
-        let owners = match self.owner {
-            Some(owner) => Owners::One(owner),
-            None if self.idmap.is_empty() => Owners::Kept,
-            None => Owners::Mapped(self.idmap.iter().copied().collect()),
-        };
-        let pack = Pack::new(rootfs).exclude(self.exclude.iter().cloned());
-        let pack = pack.owners(owners).cross_mounts(self.cross_mounts);
-        match self.clamp_mtime {
-            Some(latest) => pack.clamp_mtime(latest),
-            None => pack,
-        }
-    }
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct InspectArguments {
     #[command(flatten)]
     pub(crate) image: ImageArguments,
-    /// Print one JSON object
+    /// Print one JSON object, with sizes in bytes
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct DiffArguments {
-    /// The one image
+    /// The first image: a file, a directory `<fingerprint>.split`, or an OCI image layout
     #[arg(value_name = "A")]
     first: PathBuf,
-    /// The other image
+    /// The second image
     #[arg(value_name = "B")]
     second: PathBuf,
-    /// Which image of the OCI layout A, and of B if --b-tag does not say otherwise: its name there, or `sha256:…`
-    #[arg(long, value_name = "NAME")]
+    /// Which image of the OCI image layout A: its tag, or its digest as `sha256:…`. It is the default of --b-tag
+    #[arg(long, value_name = "TAG")]
     tag: Option<Selector>,
-    /// Which image of the OCI layout B
-    #[arg(long, value_name = "NAME")]
+    /// Which image of the OCI image layout B [default: that of --tag]
+    #[arg(long, value_name = "TAG")]
     b_tag: Option<Selector>,
-    /// Print one JSON object
+    /// Print one JSON object, with sizes in bytes
     #[arg(long)]
     pub(crate) json: bool,
 }

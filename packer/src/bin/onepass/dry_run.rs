@@ -1,0 +1,53 @@
+//! `onepass pack --dry-run`: the number of entries and the size of the tar, as a line or as JSON of schema 1.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use packer::Measurement;
+use serde::Serialize;
+
+use crate::args::PackArguments;
+use crate::exit_code::CHANGED;
+use crate::messages::{eprint_line, format_size, print_line};
+use crate::record::{Changed, lossy};
+use crate::record_file::RecordOutput;
+
+/// The record of a dry run. Its fields mean what they mean in the record of a pack.
+#[derive(Debug, Serialize)]
+struct DryRunRecord {
+    schema: u32,
+    format: String,
+    /// `dry-run`.
+    outcome: &'static str,
+    tar_size: u64,
+    entries: u64,
+    sockets_skipped: u64,
+    mounts_skipped: Vec<String>,
+    changes: Vec<Changed>,
+}
+
+pub(crate) fn report(
+    measurement: &Measurement,
+    arguments: &PackArguments,
+    record: &mut RecordOutput,
+) -> Result<ExitCode> {
+    let Measurement { entries, tar_size, sockets_skipped, mounts_skipped, changes, .. } = measurement;
+    if record.is_wanted() {
+        let made = DryRunRecord {
+            schema: 1,
+            format: arguments.format.name(),
+            outcome: "dry-run",
+            tar_size: *tar_size,
+            entries: *entries,
+            sockets_skipped: *sockets_skipped,
+            mounts_skipped: lossy(mounts_skipped),
+            changes: changes.iter().map(Changed::new).collect(),
+        };
+        record.write(&serde_json::to_string(&made).context("cannot write the record as JSON")?)?;
+    }
+    if !matches!(record, RecordOutput::StandardOutput) {
+        print_line(format!("{entries} entries in a tar of {}", format_size(*tar_size)))?;
+    }
+    changes.iter().try_for_each(|change| eprint_line(format!("onepass: {change}")))?;
+    Ok(if changes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGED) })
+}

@@ -1,0 +1,60 @@
+//! The exit codes, and what the help says of them. `docs/exit-codes.md` has the same in one table.
+
+/// Failed; of `verify` and `diff`, an answer: not sound, or different.
+pub(crate) const FAILED: u8 = 1;
+
+/// Wrong use; of `verify`, `inspect` and `diff`, as of `diff` and `cmp`, also that there is no answer.
+pub(crate) const WRONG_USE: u8 = 2;
+
+/// `pack --live`: the image is complete, and entries changed while it was packed.
+pub(crate) const CHANGED: u8 = 3;
+
+/// A signal ended the command: this plus the signal's number, which is what a shell makes of it, too.
+pub(crate) const SIGNAL: u8 = 128;
+
+/// Ends `onepass --help`.
+pub(crate) const OF_ALL: &str = "\
+Exit codes:
+  0        Done; verify: the image is sound; diff: the images are equal
+  1        Failed; verify, inspect: the image is not sound; diff: the images differ
+  2        Wrong use; verify, inspect, diff: also if the question could not be answered
+  3        pack --live: the image is complete, and entries changed while it was packed
+  128 + N  Signal N ended the command";
+
+/// Ends `onepass pack --help`.
+pub(crate) const OF_PACK: &str = "\
+Exit codes:
+  0        The image is complete and on the disk
+  1        The pack failed, and no image is left. If only the report failed, the image stays, and
+           the message names it
+  2        Wrong use; nothing was packed
+  3        With --live: the image is complete, and entries changed while it was packed
+  128 + N  Signal N ended the pack, and no image is left";
+
+/// Ends `onepass verify --help`.
+pub(crate) const OF_VERIFY: &str = "\
+Exit codes:
+  0        The image is sound; with --against, it also holds the same as ROOTFS
+  1        The image is not sound, or differs from ROOTFS
+  2        Wrong use, or the image or ROOTFS could not be read";
+
+/// Ends `onepass inspect --help`.
+pub(crate) const OF_INSPECT: &str = "\
+Exit codes:
+  0        The summary was printed
+  1        The image is not sound
+  2        Wrong use, or the image could not be read";
+
+/// Ends `onepass diff --help`.
+pub(crate) const OF_DIFF: &str = "\
+Exit codes:
+  0        The images do not differ
+  1        The images differ, or one is not sound
+  2        Wrong use, or an image could not be read";
+
+/// Ends `onepass completions --help` and `onepass man --help`.
+pub(crate) const OF_DOCUMENTS: &str = "\
+Exit codes:
+  0        Done
+  1        The text could not be written
+  2        Wrong use";

@@ -1,0 +1,88 @@
+//! Lines for people: how errors read, and where lines go.
+
+use std::io::{self, Write};
+
+use anyhow::{Context, Result};
+use indicatif::DecimalBytes;
+
+/// An error in one line: each cause once, in lower case, without the number of the operating system's error.
+pub(crate) fn format_error(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        match cause.downcast_ref::<io::Error>() {
+            Some(cause) => text.push_str(&format_io_error(cause)),
+            None => text.push_str(&cause.to_string()),
+        }
+    }
+    text
+}
+
+fn format_io_error(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
+}
+
+/// A size in a readable unit and in bytes: `1.41 GB (1412345678 bytes)`. Units are powers of 1,000.
+pub(crate) fn format_size(bytes: u64) -> String {
+    if bytes < 1_000 { format!("{bytes} bytes") } else { format!("{} ({bytes} bytes)", DecimalBytes(bytes)) }
+}
+
+/// Prints a line on standard output.
+pub(crate) fn print_line(line: impl AsRef<[u8]>) -> Result<()> {
+    print_lines([line])
+}
+
+/// Prints lines on standard output.
+pub(crate) fn print_lines<Line: AsRef<[u8]>>(lines: impl IntoIterator<Item = Line>) -> Result<()> {
+    let mut out = io::stdout().lock();
+    let mut print = |line: Line| out.write_all(line.as_ref()).and_then(|()| out.write_all(b"\n"));
+    let printed = lines.into_iter().try_for_each(&mut print);
+    printed.and_then(|()| out.flush()).context("cannot write to standard output")
+}
+
+/// Prints a line on standard error.
+pub(crate) fn eprint_line(line: impl AsRef<[u8]>) -> Result<()> {
+    let mut err = io::stderr().lock();
+    let printed = err.write_all(line.as_ref()).and_then(|()| err.write_all(b"\n"));
+    printed.context("cannot write to standard error")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_readable_and_exact() {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (999, "999 bytes"),
+            (1_000, "1.00 kB (1000 bytes)"),
+            (5_009, "5.01 kB (5009 bytes)"),
+            (413_094_567, "413.09 MB (413094567 bytes)"),
+            (1_412_345_678, "1.41 GB (1412345678 bytes)"),
+        ] {
+            assert_eq!(format_size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn every_error_is_one_line_in_one_style() {
+        let missing = || io::Error::from_raw_os_error(2);
+        let of = |error: anyhow::Error| format_error(&error);
+        assert_eq!(of(anyhow::Error::new(missing())), "no such file or directory");
+        assert_eq!(
+            of(anyhow::Error::new(missing()).context("cannot read `a`")),
+            "cannot read `a`: no such file or directory"
+        );
+        let library = || packer::Pack::new("/nowhere").publish("/nowhere").unwrap_err();
+        let text = "cannot open the output directory `/nowhere`: no such file or directory";
+        assert_eq!(of(library().into()), text);
+        assert_eq!(format!("{:#}", library()), text);
+        assert_eq!(of(anyhow::Error::new(library()).context("cannot pack")), format!("cannot pack: {text}"));
+    }
+}
