@@ -1,4 +1,4 @@
-//! Each stage alone, on the fixture `debian-base` at a tenth of its size: `cargo bench -p packer --features stages`.
+//! Each stage alone, on a tenth of the fixture `debian-base`: `cargo bench -p benches --bench stages`.
 
 use std::hint::black_box;
 use std::path::Path;
