@@ -21,7 +21,7 @@ mod wrong_use;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use packer::ErrorKind;
 
 use args::{Arguments, Command};
@@ -50,7 +50,7 @@ fn run(command: &Command) -> Result<ExitCode> {
 /// Prints an error; the exit code that it ends the command with.
 fn report(command: &Command, error: &anyhow::Error) -> ExitCode {
     if let Some(wrong_use) = WrongUse::find(error) {
-        return wrong_use.report(command.name());
+        return wrong_use.report(Arguments::command(), command.name());
     }
     // Nothing is left to be done if even this cannot be written.
     let _ = eprint_line(format!("onepass: {}", format_error(error)));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use packer::{ErrorKind, Image, Outcome, Pack, escape_path};
 
-use crate::args::{Output, PackArguments, STANDARD_STREAM};
+use crate::args::{Output, PackArguments};
 use crate::dry_run;
 use crate::exit_code::{CHANGED, SIGNAL};
 use crate::messages::{eprint_line, print_line};
@@ -16,7 +16,7 @@ use crate::progress::ProgressDisplay;
 use crate::record::Record;
 use crate::record_file::RecordOutput;
 use crate::signals::Signals;
-use crate::stdout::StandardOutput;
+use crate::stdout::{STANDARD_STREAM, StandardOutput};
 
 pub(crate) fn run(arguments: &PackArguments) -> Result<ExitCode> {
     #[cfg(feature = "planted")]

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use packer::escape_path;
 
-use crate::args::STANDARD_STREAM;
 use crate::messages::print_line;
+use crate::stdout::STANDARD_STREAM;
 
 /// Where the record goes.
 pub(crate) enum RecordOutput {

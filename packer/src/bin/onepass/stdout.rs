@@ -15,6 +15,9 @@ use rustix::fs::{FileType, Mode, OFlags};
 use crate::signals::Signals;
 use crate::wrong_use::WrongUse;
 
+/// The name of standard output as a file; of standard input, too.
+pub(crate) const STANDARD_STREAM: &str = "-";
+
 /// The timeout of one poll.
 const TURN: Duration = Duration::from_millis(50);
 

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use clap::CommandFactory;
+use clap::Command;
 use clap::error::ErrorKind;
 
-use crate::args::Arguments;
 use crate::exit_code;
 use crate::messages::format_error;
 
@@ -38,9 +37,8 @@ impl WrongUse {
         error.downcast_ref().map(|WrongUse { kind, message }| WrongUse { kind: *kind, message: message.clone() })
     }
 
-    /// Prints the message with the usage of `subcommand`.
-    pub(crate) fn report(self, subcommand: &str) -> ExitCode {
-        let mut command = Arguments::command();
+    /// Prints the message with the usage of a subcommand of `command`.
+    pub(crate) fn report(self, mut command: Command, subcommand: &str) -> ExitCode {
         // Subcommands know their whole name, `onepass pack`, once the command is built.
         command.build();
         let mut command = command.find_subcommand(subcommand).cloned().unwrap_or(command);

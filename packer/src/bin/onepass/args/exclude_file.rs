@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use packer::{Exclusion, escape_path};
 
-use crate::args::pack::STANDARD_STREAM;
+use crate::stdout::STANDARD_STREAM;
 use crate::wrong_use::WrongUse;
 
 /// The globs in the file called `path`; `-` is standard input.

@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::{examples, exit_code};
-pub(crate) use pack::{Output, PackArguments, STANDARD_STREAM};
+pub(crate) use pack::{Output, PackArguments};
 pub(crate) use read::{DiffArguments, InspectArguments, VerifyArguments};
 
 /// Pack a root filesystem into an image that is named by the sha256 of its bytes, for LXD, Incus and OCI clients

@@ -11,10 +11,8 @@ use crate::args::format::FormatArguments;
 use crate::args::rules::RuleArguments;
 use crate::args::values::Bytes;
 use crate::progress::Show;
+use crate::stdout::STANDARD_STREAM;
 use crate::wrong_use::WrongUse;
-
-/// Standard output or input, as the name of a file.
-pub(crate) const STANDARD_STREAM: &str = "-";
 
 #[derive(Args, Debug)]
 pub(crate) struct PackArguments {
