@@ -1,17 +1,18 @@
-//! Byte buffers that are filled by reads and encoders, and used again.
+//! Byte buffers that reads and encoders fill, and that are reused.
 //!
-//! A `Vec` would have its spare room zeroed before every read. A [`Buffer`] keeps all its room initialised, so that room
-//! is zeroed once in the buffer's life, not once per segment.
+//! The spare capacity of a `Vec` would be zeroed before every read. A [`Buffer`] keeps its spare capacity initialised, so it is zeroed
+//! once in the buffer's life, not once for each segment.
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Bytes, with initialised room behind them. One that was [taken](Buffers::take) goes back when it is dropped.
+/// Bytes with initialised spare capacity behind them. A buffer that was [taken](Buffers::take) goes back when it is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
+    /// How many of `bytes` are in use; the others are spare.
     length: usize,
-    home: Option<Stack>,
+    owner: Option<FreeList>,
 }
 
 impl Buffer {
@@ -20,17 +21,17 @@ impl Buffer {
     }
 
     pub(crate) fn append(&mut self, bytes: &[u8]) {
-        self.room(bytes.len()).copy_from_slice(bytes);
+        self.spare_mut(bytes.len()).copy_from_slice(bytes);
         self.length += bytes.len();
     }
 
     pub(crate) fn append_zeros(&mut self, count: usize) {
-        self.room(count).fill(0);
+        self.spare_mut(count).fill(0);
         self.length += count;
     }
 
-    /// Writable room for `count` bytes behind what is there. What is written counts only once it is [`kept`](Self::keep).
-    pub(crate) fn room(&mut self, count: usize) -> &mut [u8] {
+    /// The next `count` bytes of spare capacity, to be written to and then counted by [`advance`](Self::advance).
+    pub(crate) fn spare_mut(&mut self, count: usize) -> &mut [u8] {
         let end = self.length + count;
         if self.bytes.len() < end {
             self.bytes.resize(end, 0);
@@ -38,20 +39,20 @@ impl Buffer {
         &mut self.bytes[self.length..end]
     }
 
-    /// Counts the first `count` bytes of the room as written.
-    pub(crate) fn keep(&mut self, count: usize) {
+    /// Counts the first `count` bytes of the spare capacity as written.
+    pub(crate) fn advance(&mut self, count: usize) {
         self.length += count;
         debug_assert!(self.length <= self.bytes.len());
     }
 
-    /// Puts `bytes` before what stands at `position`.
+    /// Inserts `bytes` at `position`.
     pub(crate) fn insert(&mut self, position: usize, bytes: &[u8]) {
         self.append(bytes);
         self.bytes_mut()[position..].rotate_right(bytes.len());
     }
 
-    /// Replaces the bytes by what `fill` appends to an empty vector with capacity for `count`. Capacity that is never
-    /// written to takes no memory, where [`room`](Self::room) is zeroed.
+    /// Replaces the bytes by those that `fill` appends to an empty vector with capacity for `count`. Unlike
+    /// [`spare_mut`](Self::spare_mut), this writes no zeros, so capacity that is never used takes no memory.
     pub(crate) fn refill<Failure>(
         &mut self,
         count: usize,
@@ -64,7 +65,7 @@ impl Buffer {
         result
     }
 
-    /// The bytes, to be changed in place.
+    /// The bytes, mutable in place.
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.bytes[..self.length]
     }
@@ -80,26 +81,26 @@ impl Deref for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Some(home) = &self.home {
-            home.lock().unwrap_or_else(PoisonError::into_inner).push(std::mem::take(&mut self.bytes));
+        if let Some(owner) = &self.owner {
+            owner.lock().unwrap_or_else(PoisonError::into_inner).push(std::mem::take(&mut self.bytes));
         }
     }
 }
 
-type Stack = Arc<Mutex<Vec<Vec<u8>>>>;
+type FreeList = Arc<Mutex<Vec<Vec<u8>>>>;
 
-/// Buffers for one purpose, which are used again and again. As many exist as were ever in use at the same time; each is as
-/// large as it ever had to be, so what is small and what is large should not share them.
+/// A free list of buffers for one purpose. It has as many buffers as were ever in use at once, each as large as it ever had to be; so
+/// small and large contents should not share a list.
 ///
-/// The one that came back last is the next to be taken: it is still in a processor's cache, and those that are needed only
-/// when something stalls stay as small as they were.
+/// The buffer that came back last is taken first: it is still in a processor's cache, and buffers that are needed only during a stall
+/// stay small.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Buffers(Stack);
+pub(crate) struct Buffers(FreeList);
 
 impl Buffers {
     /// An empty buffer.
     pub(crate) fn take(&self) -> Buffer {
         let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        Buffer { bytes, length: 0, home: Some(Arc::clone(&self.0)) }
+        Buffer { bytes, length: 0, owner: Some(Arc::clone(&self.0)) }
     }
 }

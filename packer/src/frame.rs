@@ -1,8 +1,7 @@
-//! Framing: a segment in, its part of the tar out. This is where files are opened and read.
+//! Stage 3: frames segments. A segment in, its part of the tar out; files are opened and read here.
 //!
-//! Every byte of content is read from a handle that was compared with what the walk listed, before and after reading. A
-//! file that another took the place of, or that grew, shrank or was touched since, fails the pack – or is listed, if the
-//! tree is a live one. The header's size is a promise either way: exactly that many bytes follow it.
+//! A file is compared with the listed one before and after it is read. One that was replaced, grew, shrank or was touched since fails
+//! the pack, or is listed if the tree is a live one. The header's size is a promise either way: exactly that many bytes follow it.
 
 use std::ffi::OsStr;
 use std::ops::Range;
@@ -13,71 +12,73 @@ use rustix::io::Errno;
 use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::segment::{Part, Segment};
-use crate::tar;
+use crate::tar::sparse::{self, Piece};
+use crate::tar::{self, append_header, append_padding, content_size};
 use crate::tree::changes::Changes;
-use crate::tree::directory::{Handles, OPEN, stat};
-use crate::tree::entry::{Entry, Kind, REPLACED, SHRANK, Stat};
-use crate::tree::holes::Piece;
+use crate::tree::directory::{DirHandleCache, OPEN_FLAGS, fstat};
+use crate::tree::entry::{Entry, Kind};
+use crate::tree::stat::{REPLACED, SHRANK, Stat};
 
 /// Frames segments of one tree, one at a time.
 #[derive(Debug)]
 pub(crate) struct Framer<'a> {
-    handles: Handles<'a>,
+    handles: DirHandleCache<'a>,
     changes: &'a Changes,
 }
 
 impl<'a> Framer<'a> {
-    pub(crate) fn new(handles: Handles<'a>, changes: &'a Changes) -> Self {
+    pub(crate) fn new(handles: DirHandleCache<'a>, changes: &'a Changes) -> Self {
         Framer { handles, changes }
     }
 
-    /// Appends the framed segment to `out`; says how many bytes of content were read.
+    /// Appends the framed segment to `out`, and returns how many bytes of content were read.
     pub(crate) fn frame(&mut self, segment: &Segment, out: &mut Buffer) -> Result<u64> {
-        out.room(usize::try_from(segment.length).unwrap_or(0));
+        // Makes the buffer grow at once, not entry by entry.
+        out.spare_mut(usize::try_from(segment.length).unwrap_or(0));
         let mut read = 0;
         for part in &segment.parts {
             match part {
                 Part::Member(entry) => {
-                    tar::header(entry, out);
-                    let length = tar::content(entry);
+                    append_header(&entry.member, out);
+                    let length = content_size(&entry.member);
                     if length > 0 {
-                        read += self.content(entry, 0..length, out)?;
-                        tar::pad(out, length);
+                        read += self.append_content(entry, 0..length, out)?;
+                        append_padding(length, out);
                     }
                 }
-                Part::Range { file, from, to } => {
-                    if *from == 0 {
-                        tar::header(file, out);
+                Part::Range { file, content } => {
+                    if content.start == 0 {
+                        append_header(&file.member, out);
                     }
-                    read += self.content(file, *from..*to, out)?;
-                    if *to == tar::content(file) {
-                        tar::pad(out, *to);
+                    read += self.append_content(file, content.clone(), out)?;
+                    if content.end == content_size(&file.member) {
+                        append_padding(content.end, out);
                     }
                 }
                 Part::Framed(framed) => out.append(&framed.bytes),
-                Part::End => out.append_zeros(tar::END),
+                Part::End => out.append_zeros(tar::END_OF_ARCHIVE_SIZE),
             }
         }
         Ok(read)
     }
 
-    /// Appends a part of what the archive holds of a file; says how many bytes of the file were read for it.
-    fn content(&mut self, entry: &Entry, part: Range<u64>, out: &mut Buffer) -> Result<u64> {
-        let Kind::SparseFile { map } = &entry.kind else { return self.bytes(entry, part, out) };
+    /// Appends a range of a member's content, and returns how many bytes of the file were read for it.
+    fn append_content(&mut self, entry: &Entry, content: Range<u64>, out: &mut Buffer) -> Result<u64> {
+        let Kind::SparseFile { extents } = &entry.member.kind else { return self.append_bytes(entry, content, out) };
         let mut read = 0;
-        for piece in map.pieces(part) {
+        for piece in sparse::pieces(extents, content) {
             match piece {
-                Piece::Map(bytes) => out.append(bytes),
-                Piece::Data(bytes) => read += self.bytes(entry, bytes, out)?,
+                Piece::Map(bytes) => out.append(&bytes),
+                Piece::Data(range) => read += self.append_bytes(entry, range, out)?,
             }
         }
         Ok(read)
     }
 
-    /// Appends these bytes of a file, or zeros where it changed and has none; says how many were read.
-    pub(crate) fn bytes(&mut self, entry: &Entry, bytes: Range<u64>, out: &mut Buffer) -> Result<u64> {
-        let (start, length) = (out.len(), (bytes.end - bytes.start) as usize);
-        if let Err(error) = self.read(entry, bytes, out) {
+    /// Appends a range of a file, with zeros for bytes that it has lost, and returns how many bytes were read.
+    pub(crate) fn append_bytes(&mut self, entry: &Entry, range: Range<u64>, out: &mut Buffer) -> Result<u64> {
+        let (start, length) = (out.len(), (range.end - range.start) as usize);
+        if let Err(error) = self.read(entry, range, out) {
             self.changes.tolerate(error)?;
         }
         let read = out.len() - start;
@@ -85,41 +86,42 @@ impl<'a> Framer<'a> {
         Ok(read as u64)
     }
 
-    fn read(&mut self, entry: &Entry, bytes: Range<u64>, out: &mut Buffer) -> Result<()> {
-        let name = entry.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        let file = self.handles.open(&entry.directory, name, OPEN)?;
-        let look = || stat(&file).map_err(|error| Error::io("stat", OsStr::from_bytes(&entry.path), error));
+    fn read(&mut self, entry: &Entry, range: Range<u64>, out: &mut Buffer) -> Result<()> {
+        let path = &entry.member.path;
+        let file = self.handles.open(&entry.directory, entry.name(), OPEN_FLAGS)?;
+        let look = || fstat(&file).map_err(|error| Error::io("stat", OsStr::from_bytes(path), error));
         let found = look()?;
         if !entry.stat.is_same_file(&found) {
-            return Err(Error::changed(&entry.path, REPLACED));
+            return Err(Error::changed(path, REPLACED));
         }
         self.compare(entry, &found)?;
-        read(|buffer, at| rustix::io::pread(&file, buffer, at), &entry.path, bytes, out)?;
+        read(|buffer, at| rustix::io::pread(&file, buffer, at), path, range, out)?;
         self.compare(entry, &look()?)
     }
 
+    /// Reports a file that differs from the listed one.
     fn compare(&self, entry: &Entry, found: &Stat) -> Result<()> {
         match entry.stat.difference(found) {
-            Some(what) => self.changes.tolerate(Error::changed(&entry.path, what)),
+            Some(what) => self.changes.tolerate(Error::changed(&entry.member.path, what)),
             None => Ok(()),
         }
     }
 }
 
-/// Appends these bytes of an entry's file; `pread` reads some bytes at an offset and says how many.
+/// Appends a range of a file. `pread` reads some bytes at an offset, and returns how many.
 fn read(
     mut pread: impl FnMut(&mut [u8], u64) -> rustix::io::Result<usize>,
     path: &[u8],
-    bytes: Range<u64>,
+    range: Range<u64>,
     out: &mut Buffer,
 ) -> Result<()> {
-    let mut at = bytes.start;
-    while at < bytes.end {
-        let wanted = usize::try_from(bytes.end - at).unwrap_or(usize::MAX);
-        match pread(out.room(wanted), at) {
+    let mut at = range.start;
+    while at < range.end {
+        let wanted = usize::try_from(range.end - at).unwrap_or(usize::MAX);
+        match pread(out.spare_mut(wanted), at) {
             Ok(0) => return Err(Error::changed(path, SHRANK)),
             Ok(count) => {
-                out.keep(count);
+                out.advance(count);
                 at += count as u64;
             }
             Err(Errno::INTR) => {}

@@ -61,7 +61,8 @@ pub use codec::{Compression, EncoderVersion, InvalidCompression, InvalidProgram,
 pub use error::{Error, ErrorKind, Result, escape_path};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use format::{
-    Architecture, Format, InvalidArchitecture, InvalidMetadata, InvalidTag, Layer, Lxd, Metadata, Oci, Run, Tag,
+    Architecture, ContainerConfig, Format, InvalidArchitecture, InvalidMetadata, InvalidTag, Layer, Lxd, Metadata, Oci,
+    Tag,
 };
 pub use pipeline::strategy::{InvalidStrategy, Strategy};
 pub use progress::{Pass, Progress};
@@ -73,4 +74,4 @@ pub use read::{
 pub use tree::changes::Change;
 pub use tree::filter::{Exclusion, InvalidExclusion};
 pub use tree::holes::{InvalidSparse, Sparse};
-pub use tree::id_map::{IdMap, IdRange, InvalidOwners, Owner, Owners};
+pub use tree::id_map::{IdKind, IdMap, IdRange, InvalidIdRange, InvalidOwner, Owner, OwnerPolicy};

@@ -35,22 +35,22 @@ impl Pack {
     /// Options that exclude each other, an entry that cannot be listed or that the archive cannot hold, or
     /// [cancellation](Self::cancel_token).
     pub fn measure(&self) -> Result<Measurement> {
-        self.format.takes(self.compression)?;
+        self.format.check_compression(self.compression)?;
         let (tree, changes) = (self.open_tree()?, Changes::new(self.live));
-        let extras = self.format.extras(&tree, &self.cancel)?;
+        let extras = self.format.extra_members(&tree, &self.cancel)?;
         if let Format::Oci(oci) = &self.format {
             // A tree whose architecture is unknown makes no OCI image.
             oci.draft(&tree)?;
         }
         let located = |error: crate::Error| error.below(tree.path());
-        let (mut entries, mut tar_size) = (extras.members(), tar::END as u64);
+        let (mut entries, mut tar_size) = (extras.count(), tar::END_OF_ARCHIVE_SIZE as u64);
         // The extras of a split image have a tar of their own.
         if !matches!(&self.format, Format::Split(_)) {
             tar_size += extras.length();
         }
         let mut walk = tree.walk(&changes).map_err(located)?;
         for entry in walk.by_ref() {
-            tar_size += tar::framed_length(&entry.map_err(located)?);
+            tar_size += entry.and_then(|entry| tar::framed_length(&entry.member)).map_err(located)?;
             entries += 1;
         }
         let skipped = walk.left_out();

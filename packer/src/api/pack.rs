@@ -21,11 +21,12 @@ use crate::pipeline::strategy::Strategy;
 use crate::progress::{OnProgress, Progress};
 use crate::publish::directory::{Outcome, Shelf};
 use crate::sink::output::Destination;
+use crate::tree::Tree;
 use crate::tree::changes::Changes;
-use crate::tree::filter::{Exclusion, Rules};
+use crate::tree::filter::Exclusion;
 use crate::tree::holes::Sparse;
-use crate::tree::id_map::Owners;
-use crate::tree::walk::Tree;
+use crate::tree::id_map::OwnerPolicy;
+use crate::tree::rules::Rules;
 
 /// A pack that is to be run.
 ///
@@ -118,7 +119,7 @@ impl Pack {
 
     /// Who owns the entries in the archive.
     #[must_use]
-    pub fn owners(mut self, owners: Owners) -> Self {
+    pub fn owners(mut self, owners: OwnerPolicy) -> Self {
         self.rules.owners = owners;
         self
     }
@@ -194,7 +195,7 @@ impl Pack {
     /// A process that reaches its limit of the size of files (`RLIMIT_FSIZE`) gets `SIGXFSZ`, and this error only if it ignores
     /// or handles that signal.
     pub fn publish(&self, output: impl AsRef<Path>) -> Result<Image> {
-        self.format.takes(self.compression)?;
+        self.format.check_compression(self.compression)?;
         let shelf = Shelf::open(output.as_ref())?;
         self.run(&Destination::Shelf(shelf))
     }
@@ -221,7 +222,7 @@ impl Pack {
         if self.strategy == Strategy::TwoPass {
             return Err(Error::invalid_options("two passes need a directory for the temporary tar".to_owned()));
         }
-        self.format.takes(self.compression)?;
+        self.format.check_compression(self.compression)?;
         self.run(&Destination::Stream(&Mutex::new(to)))
     }
 
@@ -229,7 +230,7 @@ impl Pack {
         let (started, metrics, cancel) = (Instant::now(), Metrics::default(), &self.cancel);
         let (tree, changes) = (self.open_tree()?, Changes::new(self.live));
         let (extras, encoders) =
-            (self.format.extras(&tree, cancel)?, crate::sink::program::encoders(self.compression, cancel)?);
+            (self.format.extra_members(&tree, cancel)?, crate::sink::program::encoders(self.compression, cancel)?);
         let (framed, encoded, total) = (Buffers::default(), Buffers::default(), AtomicU64::new(0));
         let job = Job {
             tree: &tree,
@@ -290,7 +291,8 @@ impl Pack {
 
     /// Opens the tree with the rules of this pack and its format.
     pub(super) fn open_tree(&self) -> Result<Tree<'_>> {
-        let rules = self.rules.clone().filled(self.sparse.unwrap_or(self.format.sparse()), self.format.layout());
+        let rules =
+            self.rules.clone().in_format(self.sparse.unwrap_or(self.format.default_sparse()), self.format.placement());
         Tree::open(&self.rootfs, rules, &self.cancel)
     }
 

@@ -87,9 +87,9 @@ impl Encoder {
     fn compress(&mut self, bytes: &[u8], out: &mut Buffer) -> Result<Piece> {
         let start = out.len();
         let compressor = if self.probe.is_dense(bytes) { &mut self.storer } else { &mut self.compressor };
-        let room = out.room(compressor.deflate_compress_bound(bytes.len()));
+        let room = out.spare_mut(compressor.deflate_compress_bound(bytes.len()));
         let length = compressor.deflate_compress(bytes, room).map_err(|error| Error::codec("gzip", error))?;
-        out.keep(length);
+        out.advance(length);
         Ok(Piece { start, length, content: bytes.len() })
     }
 }

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use crate::codec::external::Program;
-use crate::segment::Sizes;
+use crate::segment::sizes::Sizes;
 
 /// A codec and its level: `none`, `gzip[:1-12]`, `zstd[:1-19]`, `xz[:0-9]`, `squashfs` or `external:PROGRAM[:1-9]`.
 ///

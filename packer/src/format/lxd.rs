@@ -1,4 +1,6 @@
-//! What LXD and Incus images hold beside the rootfs: `metadata.yaml` first, and templates.
+//! The members of LXD and Incus images around the rootfs: `metadata.yaml` before it, templates behind it.
+//!
+//! Source: the [LXD image format](https://documentation.ubuntu.com/lxd/latest/reference/image_format/).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,19 +9,27 @@ use crate::buffer::Buffer;
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::format::architecture::Architecture;
+use crate::format::defaults;
 use crate::format::metadata::Metadata;
 use crate::format::os_release;
 use crate::format::templates;
-use crate::segment::{Extras, Framed};
+use crate::segment::{ExtraMembers, FramedMembers};
 use crate::tar;
-use crate::tree::entry::{Entry, Timestamp};
-use crate::tree::walk::Tree;
+use crate::tree::Tree;
+use crate::tree::entry::Member;
+use crate::tree::stat::Timestamp;
 
-/// What an LXD or Incus image says of itself, and its templates.
+/// The metadata and templates of an LXD or Incus image.
 ///
-/// What is not given is made from the tree: the architecture from the tree's shell; the properties `os`, `release`,
-/// `description` and `architecture` from its `etc/os-release`; the date from the time of its top directory. So the same tree gives
-/// the same fingerprint.
+/// Values that are not set come from the tree, so the same tree gives the same fingerprint: the architecture from its shell, the
+/// properties `os`, `release` and `description` from its `etc/os-release`, the date from the modification time of its top directory.
+///
+/// ```
+/// use packer::{Architecture, Format, Lxd, Pack};
+///
+/// let lxd = Lxd::new().architecture(Architecture::Aarch64).property("variant", "minimal");
+/// let pack = Pack::new("/srv/rootfs").format(Format::Unified(lxd));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Lxd {
     metadata: Option<Metadata>,
@@ -30,53 +40,53 @@ pub struct Lxd {
 }
 
 impl Lxd {
-    /// Everything is made from the tree; no templates.
+    /// Metadata from the tree alone, no templates.
     #[must_use]
     pub fn new() -> Self {
         Lxd::default()
     }
 
-    /// A `metadata.yaml` to begin with. Nothing is made from the tree then.
+    /// Uses this `metadata.yaml` instead of values from the tree. Default: none.
     #[must_use]
     pub fn metadata(self, metadata: Metadata) -> Self {
         Lxd { metadata: Some(metadata), ..self }
     }
 
-    /// The architecture; one in a [`metadata`](Self::metadata) is replaced.
+    /// Sets the architecture, also in a given [`metadata`](Self::metadata). Default: the one that the tree's shell was built for.
     #[must_use]
     pub fn architecture(self, architecture: Architecture) -> Self {
         Lxd { architecture: Some(architecture), ..self }
     }
 
-    /// When the image was made, in seconds since 1970; a date in a [`metadata`](Self::metadata) stays.
+    /// Sets the creation date, in seconds since 1970. A given [`metadata`](Self::metadata) keeps its own. Default: the modification
+    /// time of the tree's top directory.
     #[must_use]
     pub fn created(self, seconds: i64) -> Self {
         Lxd { created: Some(seconds), ..self }
     }
 
-    /// A property; one of the same name is replaced.
+    /// Sets a property, also in a given [`metadata`](Self::metadata).
     #[must_use]
     pub fn property(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.properties.insert(key.into(), value.into());
         self
     }
 
-    /// The directory with the templates: files and directories, 16 MiB at most.
+    /// Adds the files and directories below `directory` as templates, at most 16 MiB. Default: none.
     #[must_use]
     pub fn templates(self, directory: impl Into<PathBuf>) -> Self {
         Lxd { templates: Some(directory.into()), ..self }
     }
 
     /// The members around the tree.
-    pub(crate) fn extras(&self, tree: &Tree<'_>, cancel: &CancelToken) -> Result<Extras> {
+    pub(crate) fn extra_members(&self, tree: &Tree<'_>, cancel: &CancelToken) -> Result<ExtraMembers> {
         let metadata = self.complete(tree)?;
-        let created = metadata.created();
         let text = metadata.text().map_err(|error| Error::invalid_input("metadata.yaml", error.to_string()))?;
-        let (mut member, mut before) = (Entry::made_up(b"metadata.yaml", text.len() as u64), Buffer::default());
-        member.modified = Timestamp { seconds: created, nanoseconds: 0 };
-        tar::member(&member, text.as_bytes(), &mut before);
-        let before = Framed { bytes: before[..].into(), members: 1 };
-        let after = match (&self.templates, metadata.templates().next()) {
+        let (mut member, mut framed) = (Member::file(b"metadata.yaml", text.len() as u64), Buffer::default());
+        member.modified = Timestamp { seconds: metadata.created(), nanoseconds: 0 };
+        tar::append_member(&member, text.as_bytes(), &mut framed);
+        let prefix = FramedMembers { bytes: framed[..].into(), count: 1 };
+        let suffix = match (&self.templates, metadata.templates().next()) {
             (Some(from), _) => Some(templates(from, &metadata, cancel)?),
             (None, None) => None,
             (None, Some(name)) => {
@@ -84,21 +94,23 @@ impl Lxd {
                 return Err(Error::invalid_input("metadata.yaml", what));
             }
         };
-        Ok(Extras { before: Some(before), after })
+        Ok(ExtraMembers { prefix: Some(prefix), suffix })
     }
 
+    /// The metadata with every option applied.
     fn complete(&self, tree: &Tree<'_>) -> Result<Metadata> {
         let metadata = match (&self.metadata, self.architecture) {
             (Some(metadata), None) => metadata.clone(),
             (Some(metadata), Some(architecture)) => metadata.clone().architecture(architecture),
-            (None, _) => return self.made(tree),
+            (None, _) => return self.from_tree(tree),
         };
         let set = |metadata: Metadata, (key, value): (&String, &String)| metadata.property(key, value);
         Ok(self.properties.iter().fold(metadata, set))
     }
 
-    fn made(&self, tree: &Tree<'_>) -> Result<Metadata> {
-        let architecture = architecture(self.architecture, tree)?;
+    /// Metadata without a given `metadata.yaml`.
+    fn from_tree(&self, tree: &Tree<'_>) -> Result<Metadata> {
+        let architecture = defaults::architecture(self.architecture, tree)?;
         let release = os_release::release(tree.top());
         let one_of =
             |names: &[&str]| names.iter().find_map(|name| release.get(*name)).filter(|value| !value.is_empty());
@@ -111,23 +123,11 @@ impl Lxd {
             properties.extend(one_of(names).map(|value| (property.to_owned(), value.clone())));
         }
         properties.extend(self.properties.clone());
-        Ok(Metadata::new(architecture, created(self.created, tree), &properties))
+        Ok(Metadata::new(architecture, defaults::created(self.created, tree), &properties))
     }
 }
 
-/// What was asked for, or what the tree's programs were built for.
-pub(super) fn architecture(given: Option<Architecture>, tree: &Tree<'_>) -> Result<Architecture> {
-    given.or_else(|| os_release::architecture(tree.top())).ok_or_else(|| {
-        Error::invalid_input(tree.path(), "has no shell that would tell its architecture, which has to be given then")
-    })
-}
-
-/// What was asked for, or the time of the tree's top directory, in seconds since 1970.
-pub(super) fn created(given: Option<i64>, tree: &Tree<'_>) -> i64 {
-    given.unwrap_or_else(|| tree.modified().seconds)
-}
-
-fn templates(from: &Path, metadata: &Metadata, cancel: &CancelToken) -> Result<Framed> {
+fn templates(from: &Path, metadata: &Metadata, cancel: &CancelToken) -> Result<FramedMembers> {
     let templates = templates::read(from, metadata.created(), cancel)?;
     if let Some(missing) = metadata.templates().find(|name| !templates.names.contains(name.as_bytes())) {
         return Err(Error::invalid_input(from.join(missing), "is named as a template, and is not there"));

@@ -1,41 +1,47 @@
-//! The formats: which files an image is, and what it holds beside the tree.
+//! Formats: which files an image consists of, and its members beside the tree.
 //!
-//! A format decides where the tree stands in the archive and what stands around it before anything is packed, and what
-//! becomes of the packed archive afterwards ([`Assembled`](crate::pipeline::assemble::Assembled)). Nothing between the two knows of formats.
+//! Before anything is packed, a format decides where the tree stands in the archive and what stands around it; afterwards, what becomes
+//! of the packed archive (`pipeline/assemble.rs`). No stage between the two knows of formats.
 
 mod architecture;
-mod lxd;
-mod metadata;
-pub(crate) mod oci;
+
 mod os_release;
+
+mod defaults;
+mod metadata;
 mod templates;
+
+mod lxd;
+pub(crate) mod oci;
 
 pub use architecture::{Architecture, InvalidArchitecture};
 pub use lxd::Lxd;
 pub use metadata::{InvalidMetadata, Metadata};
-pub use oci::{InvalidTag, Layer, Oci, Run, Tag};
+pub use oci::{ContainerConfig, InvalidTag, Layer, Oci, Tag};
 
 use crate::cancel::CancelToken;
 use crate::codec::Compression;
 use crate::error::{Error, Result};
-use crate::segment::Extras;
-use crate::tree::filter::Layout;
+use crate::segment::ExtraMembers;
+use crate::tree::Tree;
 use crate::tree::holes::Sparse;
-use crate::tree::walk::Tree;
+use crate::tree::placement::Placement;
 
-/// What an image looks like from outside.
+/// The files that an image consists of.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub enum Format {
-    /// One tar, `<fingerprint>.tar[.gz|…]`, with the tree at its top; or, with [`Compression::Squashfs`], a filesystem.
+    /// One file `<fingerprint>.tar[.gz|…]`: a tar with the tree at its top. With [`Compression::Squashfs`] it is
+    /// `<fingerprint>.squashfs`, a filesystem.
     #[default]
     Tar,
-    /// One tar for LXD and Incus, `<fingerprint>.tar[.gz|…]`: `metadata.yaml`, then the tree below `rootfs/`, then
+    /// One file `<fingerprint>.tar[.gz|…]` for LXD and Incus: a tar with `metadata.yaml`, the tree below `rootfs/`, and
     /// `templates/`.
     Unified(Lxd),
-    /// A directory `<fingerprint>.split` for LXD and Incus with two files: `metadata.tar[.gz|…]`, which holds `metadata.yaml` and
+    /// A directory `<fingerprint>.split` with two files for LXD and Incus: `metadata.tar[.gz|…]` with `metadata.yaml` and
     /// `templates/`, and `rootfs.tar[.gz|…]` or `rootfs.squashfs` with the tree at its top.
     Split(Lxd),
-    /// An image in an OCI image layout, which may hold others: the output directory itself. The tree is its only layer.
+    /// An image in an OCI image layout, which is the output directory itself and may have other images. The tree is the only layer.
     Oci(Oci),
 }
 
@@ -51,8 +57,8 @@ impl Format {
         }
     }
 
-    /// An error if the format has no place for what a codec makes.
-    pub(crate) fn takes(&self, compression: Compression) -> Result<()> {
+    /// Fails if images of this format cannot be compressed in this way.
+    pub(crate) fn check_compression(&self, compression: Compression) -> Result<()> {
         match self {
             Format::Oci(_) if compression.layer_media_type().is_none() => {
                 Err(Error::invalid_options(format!("a layer of an OCI image cannot be compressed with {compression}")))
@@ -64,7 +70,7 @@ impl Format {
         }
     }
 
-    /// Whether an image is one file, which can be written to a stream.
+    /// Whether an image is one file, and can be written to a stream.
     pub(crate) fn is_one_file(&self) -> bool {
         match self {
             Format::Tar | Format::Unified(_) => true,
@@ -73,28 +79,28 @@ impl Format {
     }
 
     /// Where the tree stands in the archive.
-    pub(crate) fn layout(&self) -> Layout {
+    pub(crate) fn placement(&self) -> Placement {
         match self {
-            Format::Tar => Layout::default(),
-            Format::Oci(_) => Layout { is_layer: true, ..Layout::default() },
-            Format::Unified(_) => Layout { prefix: b"rootfs/", unpacked_without_dev: true, is_layer: false },
-            Format::Split(_) => Layout { prefix: b"", unpacked_without_dev: true, is_layer: false },
+            Format::Tar => Placement::default(),
+            Format::Oci(_) => Placement { is_layer: true, ..Placement::default() },
+            Format::Unified(_) => Placement { prefix: b"rootfs/", unpacked_without_dev: true, is_layer: false },
+            Format::Split(_) => Placement { prefix: b"", unpacked_without_dev: true, is_layer: false },
         }
     }
 
-    /// What is done with holes if nobody says: LXD and Incus make sparse files of sparse ones.
-    pub(crate) fn sparse(&self) -> Sparse {
+    /// What is done with holes by default. LXD and Incus unpack GNU tar's sparse format.
+    pub(crate) fn default_sparse(&self) -> Sparse {
         match self {
             Format::Tar | Format::Oci(_) => Sparse::Never,
             Format::Unified(_) | Format::Split(_) => Sparse::Auto,
         }
     }
 
-    /// What stands around the tree, or, of a split image, beside it.
-    pub(crate) fn extras(&self, tree: &Tree<'_>, cancel: &CancelToken) -> Result<Extras> {
+    /// The members around the tree, or, of a split image, beside it.
+    pub(crate) fn extra_members(&self, tree: &Tree<'_>, cancel: &CancelToken) -> Result<ExtraMembers> {
         match self {
-            Format::Tar | Format::Oci(_) => Ok(Extras::default()),
-            Format::Unified(lxd) | Format::Split(lxd) => lxd.extras(tree, cancel),
+            Format::Tar | Format::Oci(_) => Ok(ExtraMembers::default()),
+            Format::Unified(lxd) | Format::Split(lxd) => lxd.extra_members(tree, cancel),
         }
     }
 }

@@ -1,7 +1,8 @@
-//! The documents of an OCI image: its config and its manifest.
+//! The documents of an OCI image: its configuration and its manifest.
 //!
-//! Keys are sorted and there is no white space, so the same tree and options give the same bytes, and with them the same
-//! digest. Source: the OCI image format specification 1.1, `config.md`, `manifest.md`, `layer.md` and `annotations.md`.
+//! Keys are sorted and there is no white space, so the same tree and options give the same bytes and the same digest. Source: the
+//! [OCI image format specification 1.1](https://github.com/opencontainers/image-spec/tree/v1.1.0), `config.md`, `manifest.md`,
+//! `layer.md` and `annotations.md`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,100 +15,159 @@ use crate::codec::{Compression, Program};
 use crate::error::{Error, Result};
 use crate::fingerprint::{Fingerprint, Hasher};
 use crate::format::architecture::Architecture;
-use crate::format::lxd;
-use crate::tree::walk::Tree;
+use crate::format::defaults;
+use crate::tree::Tree;
 
-/// What an OCI image says of itself, and how it is run.
+/// The tag, platform and container configuration of an OCI image.
 ///
-/// Architecture and date are made from the tree if they are not given, as those of an [LXD image](super::Lxd).
+/// Architecture and date come from the tree if they are not set, as those of an [LXD image](crate::Lxd).
 #[derive(Clone, Debug, Default)]
 pub struct Oci {
     tag: Option<Tag>,
     architecture: Option<Architecture>,
     created: Option<i64>,
-    run: Run,
+    config: ContainerConfig,
 }
 
 impl Oci {
-    /// An image without a tag that says nothing of how it is run.
+    /// An image without a tag, and with an empty [`ContainerConfig`].
     #[must_use]
     pub fn new() -> Self {
         Oci::default()
     }
 
-    /// The name of the image in its layout. An image that has the name already loses it.
+    /// Sets the image's name in its layout. Another image of the same name loses it. Default: none.
     #[must_use]
     pub fn tag(self, tag: Tag) -> Self {
         Oci { tag: Some(tag), ..self }
     }
 
-    /// The architecture.
+    /// Sets the architecture. Default: the one that the tree's shell was built for.
     #[must_use]
     pub fn architecture(self, architecture: Architecture) -> Self {
         Oci { architecture: Some(architecture), ..self }
     }
 
-    /// When the image was made, in seconds since 1970; before that counts as 1970.
+    /// Sets the creation date, in seconds since 1970; negative ones count as 0. Default: the modification time of the tree's top
+    /// directory.
     #[must_use]
     pub fn created(self, seconds: i64) -> Self {
         Oci { created: Some(seconds), ..self }
     }
 
-    /// How the image is run.
+    /// Sets how a container of the image is started. Default: nothing of it is set.
     #[must_use]
-    pub fn run(self, run: Run) -> Self {
-        Oci { run, ..self }
+    pub fn config(self, config: ContainerConfig) -> Self {
+        Oci { config, ..self }
     }
 
-    pub(crate) fn name(&self) -> Option<&Tag> {
+    pub(crate) fn ref_name(&self) -> Option<&Tag> {
         self.tag.as_ref()
     }
 
-    /// What is known of the image before its layer is made.
+    /// The image's documents as far as they are known before its layer is made.
     pub(crate) fn draft(&self, tree: &Tree<'_>) -> Result<Draft<'_>> {
-        let architecture = lxd::architecture(self.architecture, tree)?;
-        let seconds = u64::try_from(lxd::created(self.created, tree)).unwrap_or(0);
+        let architecture = defaults::architecture(self.architecture, tree)?;
+        let seconds = u64::try_from(defaults::created(self.created, tree)).unwrap_or(0);
         let created = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).filter(|_| seconds < YEAR_10000);
         let created = created.ok_or_else(|| Error::invalid_input(tree.path(), "is from after the year 9999"))?;
-        Ok(Draft { run: &self.run, architecture, created: humantime::format_rfc3339_seconds(created).to_string() })
+        Ok(Draft {
+            config: &self.config,
+            architecture,
+            created: humantime::format_rfc3339_seconds(created).to_string(),
+        })
     }
 }
 
 /// The first second that RFC 3339 has no text for.
 const YEAR_10000: u64 = 253_402_300_800;
 
-/// How a container of an image is started, as the image proposes it. Whoever runs it may say otherwise.
+/// How a container of the image is started by default. Who starts one may override everything.
+///
+/// The fields are those of `config` in the image's [configuration][config].
+///
+/// ```
+/// use packer::{ContainerConfig, Format, Oci, Pack};
+///
+/// let config = ContainerConfig::new().entrypoint(["/bin/sh"]).env(["PATH=/bin:/usr/bin"]).label("version", "1");
+/// let pack = Pack::new("/srv/rootfs").format(Format::Oci(Oci::new().config(config)));
+/// ```
+///
+/// [config]: https://github.com/opencontainers/image-spec/blob/v1.1.0/config.md#properties
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Run {
-    /// Arguments of the entrypoint, or, without one, the command.
+pub struct ContainerConfig {
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub cmd: Vec<String>,
-    /// The command, argument by argument.
+    cmd: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub entrypoint: Vec<String>,
-    /// The environment, as `NAME=VALUE`.
+    entrypoint: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub env: Vec<String>,
-    /// Texts by name.
+    env: Vec<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
-    /// The user, and after a colon the group, by name or number.
+    labels: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-    /// The directory that the command starts in.
+    user: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub working_dir: Option<String>,
+    working_dir: Option<String>,
 }
 
-/// An image without its layer.
+impl ContainerConfig {
+    /// A configuration in which nothing is set.
+    #[must_use]
+    pub fn new() -> Self {
+        ContainerConfig::default()
+    }
+
+    /// Sets the arguments of the entrypoint, or, without one, the command and its arguments.
+    #[must_use]
+    pub fn cmd<Text: Into<String>>(self, arguments: impl IntoIterator<Item = Text>) -> Self {
+        ContainerConfig { cmd: texts(arguments), ..self }
+    }
+
+    /// Sets the entrypoint: the command and its first arguments.
+    #[must_use]
+    pub fn entrypoint<Text: Into<String>>(self, arguments: impl IntoIterator<Item = Text>) -> Self {
+        ContainerConfig { entrypoint: texts(arguments), ..self }
+    }
+
+    /// Sets the environment, each variable as `NAME=VALUE`.
+    #[must_use]
+    pub fn env<Text: Into<String>>(self, variables: impl IntoIterator<Item = Text>) -> Self {
+        ContainerConfig { env: texts(variables), ..self }
+    }
+
+    /// Sets a label; one with the same key is replaced.
+    #[must_use]
+    pub fn label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.insert(key.into(), value.into());
+        self
+    }
+
+    /// Sets the user, and after a colon the group, by name or number.
+    #[must_use]
+    pub fn user(self, user: impl Into<String>) -> Self {
+        ContainerConfig { user: Some(user.into()), ..self }
+    }
+
+    /// Sets the directory that the command starts in.
+    #[must_use]
+    pub fn working_dir(self, directory: impl Into<String>) -> Self {
+        ContainerConfig { working_dir: Some(directory.into()), ..self }
+    }
+}
+
+fn texts<Text: Into<String>>(texts: impl IntoIterator<Item = Text>) -> Vec<String> {
+    texts.into_iter().map(Into::into).collect()
+}
+
+/// An image whose layer is still to be made.
 pub(crate) struct Draft<'a> {
-    run: &'a Run,
+    config: &'a ContainerConfig,
     architecture: Architecture,
     created: String,
 }
 
-/// The layer of an OCI image: together with the [`diff_id`](crate::Image::diff_id), all that a manifest and a config say about it.
+/// The layer of an OCI image. With the [`diff_id`](crate::Image::diff_id), it is all that manifest and configuration say of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Layer {
@@ -124,17 +184,17 @@ pub(crate) struct Documents {
     pub(crate) config: Document,
     pub(crate) manifest: Document,
     pub(crate) layer: Layer,
-    /// What an index says of the image's platform.
+    /// The image's platform in an index.
     pub(crate) platform: Platform,
 }
 
-/// A document as its bytes.
+/// A document in its serialized form.
 pub(crate) struct Document {
     pub(crate) bytes: Vec<u8>,
     pub(crate) digest: Fingerprint,
 }
 
-/// What an image runs on.
+/// The platform that an image runs on.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Platform {
     architecture: &'static str,
@@ -153,7 +213,7 @@ impl Draft<'_> {
             Platform { architecture: self.architecture.oci(), os: "linux", variant: self.architecture.variant() };
         let config = Document::of(&Config {
             architecture: platform.architecture,
-            config: (*self.run != Run::default()).then_some(self.run),
+            config: (*self.config != ContainerConfig::default()).then_some(self.config),
             created: &self.created,
             history: [History { created: &self.created, created_by: "onepass" }],
             os: platform.os,
@@ -190,7 +250,7 @@ impl Compression {
     }
 }
 
-/// A digest as the documents have it.
+/// A digest in the form of the documents.
 pub(crate) fn digest(fingerprint: &Fingerprint) -> String {
     format!("sha256:{fingerprint}")
 }
@@ -208,7 +268,7 @@ impl Document {
 struct Config<'a> {
     architecture: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    config: Option<&'a Run>,
+    config: Option<&'a ContainerConfig>,
     created: &'a str,
     history: [History<'a>; 1],
     os: &'static str,
@@ -248,10 +308,12 @@ struct Descriptor {
 }
 
 /// The name of an image in a layout: the value of `org.opencontainers.image.ref.name`.
+///
+/// Its grammar is that of the specification's [annotations](https://github.com/opencontainers/image-spec/blob/v1.1.0/annotations.md).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag(String);
 
-/// A text that is no [`Tag`].
+/// The error for an invalid [`Tag`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a tag: letters and digits, with `-`, `.`, `_`, `:`, `@`, `+`, `--` or `/` between them")]
 pub struct InvalidTag(String);
@@ -293,15 +355,16 @@ mod tests {
 
     #[test]
     fn documents_are_canonical() {
-        let run = Run {
-            cmd: vec!["-c".into(), "echo \"hi\"".into()],
-            entrypoint: vec!["/bin/sh".into()],
-            env: vec!["PATH=/bin".into(), "A=".into()],
-            labels: BTreeMap::from([("z".into(), "1".into()), ("a".into(), "2".into())]),
-            user: Some("1000:1000".into()),
-            working_dir: Some("/srv".into()),
-        };
-        let draft = Draft { run: &run, architecture: Architecture::Armv7l, created: "2024-01-01T00:00:00Z".into() };
+        let config = ContainerConfig::new()
+            .cmd(["-c", "echo \"hi\""])
+            .entrypoint(["/bin/sh"])
+            .env(["PATH=/bin", "A="])
+            .label("z", "1")
+            .label("a", "2")
+            .user("1000:1000")
+            .working_dir("/srv");
+        let draft =
+            Draft { config: &config, architecture: Architecture::Armv7l, created: "2024-01-01T00:00:00Z".into() };
         let empty = Hasher::default().finish();
         let media_type = Compression::GZIP.layer_media_type().unwrap();
         let layer = Layer { digest: empty, size: 5, media_type };

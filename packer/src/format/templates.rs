@@ -1,72 +1,82 @@
-//! The templates of an LXD image: files that the daemon fills in when an instance is made, and that stand beside its rootfs.
+//! The templates of an LXD image: files beside the rootfs that the daemon fills in when it creates an instance.
 //!
-//! Of a file only name and content count, of a directory the name: owners, modes and times are the same for all, so that an
-//! image does not depend on how the templates were checked out.
+//! Only names and contents go into the image. Owners, modes and times are the same for all, so that the image does not depend on how
+//! the templates were checked out.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use rustix::fs::FileType;
+
 use crate::buffer::Buffer;
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::frame::Framer;
-use crate::segment::Framed;
+use crate::segment::FramedMembers;
 use crate::tar;
+use crate::tree::Tree;
 use crate::tree::changes::Changes;
-use crate::tree::entry::{Entry, Kind, Timestamp};
-use crate::tree::filter::Rules;
-use crate::tree::walk::Tree;
+use crate::tree::entry::{Entry, Kind, Member};
+use crate::tree::rules::Rules;
+use crate::tree::stat::Timestamp;
 
-/// The most that all templates may take in the archive, in bytes. They are held in memory; real ones are a few KiB.
+/// The most bytes of all templates in the archive. They are held in memory; real ones are a few KiB.
 const LIMIT: usize = 16 << 20;
 
-/// Where they stand in the archive.
+/// The directory of the templates in the archive.
 const PREFIX: &[u8] = b"templates/";
 
 /// The templates of an image, framed.
 pub(super) struct Templates {
-    pub(super) framed: Framed,
-    /// The paths of the files, below the directory.
+    pub(super) framed: FramedMembers,
+    /// The paths of the files below the directory.
     pub(super) names: BTreeSet<Box<[u8]>>,
 }
 
-/// Reads the templates in `directory`; as members they are as old as `modified` says, in seconds since 1970.
+/// Reads the templates below `directory`. Their modification time in the archive is `modified`, in seconds since 1970.
 pub(super) fn read(directory: &Path, modified: i64, cancel: &CancelToken) -> Result<Templates> {
     let located = |error: Error| error.below(directory);
     let tree = Tree::open_as("open the templates", directory, Rules::default(), cancel)?;
     let changes = Changes::Fatal;
     let mut framer = Framer::new(tree.handles().map_err(located)?, &changes);
     let (mut out, mut content) = (Buffer::default(), Buffer::default());
-    let (mut names, mut members) = (BTreeSet::new(), 0);
+    let (mut names, mut count) = (BTreeSet::new(), 0);
     for entry in tree.walk(&changes).map_err(located)? {
         let entry = entry.map_err(located)?;
-        let mut member = Entry::made_up(&entry.path, 0);
-        (member.prefix, member.modified) = (PREFIX, Timestamp { seconds: modified, nanoseconds: 0 });
+        let mut member = member(&entry).map_err(located)?;
+        member.modified = Timestamp { seconds: modified, nanoseconds: 0 };
         content.clear();
-        match entry.kind {
-            Kind::Directory => (member.kind, member.stat.mode) = (Kind::Directory, 0o755),
-            Kind::File | Kind::HardLink { .. } if entry.stat.mode & 0o170_000 == 0o100_000 => {
-                member.stat.size = entry.stat.size;
-                if entry.stat.size > (LIMIT - out.len()) as u64 {
-                    return Err(too_large(directory));
-                }
-                framer.bytes(&entry, 0..entry.stat.size, &mut content).map_err(located)?;
-                names.insert(entry.path.clone());
+        if let Kind::File { size } = member.kind {
+            if size > (LIMIT - out.len()) as u64 {
+                return Err(too_large(directory));
             }
-            _ => {
-                let what = "is neither a file nor a directory, and templates are";
-                return Err(located(Error::unfit(OsStr::from_bytes(&entry.path), what)));
-            }
+            framer.append_bytes(&entry, 0..size, &mut content).map_err(located)?;
+            names.insert(entry.member.path);
         }
-        tar::member(&member, &content, &mut out);
-        members += 1;
-        if out.len() > LIMIT {
+        if tar::framed_length(&member).map_err(located)? > (LIMIT - out.len()) as u64 {
             return Err(too_large(directory));
         }
+        tar::append_member(&member, &content, &mut out);
+        count += 1;
     }
-    Ok(Templates { framed: Framed { bytes: out[..].into(), members }, names })
+    Ok(Templates { framed: FramedMembers { bytes: out[..].into(), count }, names })
+}
+
+/// What the archive says of a template, but for its time.
+fn member(entry: &Entry) -> Result<Member> {
+    let path = &entry.member.path;
+    let mut member = match entry.stat.file_type() {
+        FileType::Directory => Member { kind: Kind::Directory, mode: 0o755, ..Member::file(path, 0) },
+        FileType::RegularFile => Member::file(path, entry.stat.size),
+        _ => {
+            let what = "is neither a file nor a directory, and templates are";
+            return Err(Error::unfit(OsStr::from_bytes(path), what));
+        }
+    };
+    member.prefix = PREFIX;
+    Ok(member)
 }
 
 fn too_large(directory: &Path) -> Error {

@@ -14,7 +14,7 @@ use crate::pipeline::strategy::{Facts, Packed, Strategy};
 use crate::publish::directory::{Outcome, Shelf};
 use crate::publish::oci_layout::{self, Layout};
 use crate::publish::split::{self, Page};
-use crate::segment::{Extras, Framed};
+use crate::segment::ExtraMembers;
 use crate::sink::Sink;
 use crate::sink::output::Written;
 use crate::tar;
@@ -40,7 +40,7 @@ pub(crate) fn assemble<'a>(format: &'a Format, strategy: Strategy, job: &Job<'_>
         Format::Split(_) => {
             let (metadata, members) = beside(job)?;
             let left = |most: u64| most.checked_sub(metadata.length).ok_or_else(|| Error::too_large(most));
-            let (nothing, max_size) = (Extras::default(), job.max_size.map(left).transpose()?);
+            let (nothing, max_size) = (ExtraMembers::default(), job.max_size.map(left).transpose()?);
             let hasher = metadata.hasher.clone();
             let rest = Job { extras: &nothing, hasher: Some(&hasher), max_size, ..*job };
             let Packed { written: rootfs, mut facts } = strategy.run(&rest)?;
@@ -64,16 +64,15 @@ pub(crate) fn assemble<'a>(format: &'a Format, strategy: Strategy, job: &Job<'_>
 /// The archive beside a split image's rootfs, and how many members it has.
 fn beside(job: &Job<'_>) -> Result<(Written, u64)> {
     let job = &Job { compression: job.compression.beside(), ..*job };
-    let framed: Vec<&Framed> = [&job.extras.before, &job.extras.after].into_iter().flatten().collect();
     let mut tar = job.framed.take();
-    framed.iter().for_each(|framed| tar.append(&framed.bytes));
-    tar.append_zeros(tar::END);
+    job.extras.iter().for_each(|framed| tar.append(&framed.bytes));
+    tar.append_zeros(tar::END_OF_ARCHIVE_SIZE);
     let written = std::thread::scope(|scope| {
         let mut sink = Sink::open(job, job.workshop(scope))?;
         sink.append(job.encode(&mut Encoder::new(job.compression)?, tar)?)?;
         sink.finish()
     })?;
-    Ok((written, framed.iter().map(|framed| framed.members).sum()))
+    Ok((written, job.extras.count()))
 }
 
 impl Assembled<'_> {
@@ -137,7 +136,7 @@ impl Assembled<'_> {
             }
             Assembled::Oci { layer, documents, layout, oci } => {
                 let layer = oci_layout::Layer { digest: layer.fingerprint(), staged: layer.staged()? };
-                let outcome = layout.add(layer, &documents, oci.name(), cancel)?;
+                let outcome = layout.add(layer, &documents, oci.ref_name(), cancel)?;
                 Ok((outcome, shelf.path().to_owned()))
             }
         }

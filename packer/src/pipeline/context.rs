@@ -13,17 +13,19 @@ use crate::frame::Framer;
 use crate::metrics::{Metrics, Step};
 use crate::pool::Width;
 use crate::progress::{OnProgress, Pass, ProgressReporter};
-use crate::segment::{Extras, Segment, Segments};
+use crate::segment::cutter::Segments;
+use crate::segment::{ExtraMembers, Segment};
 use crate::sink::output::{Destination, Workshop};
+use crate::tree::Tree;
 use crate::tree::changes::Changes;
-use crate::tree::walk::{LeftOut, Tree, Walk};
+use crate::tree::walk::{LeftOut, Walk};
 
 /// What to pack, and with what.
 #[derive(Clone, Copy)]
 pub(crate) struct Job<'a> {
     pub(crate) tree: &'a Tree<'a>,
     /// What stands around the tree.
-    pub(crate) extras: &'a Extras,
+    pub(crate) extras: &'a ExtraMembers,
     pub(crate) changes: &'a Changes,
     pub(crate) destination: &'a Destination<'a>,
     /// The hash that the image's goes on from, if it is not the image's alone.
@@ -65,7 +67,7 @@ impl<'a> Job<'a> {
             self.tree.walk(self.changes).map_err(|error| error.below(self.tree.path()))?,
             self.compression.segment_sizes(),
         )
-        .with(self.extras.clone());
+        .with_extra_members(self.extras.clone());
         Ok(Counted { segments, tree: self.tree, metrics: self.metrics, compression: self.compression, entries: 0 })
     }
 
@@ -158,10 +160,10 @@ impl Iterator for Counted<'_> {
 
 /// The exact size of a tree's tar, if `go_on` lets the walk reach its end.
 fn measure(job: &Job<'_>, go_on: impl Fn() -> bool) -> Result<Option<u64>> {
-    let mut length = job.extras.length() + crate::tar::END as u64;
+    let mut length = job.extras.length() + crate::tar::END_OF_ARCHIVE_SIZE as u64;
     // A second walk beside the first would list some changes twice, and others that do not matter.
     for entry in job.tree.walk(&job.changes.anew())? {
-        length += crate::tar::framed_length(&entry?);
+        length += crate::tar::framed_length(&entry?.member)?;
         if !go_on() {
             return Ok(None);
         }

@@ -13,12 +13,13 @@ use crate::error::{Error, Result};
 use crate::fingerprint::Hasher;
 use crate::frame::Framer;
 use crate::pool::Panicked;
-use crate::segment::{Part, Segment, Segments};
+use crate::segment::cutter::Segments;
+use crate::segment::{Part, Segment};
+use crate::tree::Tree;
 use crate::tree::changes::Changes;
-use crate::tree::directory::{Handles, OPEN};
+use crate::tree::directory::{DirHandleCache, OPEN_FLAGS};
 use crate::tree::entry::{Entry, Kind};
-use crate::tree::filter::Rules;
-use crate::tree::walk::Tree;
+use crate::tree::rules::Rules;
 
 /// Walks a tree and cuts it; gives the number of segments.
 ///
@@ -127,12 +128,11 @@ pub fn floor(rootfs: &Path, compression: Compression, threads: usize) -> Result<
 }
 
 /// Reads the files of a segment, as plainly as it can be done.
-fn read(handles: &mut Handles<'_>, segment: &Segment, out: &mut Buffer) -> Result<()> {
+fn read(handles: &mut DirHandleCache<'_>, segment: &Segment, out: &mut Buffer) -> Result<()> {
     let mut read = |entry: &Entry, mut from: u64, to: u64| {
-        let name = entry.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        let file: OwnedFd = handles.open(&entry.directory, name, OPEN)?;
+        let file: OwnedFd = handles.open(&entry.directory, entry.name(), OPEN_FLAGS)?;
         while from < to {
-            let room = out.room(usize::try_from(to - from).unwrap_or(usize::MAX));
+            let room = out.spare_mut(usize::try_from(to - from).unwrap_or(usize::MAX));
             match rustix::io::pread(&file, room, from) {
                 Ok(0) => break,
                 Ok(count) => from += count as u64,
@@ -142,10 +142,10 @@ fn read(handles: &mut Handles<'_>, segment: &Segment, out: &mut Buffer) -> Resul
         Ok(())
     };
     segment.parts.iter().try_for_each(|part| match part {
-        Part::Member(entry) if matches!(entry.kind, Kind::File) && entry.stat.size > 0 => {
+        Part::Member(entry) if matches!(entry.member.kind, Kind::File { size } if size > 0) => {
             read(entry, 0, entry.stat.size)
         }
-        Part::Range { file, from, to } => read(file, *from, *to),
+        Part::Range { file, content } => read(file, content.start, content.end),
         Part::Member(_) | Part::Framed(_) | Part::End => Ok(()),
     })
 }

@@ -59,9 +59,9 @@ impl TemporaryTar {
         move |piece, framed| {
             let length = (piece.end - piece.start) as usize;
             metrics
-                .time(Step::Frame, || self.staged.file().read_exact_at(framed.room(length), piece.start))
+                .time(Step::Frame, || self.staged.file().read_exact_at(framed.spare_mut(length), piece.start))
                 .map_err(|error| Error::io("read back the temporary tar in", self.staged.place(), error))?;
-            framed.keep(length);
+            framed.advance(length);
             metrics.count_read(length as u64);
             Ok(())
         }

@@ -1,146 +1,107 @@
-//! The tar that is written: POSIX pax, one member per entry, two zero blocks at the end.
+//! Writes tar: POSIX pax, one member for each entry, two blocks of zeros at the end.
 //!
-//! This is the whole of the format (IEEE Std 1003.1-2017, *pax*, "ustar Interchange Format" and "pax Extended Header").
-//! What goes in depends on the entry alone, so the same tree gives the same bytes whoever frames which part of it.
+//! This is all of the format that is used ([IEEE Std 1003.1-2017, *pax*][pax]). The bytes of a member depend on its entry alone, so the
+//! same tree gives the same bytes however it is divided among workers.
 //!
-//! | field | what is written |
+//! [pax]: https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html
+//!
+//! | field | written as |
 //! |---|---|
-//! | name | raw bytes into `name` or `prefix`/`name` if they fit; else a pax `path`, after `hdrcharset=BINARY` if not UTF-8 |
+//! | name | raw bytes in `name` or `prefix`/`name` if they fit; else a pax `path`, after `hdrcharset=BINARY` if not UTF-8 |
 //! | link target | likewise `linkname`, or pax `linkpath` |
-//! | size, uid, gid | octal; above what octal holds base-256 *and* a pax record |
+//! | size, uid, gid | octal; larger ones base-256 *and* a pax record |
 //! | mtime | whole seconds; a pax `mtime` only for nanoseconds, before 1970 and after 2242 |
 //! | devmajor, devminor | for devices only |
-//! | files without their holes | GNU tar's sparse format 1.0: `GNU.sparse.*` records, and a map before the data |
-//! | extended attributes | `SCHILY.xattr.NAME` with `%` and `=` in the name as `%25` and `%3D`; ACLs also as text, `SCHILY.acl.access` and `SCHILY.acl.default` |
-//! | user and group name, atime, ctime | never: they are the host's, not the tree's |
+//! | sparse files | GNU tar's sparse format 1.0: `GNU.sparse.*` records, and a map before the data |
+//! | extended attributes | `SCHILY.xattr.NAME`, with `%` and `=` in the name as `%25` and `%3D`; ACLs also as text, `SCHILY.acl.access` and `SCHILY.acl.default` |
+//! | user and group name, atime, ctime | never: they belong to the host, not to the tree |
 
-mod pax;
 mod ustar;
 
+pub(crate) mod sparse;
+
+mod member;
+
+mod pax;
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use crate::buffer::Buffer;
-use crate::tree::entry::{Entry, Kind};
-use pax::Records;
-use ustar::{Block, TypeFlag};
+use crate::error::{Error, Result};
+use crate::tar::member::{link_target, name, type_flag};
+use crate::tar::pax::{Records, pax_header_name};
+use crate::tar::ustar::{BLOCK_SIZE, HeaderBlock, TypeFlag};
+use crate::tree::entry::{Kind, Member};
 
-/// The unit of the format, in bytes: headers are one of these, contents are padded to a multiple.
-pub(crate) const BLOCK: usize = 512;
+pub(crate) use crate::tar::member::content_size;
 
-/// What ends an archive: two blocks of zeros.
-pub(crate) const END: usize = 2 * BLOCK;
+/// The size of the end-of-archive indicator, in bytes: two blocks of zeros.
+pub(crate) const END_OF_ARCHIVE_SIZE: usize = 2 * BLOCK_SIZE;
 
-/// The longest extended header that is written, in bytes: Go's `archive/tar`, and with it most container tools, refuses
-/// more.
-pub(crate) const EXTENDED_LIMIT: u64 = 1 << 20;
+/// The longest extended header that is written, in bytes. Go's `archive/tar`, and with it most container tools, refuses longer ones.
+const MAX_EXTENDED_HEADER: u64 = 1 << 20;
 
-/// Appends the header of `entry`, with the pax header before it if it needs one.
-pub(crate) fn header(entry: &Entry, out: &mut Buffer) {
-    let name = name(entry);
-    let records = Records::of(&name, entry);
+/// Appends the header block of `member`, with an extended header before it if it needs one.
+pub(crate) fn append_header(member: &Member, out: &mut Buffer) {
+    let name = name(member);
+    let records = Records::of(&name, member);
     if !records.is_empty() {
-        let mut block = Block::new(TypeFlag::Extended);
-        block.name(&pax::beside("PaxHeaders", &entry.path));
-        block.mode(0o644);
-        block.number(ustar::SIZE, i128::from(records.len()));
+        let mut block = HeaderBlock::new(TypeFlag::ExtendedHeader);
+        block.set_name(&pax_header_name("PaxHeaders", &member.path));
+        block.set_mode(0o644);
+        block.set_number(ustar::SIZE, i128::from(records.len()));
         block.append_to(out);
         records.append_to(out);
-        pad(out, records.len());
+        append_padding(records.len(), out);
     }
-    let mut block = Block::new(type_flag(&entry.kind));
-    match entry.kind {
-        // Whoever does not know the format gets what it is, not a file with a map in it under the file's name.
-        Kind::SparseFile { .. } => block.name(&pax::beside("GNUSparseFile.0", &entry.path)),
-        _ => block.name(&name),
+    let mut block = HeaderBlock::new(type_flag(&member.kind));
+    match member.kind {
+        // A reader that does not know the format must not unpack the map and the data under the file's own name.
+        Kind::SparseFile { .. } => block.set_name(&pax_header_name("GNUSparseFile.0", &member.path)),
+        _ => block.set_name(&name),
     }
-    block.link(link(entry));
-    block.mode(entry.stat.permissions());
-    block.number(ustar::UID, i128::from(entry.owner.uid));
-    block.number(ustar::GID, i128::from(entry.owner.gid));
-    block.number(ustar::SIZE, i128::from(content(entry)));
-    block.number(ustar::MTIME, i128::from(entry.modified.seconds));
-    if matches!(entry.kind, Kind::CharacterDevice | Kind::BlockDevice) {
-        block.device(entry.stat.device);
+    block.set_linkname(link_target(member));
+    block.set_mode(member.mode);
+    block.set_number(ustar::UID, i128::from(member.owner.uid));
+    block.set_number(ustar::GID, i128::from(member.owner.gid));
+    block.set_number(ustar::SIZE, i128::from(content_size(member)));
+    block.set_number(ustar::MTIME, i128::from(member.modified.seconds));
+    if let Kind::CharacterDevice { major, minor } | Kind::BlockDevice { major, minor } = member.kind {
+        block.set_device(major, minor);
     }
     block.append_to(out);
 }
 
-/// Appends a whole member whose content is given.
-pub(crate) fn member(entry: &Entry, content: &[u8], out: &mut Buffer) {
-    header(entry, out);
+/// Appends a whole member with this content.
+pub(crate) fn append_member(member: &Member, content: &[u8], out: &mut Buffer) {
+    append_header(member, out);
     out.append(content);
-    pad(out, content.len() as u64);
+    append_padding(content.len() as u64, out);
 }
 
-/// Appends the zeros that fill up the last block of `length` bytes of content.
-pub(crate) fn pad(out: &mut Buffer, length: u64) {
-    out.append_zeros(padding(length));
+/// Appends the zeros behind `length` bytes of content that fill up its last block.
+pub(crate) fn append_padding(length: u64, out: &mut Buffer) {
+    out.append_zeros(padding(length) as usize);
 }
 
 /// The bytes that a member takes in the archive: headers, content and padding.
-pub(crate) fn framed_length(entry: &Entry) -> u64 {
-    let extended = Records::of(&name(entry), entry).len();
-    let extended = if extended == 0 { 0 } else { BLOCK as u64 + extended + padding(extended) as u64 };
-    let content = content(entry);
-    extended + BLOCK as u64 + content + padding(content) as u64
-}
-
-/// The length of an entry's extended header, if it is beyond [`EXTENDED_LIMIT`].
-pub(crate) fn too_long(entry: &Entry) -> Option<u64> {
-    let attributes: usize = entry.attributes.iter().map(|attribute| attribute.name.len() + attribute.value.len()).sum();
-    // Every text at most three times (an ACL is written twice, as text a little longer), and some numbers.
-    if 4 * (attributes + entry.path.len() + link(entry).len()) as u64 + 4096 < EXTENDED_LIMIT {
-        return None;
+///
+/// Fails if the member needs an extended header that common readers refuse.
+pub(crate) fn framed_length(member: &Member) -> Result<u64> {
+    let records = Records::of(&name(member), member).len();
+    if records > MAX_EXTENDED_HEADER {
+        let limit = MAX_EXTENDED_HEADER;
+        let what = format!("needs an extended header of {records} bytes, and common readers refuse more than {limit}");
+        return Err(Error::unfit(OsStr::from_bytes(&member.path), what));
     }
-    Some(Records::of(&name(entry), entry).len()).filter(|length| *length > EXTENDED_LIMIT)
+    let extended_header = if records == 0 { 0 } else { BLOCK_SIZE as u64 + records + padding(records) };
+    let content = content_size(member);
+    Ok(extended_header + BLOCK_SIZE as u64 + content + padding(content))
 }
 
-/// The bytes of content that follow an entry's header.
-pub(crate) fn content(entry: &Entry) -> u64 {
-    match &entry.kind {
-        Kind::File => entry.stat.size,
-        Kind::SparseFile { map } => map.stored(),
-        _ => 0,
-    }
-}
-
-fn padding(length: u64) -> usize {
-    (length.next_multiple_of(BLOCK as u64) - length) as usize
-}
-
-/// The name as the archive has it: `./` for a top that has none, a slash at the end of every directory.
-fn name(entry: &Entry) -> Vec<u8> {
-    let directory = matches!(entry.kind, Kind::Directory);
-    match (entry.prefix, &*entry.path, directory) {
-        (b"", b"", _) => b"./".to_vec(),
-        (prefix, b"", _) => prefix.to_vec(),
-        (prefix, path, true) => [prefix, path, b"/"].concat(),
-        (prefix, path, false) => [prefix, path].concat(),
-    }
-}
-
-fn type_flag(kind: &Kind) -> TypeFlag {
-    match kind {
-        Kind::File | Kind::SparseFile { .. } => TypeFlag::Regular,
-        Kind::HardLink { .. } => TypeFlag::HardLink,
-        Kind::Directory => TypeFlag::Directory,
-        Kind::Symlink { .. } => TypeFlag::Symlink,
-        Kind::Fifo => TypeFlag::Fifo,
-        Kind::CharacterDevice => TypeFlag::Character,
-        Kind::BlockDevice => TypeFlag::Block,
-    }
-}
-
-/// The first name of a hard link, or a symlink's target.
-fn link(entry: &Entry) -> &[u8] {
-    match &entry.kind {
-        Kind::HardLink { target } => target,
-        Kind::Symlink { target } => target,
-        Kind::File
-        | Kind::SparseFile { .. }
-        | Kind::Directory
-        | Kind::Fifo
-        | Kind::CharacterDevice
-        | Kind::BlockDevice => b"",
-    }
+fn padding(length: u64) -> u64 {
+    length.next_multiple_of(BLOCK_SIZE as u64) - length
 }
 
 #[cfg(test)]
@@ -150,11 +111,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::tree::entry::Timestamp;
     use crate::tree::id_map::Owner;
+    use crate::tree::stat::Timestamp;
     use testkit::listing;
 
-    /// Bytes as names and targets may have them.
+    /// Bytes that a name or target may have.
     fn bytes(longest: usize) -> impl Strategy<Value = Vec<u8>> {
         prop_oneof![
             proptest::collection::vec(1..=255_u8, 1..longest),
@@ -176,58 +137,58 @@ mod tests {
 
     fn kind() -> impl Strategy<Value = Kind> {
         prop_oneof![
-            3 => Just(Kind::File),
+            3 => (0..1_500_u64).prop_map(|size| Kind::File { size }),
             1 => Just(Kind::Directory),
             2 => bytes(300).prop_map(|target| Kind::Symlink { target: target.into() }),
             1 => path().prop_map(|target| Kind::HardLink { target: target.into() }),
             1 => Just(Kind::Fifo),
-            1 => Just(Kind::BlockDevice),
+            1 => any::<(u32, u32)>().prop_map(|(major, minor)| Kind::BlockDevice { major, minor }),
         ]
     }
 
-    fn entry() -> impl Strategy<Value = Entry> {
+    fn member() -> impl Strategy<Value = Member> {
         let attribute =
             (bytes(40).prop_map(|name| [b"user.", &name[..]].concat()), proptest::collection::vec(any::<u8>(), 0..90));
         let attributes = proptest::collection::vec(attribute, 0..4);
         let time = (prop_oneof![-(1_i64 << 36)..1 << 36, 0..1_i64 << 33], prop_oneof![Just(0), 0..1_000_000_000_u32]);
-        (path(), kind(), 0..1_500_u64, (any::<u32>(), any::<u32>()), time, 0..0o10000_u16, attributes).prop_map(
-            |(path, kind, size, (uid, gid), (seconds, nanoseconds), mode, attributes)| {
-                let mut entry = Entry::made_up(&path, size);
+        (path(), kind(), (any::<u32>(), any::<u32>()), time, 0..0o10000_u16, attributes).prop_map(
+            |(path, kind, (uid, gid), (seconds, nanoseconds), mode, attributes)| {
+                let mut member = Member::file(&path, 0);
                 // The test's reader takes names as text.
                 let utf8 = |name: &[u8]| std::str::from_utf8(name).is_ok();
                 let attributes: BTreeMap<_, _> = attributes.into_iter().filter(|(name, _)| utf8(name)).collect();
-                entry.kind = kind;
-                entry.owner = Owner { uid, gid };
-                entry.modified = Timestamp { seconds, nanoseconds };
-                entry.stat.mode = mode;
-                entry.attributes = attributes.into_iter().collect();
-                entry
+                member.kind = kind;
+                member.owner = Owner { uid, gid };
+                member.modified = Timestamp { seconds, nanoseconds };
+                member.mode = mode;
+                member.xattrs = attributes.into_iter().collect();
+                member
             },
         )
     }
 
     proptest! {
         #[test]
-        fn a_member_is_read_back_as_it_was(entry in entry()) {
+        fn a_member_is_read_back_as_it_was(member in member()) {
             let mut tar = Buffer::default();
-            header(&entry, &mut tar);
-            let content: Vec<u8> = (0..content(&entry)).map(|at| at as u8).collect();
+            append_header(&member, &mut tar);
+            let content: Vec<u8> = (0..content_size(&member)).map(|at| at as u8).collect();
             tar.append(&content);
-            pad(&mut tar, content.len() as u64);
-            prop_assert_eq!(tar.len() as u64, framed_length(&entry));
-            tar.append_zeros(END);
-            let [member] = &listing::of_tar(&tar)[..] else { panic!("not one member") };
-            prop_assert_eq!(&member.path[..], &*entry.path);
-            prop_assert_eq!(&member.link[..], link(&entry));
-            prop_assert_eq!(member.mode, u32::from(entry.stat.permissions()));
-            prop_assert_eq!(member.owner, (entry.owner.uid.into(), entry.owner.gid.into()));
-            let time = i128::from(entry.modified.seconds) * 1_000_000_000 + i128::from(entry.modified.nanoseconds);
-            prop_assert_eq!(member.mtime, time);
-            prop_assert_eq!(&member.content, &content);
-            let attributes: BTreeMap<_, _> = entry.attributes.iter()
+            append_padding(content.len() as u64, &mut tar);
+            prop_assert_eq!(tar.len() as u64, framed_length(&member).unwrap());
+            tar.append_zeros(END_OF_ARCHIVE_SIZE);
+            let [read] = &listing::of_tar(&tar)[..] else { panic!("not one member") };
+            prop_assert_eq!(&read.path[..], &*member.path);
+            prop_assert_eq!(&read.link[..], link_target(&member));
+            prop_assert_eq!(read.mode, u32::from(member.mode));
+            prop_assert_eq!(read.owner, (member.owner.uid.into(), member.owner.gid.into()));
+            let time = i128::from(member.modified.seconds) * 1_000_000_000 + i128::from(member.modified.nanoseconds);
+            prop_assert_eq!(read.mtime, time);
+            prop_assert_eq!(&read.content, &content);
+            let attributes: BTreeMap<_, _> = member.xattrs.iter()
                 .map(|attribute| (attribute.name.to_vec(), attribute.value.to_vec()))
                 .collect();
-            prop_assert_eq!(&member.attributes, &attributes);
+            prop_assert_eq!(&read.attributes, &attributes);
         }
     }
 }

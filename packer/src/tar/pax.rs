@@ -1,10 +1,16 @@
-//! Pax extended headers: the records for what a ustar block cannot hold.
+//! Pax extended headers: the records for what a ustar header block cannot hold.
+//!
+//! Source: POSIX, [pax Extended Header][pax]; the keys `SCHILY.*` are those of star, the keys `GNU.*` those of GNU tar.
+//!
+//! [pax]: https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html#tag_20_92_13_03
 
 use std::fmt::Write;
 
-use super::{content, link, ustar};
 use crate::buffer::Buffer;
-use crate::tree::entry::{Entry, Kind, Timestamp};
+use crate::tar::member::{content_size, link_target};
+use crate::tar::ustar;
+use crate::tree::entry::{Kind, Member};
+use crate::tree::stat::Timestamp;
 use crate::tree::xattr::acl::Acl;
 
 /// The records of one member, in their fixed order: hdrcharset, path, linkpath, GNU.sparse.*, size, uid, gid, mtime, ACLs, extended
@@ -12,65 +18,70 @@ use crate::tree::xattr::acl::Acl;
 #[derive(Debug, Default)]
 pub(super) struct Records(Vec<u8>);
 
-/// The ACLs that are written as text, too: the attribute they are, and the record that they become (as star, GNU tar and
-/// libarchive have them).
+/// The ACLs that are written as text as well: the attribute, and the key of the text, as in star, GNU tar and libarchive.
 const ACLS: [(&[u8], &str); 2] =
     [(b"system.posix_acl_access", "SCHILY.acl.access"), (b"system.posix_acl_default", "SCHILY.acl.default")];
 
 impl Records {
-    /// What the ustar header of a member with this name leaves out.
-    pub(super) fn of(name: &[u8], entry: &Entry) -> Self {
-        let (link, content) = (link(entry), content(entry));
-        // Some readers split records at newlines, and would take what follows one in an attribute or a target for a path or a
-        // target. A record that stands before it wins.
-        let long = link.len() > ustar::LINK_LENGTH;
-        let splits = entry.attributes.iter().any(|attribute| holds_newline(&attribute.name, &attribute.value));
-        let sparse = matches!(entry.kind, Kind::SparseFile { .. });
-        // A sparse file has its name in a record of its own.
-        let unfit = !sparse && ustar::split(name).is_none();
-        let path = (splits || long && link.contains(&b'\n') || unfit).then_some(name);
-        let linkpath = (long || splits && !link.is_empty()).then_some(link);
+    /// The records for what the ustar header block of a member with this name cannot hold.
+    pub(super) fn of(name: &[u8], member: &Member) -> Self {
         let mut records = Records::default();
-        if [path, linkpath, sparse.then_some(name)].into_iter().flatten().any(|text| std::str::from_utf8(text).is_err())
-        {
-            records.push(b"hdrcharset", b"BINARY");
-        }
-        for (key, text) in [("path", path), ("linkpath", linkpath)] {
-            if let Some(text) = text {
-                records.push(key.as_bytes(), text);
-            }
-        }
-        if sparse {
+        records.push_names(name, member);
+        if let Kind::SparseFile { extents } = &member.kind {
             records.push(b"GNU.sparse.major", b"1");
             records.push(b"GNU.sparse.minor", b"0");
             records.push(b"GNU.sparse.name", name);
-            records.push(b"GNU.sparse.realsize", entry.stat.size.to_string().as_bytes());
+            records.push(b"GNU.sparse.realsize", extents.file_size().to_string().as_bytes());
         }
         let numbers = [
-            ("size", ustar::SIZE, content),
-            ("uid", ustar::UID, entry.owner.uid.into()),
-            ("gid", ustar::GID, entry.owner.gid.into()),
+            ("size", ustar::SIZE, content_size(member)),
+            ("uid", ustar::UID, member.owner.uid.into()),
+            ("gid", ustar::GID, member.owner.gid.into()),
         ];
         for (key, field, value) in numbers {
-            if !field.holds(value.into()) {
+            if !field.fits_octal(value.into()) {
                 records.push(key.as_bytes(), value.to_string().as_bytes());
             }
         }
-        if entry.modified.nanoseconds != 0 || !ustar::MTIME.holds(entry.modified.seconds.into()) {
-            records.push(b"mtime", decimal(entry.modified).as_bytes());
+        if member.modified.nanoseconds != 0 || !ustar::MTIME.fits_octal(member.modified.seconds.into()) {
+            records.push(b"mtime", decimal(member.modified).as_bytes());
         }
-        records.attributes(entry);
+        records.push_xattrs(member);
         records
     }
 
-    fn attributes(&mut self, entry: &Entry) {
-        for (name, key) in ACLS {
-            if let Some(acl) = entry.attributes.get(name).and_then(Acl::parse) {
-                self.push(key.as_bytes(), acl.text().as_bytes());
+    /// Pushes `path` and `linkpath` where the block cannot hold them, and `hdrcharset` before names that are not UTF-8.
+    ///
+    /// Some readers split records at newlines, and would take a line of an attribute or a link target for a `path` or `linkpath`
+    /// record. A real one that stands before it wins, so it is pushed where such a line could follow.
+    fn push_names(&mut self, name: &[u8], member: &Member) {
+        let link_target = link_target(member);
+        let is_long = link_target.len() > ustar::LINKNAME_LENGTH;
+        let has_newlines = member.xattrs.iter().any(|xattr| contains_newline(&xattr.name, &xattr.value));
+        // A sparse file's name is in GNU.sparse.name.
+        let is_sparse = matches!(member.kind, Kind::SparseFile { .. });
+        let needs_path = !is_sparse && ustar::split(name).is_none();
+        let path = (has_newlines || is_long && link_target.contains(&b'\n') || needs_path).then_some(name);
+        let linkpath = (is_long || has_newlines && !link_target.is_empty()).then_some(link_target);
+        let mut texts = [path, linkpath, is_sparse.then_some(name)].into_iter().flatten();
+        if texts.any(|text| std::str::from_utf8(text).is_err()) {
+            self.push(b"hdrcharset", b"BINARY");
+        }
+        for (key, text) in [("path", path), ("linkpath", linkpath)] {
+            if let Some(text) = text {
+                self.push(key.as_bytes(), text);
             }
         }
-        for attribute in entry.attributes.iter() {
-            self.push(&[b"SCHILY.xattr.", &*escaped(&attribute.name)].concat(), &attribute.value);
+    }
+
+    fn push_xattrs(&mut self, member: &Member) {
+        for (name, key) in ACLS {
+            if let Some(acl) = member.xattrs.get(name).and_then(Acl::parse) {
+                self.push(key.as_bytes(), acl.to_text().as_bytes());
+            }
+        }
+        for xattr in member.xattrs.iter() {
+            self.push(&[b"SCHILY.xattr.", &*escape(&xattr.name)].concat(), &xattr.value);
         }
     }
 
@@ -96,7 +107,7 @@ impl Records {
     }
 }
 
-fn holds_newline(name: &[u8], value: &[u8]) -> bool {
+fn contains_newline(name: &[u8], value: &[u8]) -> bool {
     [name, value].iter().any(|text| text.contains(&b'\n'))
 }
 
@@ -108,8 +119,8 @@ fn record_length(key: usize, value: usize) -> u64 {
     rest + digits(length)
 }
 
-/// An attribute's name as a record's key, which ends at the first `=`: as GNU tar writes it.
-fn escaped(name: &[u8]) -> Vec<u8> {
+/// An attribute's name in a key, which ends at the first `=`. GNU tar escapes it the same way.
+fn escape(name: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(name.len());
     for byte in name {
         match byte {
@@ -121,14 +132,14 @@ fn escaped(name: &[u8]) -> Vec<u8> {
     key
 }
 
-/// A name for what stands for an entry and is not the entry: seen only by readers that do not know pax.
-pub(super) fn beside(directory: &str, path: &[u8]) -> Vec<u8> {
-    const ROOM: usize = 80;
+/// The name of an extended header, or of a sparse file's content, of the entry at `path`. Only readers without pax see it.
+pub(super) fn pax_header_name(directory: &str, path: &[u8]) -> Vec<u8> {
+    const MAX_LENGTH: usize = 80;
     let last = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    [directory.as_bytes(), b"/", &last[..last.len().min(ROOM)]].concat()
+    [directory.as_bytes(), b"/", &last[..last.len().min(MAX_LENGTH)]].concat()
 }
 
-/// Seconds as pax wants them: decimal, without trailing zeros, the sign before the whole number.
+/// A time as pax writes it: decimal seconds without trailing zeros, the sign before the whole number.
 fn decimal(time: Timestamp) -> String {
     let nanoseconds = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanoseconds);
     let (whole, fraction) = (nanoseconds.unsigned_abs() / 1_000_000_000, nanoseconds.unsigned_abs() % 1_000_000_000);

@@ -1,25 +1,54 @@
 //! One ustar header block.
+//!
+//! Fields are called as in POSIX: [ustar Interchange Format][ustar] and `<tar.h>`.
+//!
+//! [ustar]: https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html#tag_20_92_13_06
 
-use super::BLOCK;
 use crate::buffer::Buffer;
 
+/// The unit of an archive, in bytes: a header is one block, content is padded to whole blocks.
+pub(crate) const BLOCK_SIZE: usize = 512;
+
+/// A field of the header block, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field {
+    offset: usize,
+    length: usize,
+}
+
+const NAME: Field = Field { offset: 0, length: 100 };
+const MODE: Field = Field { offset: 100, length: 8 };
+pub(super) const UID: Field = Field { offset: 108, length: 8 };
+pub(super) const GID: Field = Field { offset: 116, length: 8 };
+pub(super) const SIZE: Field = Field { offset: 124, length: 12 };
+pub(super) const MTIME: Field = Field { offset: 136, length: 12 };
+const CHKSUM: Field = Field { offset: 148, length: 8 };
+const TYPEFLAG: Field = Field { offset: 156, length: 1 };
+const LINKNAME: Field = Field { offset: 157, length: 100 };
+const MAGIC: Field = Field { offset: 257, length: 6 };
+const VERSION: Field = Field { offset: 263, length: 2 };
+const DEVMAJOR: Field = Field { offset: 329, length: 8 };
+const DEVMINOR: Field = Field { offset: 337, length: 8 };
+const PREFIX: Field = Field { offset: 345, length: 155 };
+
+const TMAGIC: &[u8] = b"ustar\0";
+const TVERSION: &[u8] = b"00";
+
 /// The longest link target that fits the block, in bytes.
-pub(super) const LINK_LENGTH: usize = 100;
+pub(super) const LINKNAME_LENGTH: usize = LINKNAME.length;
 
-const NAME_LENGTH: usize = 100;
-const PREFIX_LENGTH: usize = 155;
-
-/// The kind of member, as the byte at offset 156.
+/// The value of the typeflag field.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum TypeFlag {
     Regular,
     HardLink,
     Symlink,
-    Character,
-    Block,
+    CharacterDevice,
+    BlockDevice,
     Directory,
     Fifo,
-    Extended,
+    /// A pax extended header for the next member.
+    ExtendedHeader,
 }
 
 impl TypeFlag {
@@ -28,82 +57,67 @@ impl TypeFlag {
             TypeFlag::Regular => b'0',
             TypeFlag::HardLink => b'1',
             TypeFlag::Symlink => b'2',
-            TypeFlag::Character => b'3',
-            TypeFlag::Block => b'4',
+            TypeFlag::CharacterDevice => b'3',
+            TypeFlag::BlockDevice => b'4',
             TypeFlag::Directory => b'5',
             TypeFlag::Fifo => b'6',
-            TypeFlag::Extended => b'x',
+            TypeFlag::ExtendedHeader => b'x',
         }
     }
 }
 
-/// A field that holds a number: octal digits and a NUL, or base-256 where octal is too small.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Field {
-    offset: usize,
-    length: usize,
-}
-
-pub(super) const UID: Field = Field { offset: 108, length: 8 };
-pub(super) const GID: Field = Field { offset: 116, length: 8 };
-pub(super) const SIZE: Field = Field { offset: 124, length: 12 };
-pub(super) const MTIME: Field = Field { offset: 136, length: 12 };
-const MODE: Field = Field { offset: 100, length: 8 };
-const CHECKSUM: Field = Field { offset: 148, length: 7 };
-const DEVICE_MAJOR: Field = Field { offset: 329, length: 8 };
-const DEVICE_MINOR: Field = Field { offset: 337, length: 8 };
-
 impl Field {
-    /// Whether octal digits can hold `value`: 2,097,151 for ids, 8 GiB − 1 for sizes, the year 2242 for times.
-    pub(super) fn holds(self, value: i128) -> bool {
+    /// Whether `value` fits in octal digits and a NUL: up to 2,097,151 for ids, 8 GiB − 1 for sizes, the year 2242 for times.
+    pub(super) fn fits_octal(self, value: i128) -> bool {
         (0..1_i128 << (3 * (self.length - 1))).contains(&value)
     }
 }
 
 /// A header block that is being filled in.
 #[derive(Debug)]
-pub(super) struct Block([u8; BLOCK]);
+pub(super) struct HeaderBlock([u8; BLOCK_SIZE]);
 
-impl Block {
+impl HeaderBlock {
     pub(super) fn new(flag: TypeFlag) -> Self {
-        let mut block = Block([0; BLOCK]);
-        block.0[156] = flag.byte();
-        block.0[257..265].copy_from_slice(b"ustar\x0000");
+        let mut block = HeaderBlock([0; BLOCK_SIZE]);
+        block.set(TYPEFLAG, &[flag.byte()]);
+        block.set(MAGIC, TMAGIC);
+        block.set(VERSION, TVERSION);
         for field in [MODE, UID, GID, SIZE, MTIME] {
-            block.number(field, 0);
+            block.set_number(field, 0);
         }
         block
     }
 
-    /// The name, whole if it fits; otherwise its beginning, for readers that do not see the pax record.
-    pub(super) fn name(&mut self, name: &[u8]) {
+    /// Sets the name, whole if it fits; otherwise its beginning, for readers that ignore the pax record.
+    pub(super) fn set_name(&mut self, name: &[u8]) {
         match split(name) {
             Some((prefix, rest)) => {
-                self.0[..rest.len()].copy_from_slice(rest);
-                self.0[345..][..prefix.len()].copy_from_slice(prefix);
+                self.set(NAME, rest);
+                self.set(PREFIX, prefix);
             }
-            None => self.0[..NAME_LENGTH].copy_from_slice(&name[..NAME_LENGTH]),
+            None => self.set(NAME, name),
         }
     }
 
-    /// The link target, or as much of it as fits.
-    pub(super) fn link(&mut self, target: &[u8]) {
-        let length = target.len().min(LINK_LENGTH);
-        self.0[157..][..length].copy_from_slice(&target[..length]);
+    /// Sets the link target, or as much of it as fits.
+    pub(super) fn set_linkname(&mut self, target: &[u8]) {
+        self.set(LINKNAME, target);
     }
 
-    pub(super) fn mode(&mut self, mode: u16) {
-        self.number(MODE, i128::from(mode));
+    pub(super) fn set_mode(&mut self, mode: u16) {
+        self.set_number(MODE, i128::from(mode));
     }
 
-    pub(super) fn device(&mut self, (major, minor): (u32, u32)) {
-        self.number(DEVICE_MAJOR, i128::from(major));
-        self.number(DEVICE_MINOR, i128::from(minor));
+    pub(super) fn set_device(&mut self, major: u32, minor: u32) {
+        self.set_number(DEVMAJOR, i128::from(major));
+        self.set_number(DEVMINOR, i128::from(minor));
     }
 
-    pub(super) fn number(&mut self, field: Field, value: i128) {
+    /// Sets a number: as octal digits and a NUL, or as base-256 if it does not [fit](Field::fits_octal) them.
+    pub(super) fn set_number(&mut self, field: Field, value: i128) {
         let bytes = &mut self.0[field.offset..][..field.length];
-        if field.holds(value) {
+        if field.fits_octal(value) {
             let mut rest = value;
             let (last, digits) = bytes.split_last_mut().expect("a field has bytes");
             *last = 0;
@@ -119,24 +133,31 @@ impl Block {
         }
     }
 
-    /// Computes the checksum and appends the block.
+    /// Computes the checksum and appends the block to `out`.
     pub(super) fn append_to(mut self, out: &mut Buffer) {
-        self.0[148..156].fill(b' ');
+        // The sum counts its own field as spaces. Six digits, a NUL and a space is the form that every tar writes.
+        self.set(CHKSUM, &[b' '; CHKSUM.length]);
         let sum: u32 = self.0.iter().map(|byte| u32::from(*byte)).sum();
-        self.number(CHECKSUM, i128::from(sum));
+        self.set_number(Field { length: CHKSUM.length - 1, ..CHKSUM }, i128::from(sum));
         out.append(&self.0);
+    }
+
+    /// Writes as much of `bytes` as fits the field.
+    fn set(&mut self, field: Field, bytes: &[u8]) {
+        let length = bytes.len().min(field.length);
+        self.0[field.offset..][..length].copy_from_slice(&bytes[..length]);
     }
 }
 
-/// The name as `prefix` and `name`, if the block can hold it.
+/// A name as the fields prefix and name; `None` if it does not fit them.
 pub(super) fn split(name: &[u8]) -> Option<(&[u8], &[u8])> {
-    if name.len() <= NAME_LENGTH {
+    if name.len() <= NAME.length {
         return Some((b"", name));
     }
-    // The shortest prefix that leaves a rest that fits; the slash between them is not stored, and at least one byte that
-    // is not a directory's final slash has to remain.
-    let from = name.len() - NAME_LENGTH - 1;
-    let to = (name.len() - 2).min(PREFIX_LENGTH);
+    // The shortest prefix that leaves a name that fits. The slash between them is not stored, and a directory's final slash cannot be
+    // the whole name.
+    let from = name.len() - NAME.length - 1;
+    let to = (name.len() - 2).min(PREFIX.length);
     let slash = from.max(1) + name.get(from.max(1)..=to)?.iter().position(|byte| *byte == b'/')?;
     Some((&name[..slash], &name[slash + 1..]))
 }
@@ -165,7 +186,7 @@ mod tests {
             let halves = split(&name);
             assert_eq!(halves.is_some(), fits, "{} bytes", name.len());
             if let Some((prefix, rest)) = halves {
-                assert!(rest.len() <= 100 && prefix.len() <= 155 && !rest.is_empty());
+                assert!(rest.len() <= NAME.length && prefix.len() <= PREFIX.length && !rest.is_empty());
                 let whole = if prefix.is_empty() { rest.to_vec() } else { [prefix, b"/", rest].concat() };
                 assert_eq!(whole, name);
             }

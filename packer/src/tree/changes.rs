@@ -1,4 +1,4 @@
-//! What becomes of a pack when an entry changes under it: it fails, or – a live tree – it goes on, and the entry is listed.
+//! Changes of the tree during a pack: the first one fails the pack, or, with a live tree, all of them are listed.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,14 +6,15 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, Result, escape_path};
 
-/// An entry that changed while it was packed. The archive holds as many bytes of it as its header says: zeros where there
-/// were none to be read.
+/// An entry that changed while it was packed.
+///
+/// The archive has exactly as many bytes of it as its header says, with zeros for those that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Change {
-    /// The entry, with the path of the tree before it.
+    /// The path of the entry, the path of the tree included.
     pub path: PathBuf,
-    /// What happened: `it grew`, `it vanished`, …
+    /// What happened to it, as a clause: `it grew`, `it vanished`, …
     pub what: &'static str,
 }
 
@@ -23,12 +24,12 @@ impl fmt::Display for Change {
     }
 }
 
-/// Where changes go.
+/// The policy for changes, and those that were found.
 #[derive(Debug)]
 pub(crate) enum Changes {
     /// The first one fails the pack.
     Fatal,
-    /// They are kept.
+    /// Every change is listed.
     Listed(Mutex<Vec<Change>>),
 }
 
@@ -37,12 +38,12 @@ impl Changes {
         if live { Changes::Listed(Mutex::default()) } else { Changes::Fatal }
     }
 
-    /// The same way of dealing with changes, with none of them yet.
+    /// An empty list with the same policy.
     pub(crate) fn anew(&self) -> Self {
         Changes::new(matches!(self, Changes::Listed(_)))
     }
 
-    /// Takes note of a failure that is a change, if changes are listed; any other failure remains one.
+    /// Lists the error and returns `Ok` if it is a change and changes are listed; returns it otherwise.
     pub(crate) fn tolerate(&self, error: Error) -> Result<()> {
         match (self, error.change()) {
             (Changes::Listed(list), Some((path, what))) => {
@@ -54,11 +55,11 @@ impl Changes {
         }
     }
 
-    /// What was listed: each entry of the tree at `top` once, sorted.
+    /// The listed changes of the tree at `top`, sorted by path. Of several changes of one entry only the first is kept.
     pub(crate) fn below(self, top: &Path) -> Vec<Change> {
         let Changes::Listed(list) = self else { return Vec::new() };
         let mut list = list.into_inner().unwrap_or_else(PoisonError::into_inner);
-        // What was seen first of an entry is what is told of it.
+        // The sort is stable, so the first change of an entry stays the first.
         list.sort_by(|one, other| one.path.cmp(&other.path));
         list.dedup_by(|later, first| later.path == first.path);
         list.iter_mut().for_each(|change| change.path = top.join(&change.path));

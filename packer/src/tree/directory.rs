@@ -1,8 +1,7 @@
-//! Directories by handle: the only way from a name to a file.
+//! Directory handles: every file of the tree is opened by its name in the handle of its directory.
 //!
-//! A path is never joined and opened. A directory is opened by its own name in its parent's handle, without following a
-//! symlink, and the handle must turn out to be the directory that was listed. Whatever a hostile tree renames during the
-//! walk, no handle ever leads outside.
+//! No path is joined and opened. A directory is opened by its name in its parent's handle, without following a symlink, and the
+//! handle must be the inode that was listed. So no handle leads out of the tree, whatever is renamed during the walk.
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -15,14 +14,15 @@ use rustix::io::{Errno, retry_on_intr};
 
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
-use crate::tree::entry::{Identity, REPLACED, Stat, VANISHED};
-use crate::tree::xattr::{AttributeReader, Attributes, Unreadable};
+use crate::tree::stat::{Identity, REPLACED, Stat, VANISHED};
+use crate::tree::xattr::{XattrError, XattrReader, Xattrs};
 
-/// How every file and directory of the tree is opened: never through a symlink, never waiting, never a terminal of ours.
-pub(crate) const OPEN: OFlags =
+/// The flags that every file and directory of the tree is opened with: a symlink is not followed, a fifo not waited for, a terminal
+/// does not become the controlling one.
+pub(crate) const OPEN_FLAGS: OFlags =
     OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
-/// A directory of the tree: its name in its parent, and which inode it was when it was listed.
+/// A directory of the tree: its name in its parent, and its inode when it was listed.
 #[derive(Debug)]
 pub(crate) struct Directory {
     parent: Option<Arc<Directory>>,
@@ -42,7 +42,7 @@ impl Directory {
         Arc::new(Directory { parent: Some(Arc::clone(self)), name: name.into(), identity, depth: self.depth + 1 })
     }
 
-    /// Its path below the top; empty for the top itself.
+    /// The path below the top; empty for the top itself.
     pub(crate) fn path(&self) -> Vec<u8> {
         let mut names = Vec::new();
         let mut directory = self;
@@ -55,7 +55,7 @@ impl Directory {
     }
 }
 
-/// Without this, the last reference to a directory thousands of levels down would be dropped recursively.
+/// Drops the parents in a loop. The derived drop would recurse, and overflow the stack thousands of levels down.
 impl Drop for Directory {
     fn drop(&mut self) {
         let mut parent = self.parent.take();
@@ -65,28 +65,29 @@ impl Drop for Directory {
     }
 }
 
-/// The open handles of one thread: the top of the tree and the lowest directories on the way to the current one.
+/// The directory handles of one thread: the top of the tree, and the lowest directories on the way to the current one.
 ///
-/// Entries come in tree order, so the next directory is nearly always at hand or one `openat` away.
+/// Entries come in tree order, so the next directory is usually open already, or one `openat` away.
 #[derive(Debug)]
-pub(crate) struct Handles<'a> {
+pub(crate) struct DirHandleCache<'a> {
     top: OwnedFd,
     chain: VecDeque<(Arc<Directory>, OwnedFd)>,
     cancel: &'a CancelToken,
 }
 
-/// Handles that one thread keeps: deeper than almost every real tree, and with 8 threads still below the usual 1,024.
-const KEPT: usize = 24;
+/// Handles in one thread's chain: enough for the depth of almost every real tree. From about 40 threads on, a deeper tree can exceed
+/// the usual limit of 1,024 open files.
+const CAPACITY: usize = 24;
 
-impl<'a> Handles<'a> {
-    /// Handles of their own, position of reading included, for one more thread.
+impl<'a> DirHandleCache<'a> {
+    /// A cache for one thread. The top directory is reopened, because a shared descriptor would share its read position.
     pub(crate) fn new(top: impl AsFd, cancel: &'a CancelToken) -> Result<Self> {
-        let top = rustix::fs::openat(top, c".", OPEN | OFlags::DIRECTORY, Mode::empty())
+        let top = rustix::fs::openat(top, c".", OPEN_FLAGS | OFlags::DIRECTORY, Mode::empty())
             .map_err(|error| Error::io("open the top directory of", ".", error))?;
-        Ok(Handles { top, chain: VecDeque::with_capacity(KEPT + 1), cancel })
+        Ok(DirHandleCache { top, chain: VecDeque::with_capacity(CAPACITY + 1), cancel })
     }
 
-    /// The handle of `directory`. Every way to an entry begins here, so this is where a pack that was cancelled ends.
+    /// The handle of `directory`. Every access to an entry begins here, so here a cancelled pack ends.
     pub(crate) fn enter(&mut self, directory: &Arc<Directory>) -> Result<BorrowedFd<'_>> {
         self.cancel.check()?;
         if !self.chain.back().is_some_and(|(last, _)| Arc::ptr_eq(last, directory)) {
@@ -95,48 +96,48 @@ impl<'a> Handles<'a> {
         Ok(self.current())
     }
 
-    /// Opens `name` in `directory`; the caller compares what it got with what it expects.
+    /// Opens `name` in `directory`. The caller compares the file with the listed one.
     pub(crate) fn open(&mut self, directory: &Arc<Directory>, name: &[u8], flags: OFlags) -> Result<OwnedFd> {
         let handle = self.enter(directory)?;
         retry_on_intr(|| rustix::fs::openat(handle, name, flags, Mode::empty()))
-            .map_err(|error| failed("open", &path_of(&directory.path(), name), error))
+            .map_err(|error| entry_error("open", &child_path(&directory.path(), name), error))
     }
 
-    /// What `name` in `directory` is, without following or opening it.
+    /// Looks at `name` in `directory`, without opening it or following a symlink.
     pub(crate) fn stat(&mut self, directory: &Arc<Directory>, name: &[u8]) -> Result<Stat> {
         let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
         rustix::fs::statx(self.enter(directory)?, name, flags, Stat::WANTED)
             .map(Stat::from)
-            .map_err(|error| failed("stat", &path_of(&directory.path(), name), error))
+            .map_err(|error| entry_error("stat", &child_path(&directory.path(), name), error))
     }
 
     /// The target of the symlink `name` in `directory`.
-    pub(crate) fn target(&mut self, directory: &Arc<Directory>, name: &[u8]) -> Result<Box<[u8]>> {
+    pub(crate) fn read_link(&mut self, directory: &Arc<Directory>, name: &[u8]) -> Result<Box<[u8]>> {
         match rustix::fs::readlinkat(self.enter(directory)?, name, Vec::new()) {
             Ok(target) => Ok(target.into_bytes().into()),
             Err(error) => {
-                let path = path_of(&directory.path(), name);
-                // It was a symlink when it was listed.
+                let path = child_path(&directory.path(), name);
+                // EINVAL: it is no symlink any more.
                 Err(if error == Errno::INVAL {
                     Error::changed(&path, REPLACED)
                 } else {
-                    failed("read link", &path, error)
+                    entry_error("read link", &path, error)
                 })
             }
         }
     }
 
-    /// The extended attributes of `name` in `directory`; of the directory itself if the name is empty.
-    pub(crate) fn attributes(
+    /// The extended attributes of `name` in `directory`, or of the directory itself if the name is empty.
+    pub(crate) fn xattrs(
         &mut self,
         directory: &Arc<Directory>,
         name: &[u8],
-        reader: &mut AttributeReader,
-    ) -> Result<Attributes> {
-        let path = || path_of(&directory.path(), name);
+        reader: &mut XattrReader,
+    ) -> Result<Xattrs> {
+        let path = || child_path(&directory.path(), name);
         reader.read(self.enter(directory)?, name).map_err(|cause| match cause {
-            Unreadable::Io(error) => failed("read the extended attributes of", &path(), error),
-            Unreadable::TooLong => Error::unfit(
+            XattrError::Io(error) => entry_error("read the extended attributes of", &path(), error),
+            XattrError::TooLong => Error::unfit(
                 OsStr::from_bytes(&path()),
                 "has more names of extended attributes than the 64 KiB that Linux can list",
             ),
@@ -147,11 +148,12 @@ impl<'a> Handles<'a> {
         self.chain.back().map_or(self.top.as_fd(), |(_, handle)| handle.as_fd())
     }
 
+    /// Opens the directories that lead from the nearest one in the chain down to `directory`.
     fn approach(&mut self, directory: &Arc<Directory>) -> Result<()> {
         let mut ahead = Vec::new();
         let mut nearest = directory;
         while let Some(parent) = &nearest.parent {
-            if self.held(nearest) {
+            if self.contains(nearest) {
                 break;
             }
             ahead.push(nearest);
@@ -161,46 +163,46 @@ impl<'a> Handles<'a> {
             self.chain.pop_back();
         }
         for directory in ahead.into_iter().rev() {
-            let flags = OPEN | OFlags::DIRECTORY;
+            let flags = OPEN_FLAGS | OFlags::DIRECTORY;
             let handle = retry_on_intr(|| rustix::fs::openat(self.current(), &*directory.name, flags, Mode::empty()))
-                .map_err(|error| failed("open directory", &directory.path(), error))?;
-            let found = stat(handle.as_fd()).map_err(|error| failed("stat", &directory.path(), error))?;
+                .map_err(|error| entry_error("open directory", &directory.path(), error))?;
+            let found = fstat(handle.as_fd()).map_err(|error| entry_error("stat", &directory.path(), error))?;
             if found.identity != directory.identity {
                 return Err(Error::changed(&directory.path(), "another directory took its place"));
             }
             self.chain.push_back((Arc::clone(directory), handle));
-            if self.chain.len() > KEPT {
+            if self.chain.len() > CAPACITY {
                 self.chain.pop_front();
             }
         }
         Ok(())
     }
 
-    fn held(&self, directory: &Arc<Directory>) -> bool {
+    fn contains(&self, directory: &Arc<Directory>) -> bool {
         let first = self.chain.front().map_or(usize::MAX, |(first, _)| first.depth);
         let position = directory.depth.wrapping_sub(first);
         self.chain.get(position).is_some_and(|(held, _)| Arc::ptr_eq(held, directory))
     }
 }
 
-/// What an open handle turned out to be.
-pub(crate) fn stat(handle: impl AsFd) -> rustix::io::Result<Stat> {
+/// Looks at the file behind an open handle.
+pub(crate) fn fstat(handle: impl AsFd) -> rustix::io::Result<Stat> {
     rustix::fs::statx(handle, c"", AtFlags::EMPTY_PATH, Stat::WANTED).map(Stat::from)
 }
 
-/// The path below the top of `name` in a directory.
-pub(crate) fn path_of(directory: &[u8], name: &[u8]) -> Vec<u8> {
+/// The path of `name` in the directory at `directory`, both below the top.
+pub(crate) fn child_path(directory: &[u8], name: &[u8]) -> Vec<u8> {
     if directory.is_empty() || name.is_empty() {
         return [directory, name].concat();
     }
     [directory, b"/", name].concat()
 }
 
-/// The failure of a call about an entry that was there when it was listed.
-fn failed(operation: &'static str, path: &[u8], error: Errno) -> Error {
+/// The error of a system call about a listed entry.
+fn entry_error(operation: &'static str, path: &[u8], error: Errno) -> Error {
     match error {
         Errno::NOENT => Error::changed(path, VANISHED),
-        // A symlink where none was; something else where a directory was; a socket, which cannot be opened.
+        // A symlink, a file in a directory's place, or a socket, none of which was listed.
         Errno::LOOP | Errno::NOTDIR | Errno::NXIO => Error::changed(path, REPLACED),
         error => Error::io(operation, OsStr::from_bytes(path), error),
     }

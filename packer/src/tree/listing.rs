@@ -1,4 +1,4 @@
-//! The names in a directory, in the order of the archive.
+//! A directory's names in the order of the archive.
 
 use std::os::fd::AsFd;
 
@@ -8,30 +8,35 @@ use rustix::io::Errno;
 use crate::cancel::CancelToken;
 use crate::error::Error;
 
-/// The most that the names in the directories on the way down may take, in bytes: some ten million names.
-pub(crate) const ROOM: usize = 256 << 20;
+/// Memory for the names of all directories on the way down to the current one, in bytes: about ten million names.
+pub(crate) const MEMORY_LIMIT: usize = 256 << 20;
 
-/// The names in one directory, sorted by bytes, in one allocation.
+/// The names in one directory, sorted by their bytes and stored in one allocation.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     bytes: Vec<u8>,
+    /// Where each name starts, and its length.
     spans: std::vec::IntoIter<(u32, u16)>,
-    /// How many bytes it takes.
+    /// How many bytes of memory the names take.
     pub(crate) size: usize,
 }
 
 /// Why a directory cannot be listed.
 #[derive(Debug)]
-pub(crate) enum Unlisted {
+pub(crate) enum ListError {
     Io(Errno),
-    /// There is no room for the names.
+    /// The names exceed the memory limit.
     TooLong,
     Cancelled(Error),
 }
 
 impl Names {
-    /// All names but `.` and `..`, if they fit `room` bytes.
-    pub(crate) fn read(handle: impl AsFd, room: usize, cancel: &CancelToken) -> std::result::Result<Self, Unlisted> {
+    /// Reads all names but `.` and `..` from an open directory, if they fit `memory_limit` bytes.
+    pub(crate) fn read(
+        handle: impl AsFd,
+        memory_limit: usize,
+        cancel: &CancelToken,
+    ) -> std::result::Result<Self, ListError> {
         let mut bytes = Vec::new();
         let mut spans: Vec<(u32, u16)> = Vec::new();
         let mut buffer = Vec::with_capacity(32 << 10);
@@ -40,17 +45,17 @@ impl Names {
         while let Some(entry) = entries.next() {
             let entry = match entry {
                 Err(Errno::INTR) => continue,
-                entry => entry.map_err(Unlisted::Io)?,
+                entry => entry.map_err(ListError::Io)?,
             };
             let name = entry.file_name().to_bytes();
             if name != b"." && name != b".." {
-                let start = u32::try_from(bytes.len()).map_err(|_| Unlisted::TooLong)?;
-                spans.push((start, u16::try_from(name.len()).map_err(|_| Unlisted::TooLong)?));
+                let start = u32::try_from(bytes.len()).map_err(|_| ListError::TooLong)?;
+                spans.push((start, u16::try_from(name.len()).map_err(|_| ListError::TooLong)?));
                 bytes.extend_from_slice(name);
                 size = bytes.len() + size_of_val(&spans[..]);
-                cancel.check().map_err(Unlisted::Cancelled)?;
-                if size > room {
-                    return Err(Unlisted::TooLong);
+                cancel.check().map_err(ListError::Cancelled)?;
+                if size > memory_limit {
+                    return Err(ListError::TooLong);
                 }
             }
         }
@@ -80,16 +85,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_listed_as_long_as_there_is_room() {
+    fn names_are_listed_up_to_the_memory_limit() {
         let place = tempfile::tempdir().unwrap();
         for name in ["bb", "a", "ccc"] {
             std::fs::write(place.path().join(name), "").unwrap();
         }
-        let names_in = |room| Names::read(File::open(place.path()).unwrap(), room, &CancelToken::NEVER);
+        let names_in = |limit| Names::read(File::open(place.path()).unwrap(), limit, &CancelToken::NEVER);
         let whole = names_in(1 << 10).unwrap();
         let size = whole.size;
         assert_eq!(whole.collect::<Vec<_>>(), [&b"a"[..], b"bb", b"ccc"]);
         assert!(names_in(size).is_ok());
-        assert!(matches!(names_in(size - 1), Err(Unlisted::TooLong)));
+        assert!(matches!(names_in(size - 1), Err(ListError::TooLong)));
     }
 }

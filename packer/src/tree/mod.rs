@@ -1,12 +1,101 @@
 //! Stage 1: walks a root filesystem by directory handle and yields its entries in the archive's order.
 
+pub(crate) mod stat;
+
 pub(crate) mod changes;
-pub(crate) mod directory;
-pub(crate) mod entry;
-pub(crate) mod filter;
-pub(crate) mod hard_links;
-pub(crate) mod holes;
-pub(crate) mod id_map;
-pub(crate) mod listing;
-pub(crate) mod walk;
+pub(crate) mod placement;
+
 pub(crate) mod xattr;
+
+pub(crate) mod id_map;
+
+pub(crate) mod filter;
+pub(crate) mod holes;
+
+pub(crate) mod rules;
+
+pub(crate) mod directory;
+
+pub(crate) mod entry;
+pub(crate) mod hard_links;
+pub(crate) mod listing;
+
+pub(crate) mod walk;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::cancel::CancelToken;
+use crate::error::{Error, Result};
+use crate::tree::directory::{DirHandleCache, OPEN_FLAGS, fstat};
+use crate::tree::filter::ExclusionSet;
+use crate::tree::rules::Rules;
+use crate::tree::stat::{Stat, Timestamp};
+use crate::tree::xattr::XattrBackend;
+
+/// A root filesystem, held open by its top directory.
+#[derive(Debug)]
+pub(crate) struct Tree<'a> {
+    path: PathBuf,
+    top: OwnedFd,
+    stat: Stat,
+    rules: Rules,
+    exclusions: ExclusionSet,
+    xattr_backend: XattrBackend,
+    cancel: &'a CancelToken,
+}
+
+impl<'a> Tree<'a> {
+    /// Opens a root filesystem.
+    pub(crate) fn open(path: &Path, rules: Rules, cancel: &'a CancelToken) -> Result<Self> {
+        Tree::open_as("open the root filesystem", path, rules, cancel)
+    }
+
+    /// Opens the top directory of a tree; `operation` stands in the error. A symlink is refused: its target could change between two
+    /// looks at it.
+    pub(crate) fn open_as(operation: &'static str, path: &Path, rules: Rules, cancel: &'a CancelToken) -> Result<Self> {
+        let top = rustix::fs::open(path, OPEN_FLAGS | OFlags::DIRECTORY, Mode::empty())
+            .map_err(|error| open_error(operation, path, error))?;
+        let xattr_backend = XattrBackend::detect(top.as_fd()).ok_or_else(|| {
+            Error::unfit(
+                "/proc/self/fd",
+                "is not there, and before Linux 6.13 extended attributes are read by way of it",
+            )
+        })?;
+        let stat = fstat(&top).map_err(|error| Error::io("stat", path, error))?;
+        let exclusions = rules.exclusion_set()?;
+        Ok(Tree { path: path.to_owned(), top, stat, rules, exclusions, xattr_backend, cancel })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The handle of the top directory.
+    pub(crate) fn top(&self) -> BorrowedFd<'_> {
+        self.top.as_fd()
+    }
+
+    /// The modification time of the top directory in the archive.
+    pub(crate) fn modified(&self) -> Timestamp {
+        self.rules.clamp(self.stat.modified)
+    }
+
+    /// Directory handles for one thread that reads this tree.
+    pub(crate) fn handles(&self) -> Result<DirHandleCache<'a>> {
+        DirHandleCache::new(&self.top, self.cancel)
+    }
+}
+
+/// The error of opening the top directory: what stands there instead of a directory, or else the system's cause.
+fn open_error(operation: &'static str, path: &Path, error: Errno) -> Error {
+    let found = rustix::fs::statx(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW, Stat::WANTED).map(Stat::from);
+    match found.map(|stat| stat.file_type()) {
+        Ok(FileType::Symlink) => Error::invalid_input(path, "is a symbolic link, not a directory"),
+        Ok(FileType::Directory) | Err(_) => Error::io(operation, path, error),
+        Ok(_) => Error::invalid_input(path, "is not a directory"),
+    }
+}

@@ -264,7 +264,8 @@ fn global_records_count_until_others_do() {
     for name in ["a", "b", "c"] {
         fs::write(shop.tree().join(name), "content").unwrap();
     }
-    let pack = packer::Pack::new(shop.tree()).owners("9:0".parse().map(packer::Owners::One).unwrap()).clamp_mtime(9);
+    let pack =
+        packer::Pack::new(shop.tree()).owners("9:0".parse().map(packer::OwnerPolicy::Fixed).unwrap()).clamp_mtime(9);
     let lines = Source::new(&image).compare_with_tree(&pack).unwrap();
     let lines: Vec<_> = lines.iter().flat_map(|difference| difference.lines(["it", "the tree"])).collect();
     assert_eq!(

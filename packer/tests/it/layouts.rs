@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use packer::{Architecture, Format, Image, Lxd, Oci, Outcome, Pack, Run};
+use packer::{Architecture, ContainerConfig, Format, Image, Lxd, Oci, Outcome, Pack};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -111,9 +111,9 @@ fn what_is_no_layout_stays_as_it_is() {
 #[test]
 fn an_image_says_how_it_is_run() {
     let (root, layout) = (system(), TempDir::new().unwrap());
-    let run = Run { cmd: vec!["-c".into(), "id".into()], user: Some("1:2".into()), ..Run::default() };
+    let config = ContainerConfig::new().cmd(["-c", "id"]).user("1:2");
     let pack = |oci: Oci| Pack::new(root.path()).format(Format::Oci(oci)).publish(layout.path()).unwrap();
-    let (with, without) = (pack(Oci::new().run(run)), pack(Oci::new()));
+    let (with, without) = (pack(Oci::new().config(config)), pack(Oci::new()));
     assert_eq!((with.layer, with.fingerprint == without.fingerprint), (without.layer, false));
     let configs = files(&layout.path().join("blobs/sha256"));
     let configs: Vec<Value> =

@@ -63,12 +63,12 @@ fn the_first_name_that_is_left_in_is_the_file() {
 #[test]
 fn one_owner_for_all_and_ids_mapped_back() {
     let root = tree();
-    let found = members(root.path(), |pack| pack.owners(packer::Owners::One("7:2097152".parse().unwrap())));
+    let found = members(root.path(), |pack| pack.owners(packer::OwnerPolicy::Fixed("7:2097152".parse().unwrap())));
     assert!(found.iter().all(|member| member.owner == (7, 2_097_152)), "{found:?}");
     let this = fs::metadata(root.path()).unwrap();
     let ranges = [format!("u:0:{}:1", this.uid()), format!("g:5:{}:1", this.gid())];
     let map = || ranges.iter().map(|range| range.parse::<packer::IdRange>().unwrap()).collect();
-    let found = members(root.path(), |pack| pack.owners(packer::Owners::Mapped(map())));
+    let found = members(root.path(), |pack| pack.owners(packer::OwnerPolicy::Map(map())));
     assert!(found.iter().all(|member| member.owner == (0, 5)), "{found:?}");
 }
 
@@ -76,7 +76,7 @@ fn one_owner_for_all_and_ids_mapped_back() {
 fn an_id_outside_the_map_fails_and_names_the_entry() {
     let (root, output) = (tree(), TempDir::new().unwrap());
     let map = ["both:0:4000000000:10".parse::<packer::IdRange>().unwrap()].into_iter().collect();
-    let pack = Pack::new(root.path()).owners(packer::Owners::Mapped(map));
+    let pack = Pack::new(root.path()).owners(packer::OwnerPolicy::Map(map));
     let error = pack.publish(output.path()).unwrap_err();
     assert!(error.to_string().contains("which is outside the id map"), "{error}");
     assert_eq!(error.path(), Some(root.path()));

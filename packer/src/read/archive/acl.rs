@@ -101,7 +101,7 @@ mod tests {
             assert_eq!(Acl::from_text(text.as_bytes()), Some(list.clone()), "{text}");
         }
         assert_eq!(Acl::from_bytes(&list.to_bytes()), Some(list.clone()));
-        assert_eq!(crate::tree::xattr::acl::Acl::parse(&list.to_bytes()).unwrap().text(), onepass);
+        assert_eq!(crate::tree::xattr::acl::Acl::parse(&list.to_bytes()).unwrap().to_text(), onepass);
         assert!(list.is_extended());
         assert!(!Acl::from_text(b"user::rw-,group::r--,other::r--").unwrap().is_extended());
     }

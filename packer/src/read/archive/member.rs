@@ -4,7 +4,7 @@ use crate::read::archive::error::{ReadError, quoted};
 use crate::read::archive::header::{self, Block};
 use crate::read::archive::pax::ExtendedHeader;
 use crate::read::archive::xattr::Xattrs;
-use crate::tree::entry::Timestamp;
+use crate::tree::stat::Timestamp;
 
 /// A member of an archive, without its content.
 #[derive(Clone, Debug)]

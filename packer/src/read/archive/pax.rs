@@ -5,7 +5,7 @@ use crate::read::archive::error::{ReadError, quoted};
 use crate::read::archive::number::decimal;
 use crate::read::archive::sparse::SparseRecords;
 use crate::read::archive::xattr::XattrRecords;
-use crate::tree::entry::Timestamp;
+use crate::tree::stat::Timestamp;
 
 /// The longest extended header, in bytes: the limit of Go's `archive/tar`, and so of most container tools.
 pub(crate) const LIMIT: u64 = 1 << 20;

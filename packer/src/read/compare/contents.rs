@@ -6,7 +6,7 @@ use std::ops::Bound;
 use crate::read::archive::error::{ReadError, quoted};
 use crate::read::archive::xattr::Xattrs;
 use crate::read::compare::digest::ContentDigest;
-use crate::tree::entry::Timestamp;
+use crate::tree::stat::Timestamp;
 
 /// The most memory of one tree, in bytes: some three million entries.
 const MEMORY_LIMIT: usize = 1 << 30;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::escape_path;
 use crate::read::compare::contents::{Contents, Inode, Node, NodeKind, SideFiles};
-use crate::tree::entry::Timestamp;
+use crate::tree::stat::Timestamp;
 
 /// An entry that differs between the first and the second side.
 #[derive(Clone, Debug, PartialEq, Eq)]

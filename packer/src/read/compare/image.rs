@@ -10,7 +10,7 @@ use crate::read::image::file::{ImageFile, fingerprint_of_both};
 use crate::read::image::format::{ImageFormat, ROOTFS};
 use crate::read::image::oci::{IndexWalk, LayoutDir, Selection, chain_id};
 use crate::read::image::source::{OpenImage, Source};
-use crate::tree::entry::Timestamp;
+use crate::tree::stat::Timestamp;
 
 /// The content of an image.
 #[derive(Debug)]

@@ -17,12 +17,12 @@ use crate::error::{Error, Result};
 use crate::read::archive::error::ReadError;
 use crate::read::compare::contents::{Contents, Node, NodeKind};
 use crate::read::compare::digest::{ContentDigest, ContentHasher};
+use crate::tree::Tree;
 use crate::tree::changes::Changes;
-use crate::tree::directory::{Handles, OPEN, stat};
+use crate::tree::directory::{DirHandleCache, OPEN_FLAGS, fstat};
 use crate::tree::entry::{self, Entry};
-use crate::tree::filter::Rules;
 use crate::tree::holes::Sparse;
-use crate::tree::walk::Tree;
+use crate::tree::rules::Rules;
 
 /// The most content that is read at once, in bytes.
 const CHUNK: usize = 256 << 10;
@@ -51,20 +51,20 @@ fn load_tree(tree: &Tree<'_>) -> Result<Contents> {
         let identity = (entry.stat.identity.device, entry.stat.identity.inode);
         if entry.stat.links > 1 && entry.stat.file_type() != FileType::Directory {
             if let Some(first) = first_names.get(&identity) {
-                contents.link(&entry.path, first).map_err(unlocated)?;
+                contents.link(&entry.member.path, first).map_err(unlocated)?;
                 continue;
             }
-            first_names.insert(identity, entry.path.clone());
+            first_names.insert(identity, entry.member.path.clone());
         }
         let node = reader.node(&entry)?;
-        contents.insert(&entry.path, node).map_err(unlocated)?;
+        contents.insert(&entry.member.path, node).map_err(unlocated)?;
     }
     Ok(contents)
 }
 
 /// Reads the content and targets of entries.
 struct EntryReader<'a> {
-    handles: Handles<'a>,
+    handles: DirHandleCache<'a>,
     buffer: Vec<u8>,
 }
 
@@ -79,33 +79,33 @@ impl EntryReader<'_> {
             FileType::CharacterDevice => NodeKind::CharacterDevice(major, minor),
             FileType::BlockDevice => NodeKind::BlockDevice(major, minor),
             FileType::Socket | FileType::Unknown => {
-                return Err(Error::unfit(OsStr::from_bytes(&entry.path), "is of an unknown kind"));
+                return Err(Error::unfit(OsStr::from_bytes(&entry.member.path), "is of an unknown kind"));
             }
         };
-        let xattrs = entry.attributes.iter().map(|attribute| (attribute.name.clone(), attribute.value.clone()));
+        let xattrs = entry.member.xattrs.iter().map(|xattr| (xattr.name.clone(), xattr.value.clone()));
         Ok(Node {
             kind,
             mode: entry.stat.permissions(),
-            owner: (entry.owner.uid, entry.owner.gid),
-            modified: entry.modified,
+            owner: (entry.member.owner.uid, entry.member.owner.gid),
+            modified: entry.member.modified,
             xattrs: xattrs.collect(),
         })
     }
 
     fn target(&mut self, entry: &Entry) -> Result<Box<[u8]>> {
-        match &entry.kind {
+        match &entry.member.kind {
             entry::Kind::Symlink { target } => Ok(target.clone()),
             // The walk lists it as a hard link.
-            _ => self.handles.target(&entry.directory, name(entry)),
+            _ => self.handles.read_link(&entry.directory, entry.name()),
         }
     }
 
     fn content(&mut self, entry: &Entry) -> Result<ContentDigest> {
-        let path = OsStr::from_bytes(&entry.path);
-        let mut file = File::from(self.handles.open(&entry.directory, name(entry), OPEN)?);
+        let path = OsStr::from_bytes(&entry.member.path);
+        let mut file = File::from(self.handles.open(&entry.directory, entry.name(), OPEN_FLAGS)?);
         let unchanged = |file: &File| {
-            let found = stat(file).map_err(|error| Error::io("stat", path, error))?;
-            entry.stat.difference(&found).map_or(Ok(()), |what| Err(Error::changed(&entry.path, what)))
+            let found = fstat(file).map_err(|error| Error::io("stat", path, error))?;
+            entry.stat.difference(&found).map_or(Ok(()), |what| Err(Error::changed(&entry.member.path, what)))
         };
         unchanged(&file)?;
         let mut hasher = ContentHasher::default();
@@ -120,8 +120,4 @@ impl EntryReader<'_> {
         unchanged(&file)?;
         Ok(hasher.finish())
     }
-}
-
-fn name(entry: &Entry) -> &[u8] {
-    entry.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }

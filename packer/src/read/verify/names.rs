@@ -114,7 +114,7 @@ impl PathHasher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::entry::Timestamp;
+    use crate::tree::stat::Timestamp;
 
     fn member(name: &str) -> Member {
         let kind = match name.split_once(" = ") {

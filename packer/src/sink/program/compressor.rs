@@ -137,12 +137,12 @@ fn drain<'scope>(mut pipe: Pipe<'_>, mut output: Output<'scope>) -> Result<Drain
     let mut buffer = output.buffer();
     let mut waited = 0;
     loop {
-        match pipe.from.read(buffer.room(PIPE)) {
+        match pipe.from.read(buffer.spare_mut(PIPE)) {
             Ok(0) => return Ok(Drained { output, stalled: false }),
             Ok(count) => {
                 pipe.state.silent.store(false, Ordering::SeqCst);
                 waited = 0;
-                buffer.keep(count);
+                buffer.advance(count);
                 let full: Buffer = std::mem::replace(&mut buffer, output.buffer());
                 output.write(full)?;
             }

@@ -29,7 +29,7 @@ pub(crate) fn check_representable(compression: Compression, segment: &Segment) -
     }
     segment.parts.iter().try_for_each(|part| match part {
         Part::Member(entry) => squashfs::check_representable(entry),
-        Part::Range { file, from: 0, .. } => squashfs::check_representable(file),
+        Part::Range { file, content } if content.start == 0 => squashfs::check_representable(file),
         Part::Range { .. } | Part::Framed(_) | Part::End => Ok(()),
     })
 }

@@ -45,13 +45,13 @@ const PIECE: usize = 256 << 10;
 /// It writes times that are out of bounds as the nearest one, and leaves `%25` and `%3D` in attributes' names. Attributes of other
 /// kinds it refuses, but does not say of which entry. Parts of seconds are lost in any squashfs.
 pub(crate) fn check_representable(entry: &Entry) -> Result<()> {
-    let unfit = |what: String| Err(Error::unfit(OsStr::from_bytes(&entry.path), what));
-    if u32::try_from(entry.modified.seconds).is_err() {
+    let unfit = |what: String| Err(Error::unfit(OsStr::from_bytes(&entry.member.path), what));
+    if u32::try_from(entry.member.modified.seconds).is_err() {
         return unfit("has a time before 1970 or after 2106, which squashfs cannot hold".to_owned());
     }
     let kept = |name: &[u8]| [&b"user."[..], b"trusted.", b"security."].iter().any(|kind| name.starts_with(kind));
     let fits = |name: &[u8]| kept(name) && !name.iter().any(|byte| b"%=".contains(byte));
-    match entry.attributes.iter().find(|attribute| !fits(&attribute.name)) {
+    match entry.member.xattrs.iter().find(|attribute| !fits(&attribute.name)) {
         Some(attribute) => {
             let name = attribute.name.escape_ascii();
             unfit(format!("has the attribute `{name}`, which squashfs or `tar2sqfs` cannot hold"))

@@ -1,13 +1,15 @@
-//! POSIX ACLs: the kernel's binary form, and the text that archives carry beside it.
+//! POSIX ACLs: the kernel's binary form, and the text form that archives have as well.
 //!
-//! The binary form is that of `system.posix_acl_access` and `system.posix_acl_default` (`linux/posix_acl_xattr.h`): version
-//! 2, then tag, permissions and id of each entry, little-endian. The text is the short form of `acl_from_text(3)`, with
-//! numbers instead of names: names are the host's.
+//! The binary form is the value of `system.posix_acl_access` and `system.posix_acl_default` (`linux/posix_acl_xattr.h`): version
+//! 2, then tag, permissions and id of each entry, little-endian. The text is the short form of `acl_from_text(3)`, with ids
+//! instead of names, because names belong to the host.
 
 const VERSION: u32 = 2;
-const USER_OWNER: u16 = 0x01;
+
+// The tags, as in `linux/posix_acl.h`.
+const USER_OBJ: u16 = 0x01;
 const USER: u16 = 0x02;
-const GROUP_OWNER: u16 = 0x04;
+const GROUP_OBJ: u16 = 0x04;
 const GROUP: u16 = 0x08;
 const MASK: u16 = 0x10;
 const OTHER: u16 = 0x20;
@@ -23,7 +25,7 @@ struct AclEntry {
     id: u32,
 }
 
-/// Whom an entry with an id is about.
+/// The kind of id in an ACL entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Subject {
     User,
@@ -31,37 +33,37 @@ pub(crate) enum Subject {
 }
 
 impl Acl {
-    /// Reads the binary form; nothing if it is none.
+    /// Parses the binary form; `None` if it is malformed.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let (version, entries) = bytes.split_first_chunk::<4>()?;
         let (entries, rest) = entries.as_chunks::<8>();
         if u32::from_le_bytes(*version) != VERSION || !rest.is_empty() {
             return None;
         }
-        let permit = |entry: &[u8; 8]| {
+        let parse = |entry: &[u8; 8]| {
             let [t0, t1, p0, p1, id @ ..] = *entry;
             let (tag, permissions) = (u16::from_le_bytes([t0, t1]), u16::from_le_bytes([p0, p1]));
-            let known = [USER_OWNER, USER, GROUP_OWNER, GROUP, MASK, OTHER].contains(&tag) && permissions <= 7;
+            let known = [USER_OBJ, USER, GROUP_OBJ, GROUP, MASK, OTHER].contains(&tag) && permissions <= 7;
             known.then(|| AclEntry { tag, permissions, id: u32::from_le_bytes(id) })
         };
-        entries.iter().map(permit).collect::<Option<_>>().map(Acl)
+        entries.iter().map(parse).collect::<Option<_>>().map(Acl)
     }
 
-    /// The same ACL with other ids.
-    pub(crate) fn with_ids<Error>(self, mut id: impl FnMut(Subject, u32) -> Result<u32, Error>) -> Result<Self, Error> {
-        let permit = |permit: AclEntry| {
-            let id = match permit.tag {
-                USER => id(Subject::User, permit.id)?,
-                GROUP => id(Subject::Group, permit.id)?,
-                _ => permit.id,
+    /// The same ACL with its ids replaced.
+    pub(crate) fn map_ids<Error>(self, mut id: impl FnMut(Subject, u32) -> Result<u32, Error>) -> Result<Self, Error> {
+        let map = |entry: AclEntry| {
+            let id = match entry.tag {
+                USER => id(Subject::User, entry.id)?,
+                GROUP => id(Subject::Group, entry.id)?,
+                _ => entry.id,
             };
-            Ok(AclEntry { id, ..permit })
+            Ok(AclEntry { id, ..entry })
         };
-        self.0.into_iter().map(permit).collect::<Result<_, Error>>().map(Acl)
+        self.0.into_iter().map(map).collect::<Result<_, Error>>().map(Acl)
     }
 
     /// The binary form.
-    pub(crate) fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = VERSION.to_le_bytes().to_vec();
         for AclEntry { tag, permissions, id } in &self.0 {
             bytes.extend_from_slice(&tag.to_le_bytes());
@@ -72,18 +74,18 @@ impl Acl {
     }
 
     /// The text: `user::rwx,user:1000:r-x,group::r-x,mask::rwx,other::r--`.
-    pub(crate) fn text(&self) -> String {
-        let permits: Vec<String> = self.0.iter().map(AclEntry::text).collect();
-        permits.join(",")
+    pub(crate) fn to_text(&self) -> String {
+        let entries: Vec<String> = self.0.iter().map(AclEntry::to_text).collect();
+        entries.join(",")
     }
 }
 
 impl AclEntry {
-    fn text(&self) -> String {
+    fn to_text(&self) -> String {
         let (kind, named) = match self.tag {
-            USER_OWNER => ("user", false),
+            USER_OBJ => ("user", false),
             USER => ("user", true),
-            GROUP_OWNER => ("group", false),
+            GROUP_OBJ => ("group", false),
             GROUP => ("group", true),
             MASK => ("mask", false),
             _ => ("other", false),
@@ -99,23 +101,23 @@ mod tests {
     use super::*;
 
     fn binary(entries: &[(u16, u16, u32)]) -> Vec<u8> {
-        Acl(entries.iter().map(|&(tag, permissions, id)| AclEntry { tag, permissions, id }).collect()).bytes()
+        Acl(entries.iter().map(|&(tag, permissions, id)| AclEntry { tag, permissions, id }).collect()).to_bytes()
     }
 
     #[test]
-    fn text_has_numbers_for_whom_the_kernel_names() {
+    fn text_has_ids_instead_of_names() {
         let none = u32::MAX;
         let bytes =
             binary(&[(1, 7, none), (2, 5, 1000), (4, 5, none), (8, 6, 4_294_967_294), (16, 7, none), (32, 4, none)]);
         let acl = Acl::parse(&bytes).unwrap();
-        assert_eq!(acl.text(), "user::rwx,user:1000:r-x,group::r-x,group:4294967294:rw-,mask::rwx,other::r--");
-        assert_eq!(acl.bytes(), bytes);
-        let mapped = acl.with_ids(|subject, id| if subject == Subject::User { Ok(id - 1000) } else { Err("group") });
+        assert_eq!(acl.to_text(), "user::rwx,user:1000:r-x,group::r-x,group:4294967294:rw-,mask::rwx,other::r--");
+        assert_eq!(acl.to_bytes(), bytes);
+        let mapped = acl.map_ids(|subject, id| if subject == Subject::User { Ok(id - 1000) } else { Err("group") });
         assert_eq!(mapped, Err("group"));
     }
 
     #[test]
-    fn what_is_no_acl_is_none() {
+    fn malformed_acls_are_none() {
         let good = binary(&[(1, 7, 0)]);
         for bytes in [&b""[..], &good[..3], &good[..good.len() - 1], &binary(&[(3, 7, 0)]), &binary(&[(1, 8, 0)])] {
             assert_eq!(Acl::parse(bytes), None, "{bytes:?}");

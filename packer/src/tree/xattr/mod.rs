@@ -1,7 +1,7 @@
-//! Extended attributes of every kind of entry, ACLs and file capabilities among them.
+//! Extended attributes, among them ACLs and file capabilities.
 //!
-//! They are read by the name of one component in a directory's handle, without following it. So symlinks, fifos and devices
-//! have theirs read like files, and nothing is opened.
+//! They are read by a name in an open directory, without following a symlink. So symlinks, fifos and devices are read like files,
+//! and nothing is opened.
 
 pub(crate) mod acl;
 mod syscalls;
@@ -12,100 +12,100 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-/// Names and values, sorted by the names' bytes.
+/// The extended attributes of one entry, sorted by the bytes of their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Attributes(Box<[Attribute]>);
+pub(crate) struct Xattrs(Box<[Xattr]>);
 
 /// One extended attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Attribute {
+pub(crate) struct Xattr {
     pub(crate) name: Box<[u8]>,
     pub(crate) value: Box<[u8]>,
 }
 
-/// Why the attributes of an entry cannot be read.
+/// Why the extended attributes of an entry cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unreadable {
-    /// What the kernel says.
+pub(crate) enum XattrError {
+    /// The kernel's error.
     Io(Errno),
-    /// The names are more than any system call gives.
+    /// The names are longer than Linux can list.
     TooLong,
 }
 
-/// The most that Linux gives of a list or a value, in bytes (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
-const LARGEST: usize = 64 << 10;
+/// The longest list of names, and the longest value, that Linux returns, in bytes (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
+const MAX_SIZE: usize = 64 << 10;
 
-/// What stands for the inode on one machine or one filesystem only: it would be wrong anywhere else. xfs lists its ACLs a second
-/// time, to root, in the form that they have on its disk.
-fn is_local(name: &[u8]) -> bool {
+/// Whether an attribute describes the inode on this machine or filesystem only, and would be wrong anywhere else. `trusted.SGI_ACL_*`
+/// are ACLs in the on-disk form of xfs, which xfs lists to root beside the usual form.
+fn is_host_specific(name: &[u8]) -> bool {
     name == b"security.evm" || name.starts_with(b"btrfs.") || name.starts_with(b"trusted.SGI_ACL_")
 }
 
 #[cfg(test)]
-impl FromIterator<(Vec<u8>, Vec<u8>)> for Attributes {
+impl FromIterator<(Vec<u8>, Vec<u8>)> for Xattrs {
     fn from_iter<Pairs: IntoIterator<Item = (Vec<u8>, Vec<u8>)>>(pairs: Pairs) -> Self {
-        let pair = |(name, value): (Vec<u8>, Vec<u8>)| Attribute { name: name.into(), value: value.into() };
-        Attributes(pairs.into_iter().map(pair).collect())
+        let pair = |(name, value): (Vec<u8>, Vec<u8>)| Xattr { name: name.into(), value: value.into() };
+        Xattrs(pairs.into_iter().map(pair).collect())
     }
 }
 
-impl Attributes {
+impl Xattrs {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Attribute> {
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Xattr> {
         self.0.iter()
     }
 
-    pub(crate) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Attribute> {
+    pub(crate) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Xattr> {
         self.0.iter_mut()
     }
 
-    /// The value of the attribute with this name.
+    /// The value of the attribute called `name`.
     pub(crate) fn get(&self, name: &[u8]) -> Option<&[u8]> {
         self.iter().find(|attribute| &*attribute.name == name).map(|attribute| &*attribute.value)
     }
 }
 
-/// Reads attributes, with room that is used again.
+/// Reads extended attributes into buffers that it reuses.
 #[derive(Debug)]
-pub(crate) struct AttributeReader {
-    way: Way,
+pub(crate) struct XattrReader {
+    backend: XattrBackend,
     names: Vec<u8>,
     value: Vec<u8>,
 }
 
-/// How attributes are read.
+/// The system interface that extended attributes are read by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// By the system calls that are made for it, since Linux 6.13.
-    Calls,
-    /// By `/proc/self/fd/N/NAME`.
-    Proc,
+pub(crate) enum XattrBackend {
+    /// `listxattrat` and `getxattrat`, since Linux 6.13.
+    Syscalls,
+    /// The path `/proc/self/fd/N/NAME`.
+    ProcFd,
 }
 
-impl Way {
-    /// The way that is open here, found out with a directory; nothing if there is none.
-    pub(crate) fn open(directory: BorrowedFd<'_>) -> Option<Self> {
+impl XattrBackend {
+    /// The fastest backend that works for `directory`; `None` if none does.
+    pub(crate) fn detect(directory: BorrowedFd<'_>) -> Option<Self> {
         match syscalls::list(directory, c"", &mut [0; 1]) {
-            // Filters of system calls say one or the other of what they do not know.
-            Err(Errno::NOSYS | Errno::PERM) => Path::new("/proc/self/fd").is_dir().then_some(Way::Proc),
-            _ => Some(Way::Calls),
+            // Filters of system calls answer with one of these to a call that they do not know.
+            Err(Errno::NOSYS | Errno::PERM) => Path::new("/proc/self/fd").is_dir().then_some(XattrBackend::ProcFd),
+            _ => Some(XattrBackend::Syscalls),
         }
     }
 
     fn list(self, directory: BorrowedFd<'_>, name: &[u8], names: &mut [u8]) -> Result<usize, Errno> {
         match self {
-            Way::Calls => syscalls::list(directory, &terminated(name)?, names),
-            Way::Proc => rustix::fs::llistxattr(path(directory, name), names),
+            XattrBackend::Syscalls => syscalls::list(directory, &terminated(name)?, names),
+            XattrBackend::ProcFd => rustix::fs::llistxattr(proc_path(directory, name), names),
         }
     }
 
     fn get(self, directory: BorrowedFd<'_>, name: &[u8], attribute: &[u8], value: &mut [u8]) -> Result<usize, Errno> {
         match self {
-            Way::Calls => syscalls::get(directory, &terminated(name)?, &terminated(attribute)?, value),
-            Way::Proc => rustix::fs::lgetxattr(path(directory, name), attribute, value),
+            XattrBackend::Syscalls => syscalls::get(directory, &terminated(name)?, &terminated(attribute)?, value),
+            XattrBackend::ProcFd => rustix::fs::lgetxattr(proc_path(directory, name), attribute, value),
         }
     }
 }
@@ -114,42 +114,42 @@ fn terminated(name: &[u8]) -> Result<CString, Errno> {
     CString::new(name).map_err(|_| Errno::INVAL)
 }
 
-/// The slash lets the link to the directory be followed if the name is empty.
-fn path(directory: BorrowedFd<'_>, name: &[u8]) -> Vec<u8> {
+/// The path of `name` in an open directory. The slash at the end of an empty name makes the kernel follow the link to the directory.
+fn proc_path(directory: BorrowedFd<'_>, name: &[u8]) -> Vec<u8> {
     let mut path = format!("/proc/self/fd/{}/", directory.as_raw_fd()).into_bytes();
     path.extend_from_slice(name);
     path
 }
 
-impl AttributeReader {
-    pub(crate) fn new(way: Way) -> Self {
-        AttributeReader { way, names: vec![0; LARGEST], value: vec![0; LARGEST] }
+impl XattrReader {
+    pub(crate) fn new(backend: XattrBackend) -> Self {
+        XattrReader { backend, names: vec![0; MAX_SIZE], value: vec![0; MAX_SIZE] }
     }
 
-    /// The attributes of the entry `name` in `directory`; of the directory itself if the name is empty.
-    pub(crate) fn read(&mut self, directory: BorrowedFd<'_>, name: &[u8]) -> Result<Attributes, Unreadable> {
-        let length = match self.way.list(directory, name, &mut self.names) {
-            // Most entries of most trees.
-            Ok(0) | Err(Errno::OPNOTSUPP) => return Ok(Attributes::default()),
+    /// The extended attributes of `name` in `directory`, or of the directory itself if the name is empty.
+    pub(crate) fn read(&mut self, directory: BorrowedFd<'_>, name: &[u8]) -> Result<Xattrs, XattrError> {
+        let length = match self.backend.list(directory, name, &mut self.names) {
+            // The usual case: most entries have none.
+            Ok(0) | Err(Errno::OPNOTSUPP) => return Ok(Xattrs::default()),
             Ok(length) => length,
-            Err(Errno::TOOBIG | Errno::RANGE) => return Err(Unreadable::TooLong),
-            Err(error) => return Err(Unreadable::Io(error)),
+            Err(Errno::TOOBIG | Errno::RANGE) => return Err(XattrError::TooLong),
+            Err(error) => return Err(XattrError::Io(error)),
         };
-        let mut attributes = Vec::new();
-        let wanted = |attribute: &&[u8]| !attribute.is_empty() && !is_local(attribute);
+        let mut xattrs = Vec::new();
+        let wanted = |attribute: &&[u8]| !attribute.is_empty() && !is_host_specific(attribute);
         for attribute in self.names[..length].split(|byte| *byte == 0).filter(wanted) {
-            match self.way.get(directory, name, attribute, &mut self.value) {
+            match self.backend.get(directory, name, attribute, &mut self.value) {
                 Ok(length) => {
-                    attributes.push(Attribute { name: attribute.into(), value: self.value[..length].into() });
+                    xattrs.push(Xattr { name: attribute.into(), value: self.value[..length].into() });
                 }
-                // Removed since it was listed: the inode's change time tells whoever looks again.
+                // Removed since it was listed. The caller sees it by the inode's change time.
                 Err(Errno::NODATA) => {}
-                Err(Errno::TOOBIG | Errno::RANGE) => return Err(Unreadable::TooLong),
-                Err(error) => return Err(Unreadable::Io(error)),
+                Err(Errno::TOOBIG | Errno::RANGE) => return Err(XattrError::TooLong),
+                Err(error) => return Err(XattrError::Io(error)),
             }
         }
-        attributes.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        Ok(Attributes(attributes.into()))
+        xattrs.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        Ok(Xattrs(xattrs.into()))
     }
 }
 
@@ -160,9 +160,9 @@ mod tests {
 
     use super::*;
 
-    /// Both ways see the same, of every kind of entry that may have attributes.
+    /// Of every kind of entry that may have attributes.
     #[test]
-    fn both_ways_find_the_same() {
+    fn both_backends_find_the_same() {
         let directory = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let at = |name: &str| directory.path().join(name);
         std::fs::write(at("file"), "").unwrap();
@@ -173,23 +173,23 @@ mod tests {
             rustix::fs::setxattr(at("file"), name, value, flags).unwrap();
         }
         rustix::fs::setxattr(directory.path(), "user.top", b"top", flags).unwrap();
-        // Only root may give a symlink any.
+        // Only root may set attributes of a symlink.
         let rooted = rustix::fs::lsetxattr(at("link"), "trusted.l", b"l", flags).is_ok();
         let handle = std::fs::File::open(directory.path()).unwrap();
-        let named = |attributes: Attributes| -> Vec<String> {
-            let name = |attribute: &Attribute| String::from_utf8_lossy(&attribute.name).into_owned();
+        let named = |xattrs: Xattrs| -> Vec<String> {
+            let name = |attribute: &Xattr| String::from_utf8_lossy(&attribute.name).into_owned();
             let known = |name: &String| name.starts_with("user.") || name.starts_with("trusted.");
-            attributes.iter().map(name).filter(known).collect()
+            xattrs.iter().map(name).filter(known).collect()
         };
-        for way in [Way::Proc, Way::open(handle.as_fd()).unwrap()] {
-            let mut reader = AttributeReader::new(way);
+        for backend in [XattrBackend::ProcFd, XattrBackend::detect(handle.as_fd()).unwrap()] {
+            let mut reader = XattrReader::new(backend);
             let mut read = |name: &str| reader.read(handle.as_fd(), name.as_bytes()).unwrap();
             assert_eq!(read("file").get(b"user.a=%"), Some(&b"\n\0\xff"[..]));
-            assert_eq!(named(read("file")), ["user.a=%", "user.empty", "user.z"], "{way:?}");
-            assert_eq!(named(read("")), ["user.top"], "{way:?}");
-            assert_eq!(named(read("link")), if rooted { vec!["trusted.l"] } else { vec![] }, "{way:?}");
-            assert_eq!(named(read("plain")), Vec::<String>::new(), "{way:?}");
-            assert_eq!(reader.read(handle.as_fd(), b"gone"), Err(Unreadable::Io(Errno::NOENT)), "{way:?}");
+            assert_eq!(named(read("file")), ["user.a=%", "user.empty", "user.z"], "{backend:?}");
+            assert_eq!(named(read("")), ["user.top"], "{backend:?}");
+            assert_eq!(named(read("link")), if rooted { vec!["trusted.l"] } else { vec![] }, "{backend:?}");
+            assert_eq!(named(read("plain")), Vec::<String>::new(), "{backend:?}");
+            assert_eq!(reader.read(handle.as_fd(), b"gone"), Err(XattrError::Io(Errno::NOENT)), "{backend:?}");
         }
     }
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, ValueEnum};
-use packer::{Architecture, Format, Lxd, Metadata, Oci, Run, Tag, escape_path};
+use packer::{Architecture, ContainerConfig, Format, Lxd, Metadata, Oci, Tag, escape_path};
 
 use crate::wrong_use::WrongUse;
 
@@ -151,16 +151,20 @@ impl FormatArguments {
             );
             return Err(WrongUse::value(message));
         }
-        let pairs = |pairs: &[Pair]| pairs.iter().map(|Pair { key, value }| (key.clone(), value.clone())).collect();
-        let env: BTreeMap<String, String> = pairs(&self.env);
-        let mut oci = Oci::new().run(Run {
-            cmd: self.cmd.clone(),
-            entrypoint: self.entrypoint.clone(),
-            env: env.iter().map(|(name, value)| format!("{name}={value}")).collect(),
-            labels: pairs(&self.label),
-            user: self.user.clone(),
-            working_dir: self.workdir.clone(),
-        });
+        // Sorted, and of one name the last, so that the order of the options does not matter.
+        let env: BTreeMap<_, _> = self.env.iter().map(|Pair { key, value }| (key, value)).collect();
+        let env = env.iter().map(|(name, value)| format!("{name}={value}"));
+        let mut config = ContainerConfig::new().cmd(&self.cmd).entrypoint(&self.entrypoint).env(env);
+        for Pair { key, value } in &self.label {
+            config = config.label(key, value);
+        }
+        if let Some(user) = &self.user {
+            config = config.user(user);
+        }
+        if let Some(directory) = &self.workdir {
+            config = config.working_dir(directory);
+        }
+        let mut oci = Oci::new().config(config);
         if let Some(tag) = &self.tag {
             oci = oci.tag(tag.clone());
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use packer::{Exclusion, IdRange, Owner, Owners, Pack};
+use packer::{Exclusion, IdRange, Owner, OwnerPolicy, Pack};
 
 use crate::args::exclude_file;
 use crate::args::values::Moment;
@@ -39,9 +39,9 @@ impl RuleArguments {
     /// The pack, by these rules.
     pub(crate) fn apply(&self, pack: Pack) -> Result<Pack> {
         let owners = match self.owner {
-            Some(owner) => Owners::One(owner),
-            None if self.idmap.is_empty() => Owners::Kept,
-            None => Owners::Mapped(self.idmap.iter().copied().collect()),
+            Some(owner) => OwnerPolicy::Fixed(owner),
+            None if self.idmap.is_empty() => OwnerPolicy::Preserve,
+            None => OwnerPolicy::Map(self.idmap.iter().copied().collect()),
         };
         let mut pack = pack.exclude(self.exclude.iter().cloned()).owners(owners).cross_mounts(self.cross_mounts);
         for file in &self.exclude_from {

@@ -1,0 +1,18 @@
+//! Values that an image says of itself and that the tree gives if the caller does not.
+
+use crate::error::{Error, Result};
+use crate::format::architecture::Architecture;
+use crate::format::os_release;
+use crate::tree::Tree;
+
+/// The given architecture, or the one that the tree's programs were built for.
+pub(super) fn architecture(given: Option<Architecture>, tree: &Tree<'_>) -> Result<Architecture> {
+    given.or_else(|| os_release::architecture(tree.top())).ok_or_else(|| {
+        Error::invalid_input(tree.path(), "has no shell that would tell its architecture, which has to be given then")
+    })
+}
+
+/// The given creation date, or the modification time of the tree's top directory, in seconds since 1970.
+pub(super) fn created(given: Option<i64>, tree: &Tree<'_>) -> i64 {
+    given.unwrap_or_else(|| tree.modified().seconds)
+}
