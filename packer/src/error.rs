@@ -8,8 +8,6 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::pool::Panicked;
-
 /// Why packing, or reading an image, failed.
 ///
 /// `{}` names the operation and the path: ``cannot read `etc/shadow` ``. The cause is in
@@ -243,6 +241,10 @@ impl StdError for Error {
         self.0.source()
     }
 }
+
+/// A thread panicked; holds the message.
+#[derive(Debug)]
+pub(crate) struct Panicked(pub(crate) String);
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {

@@ -15,6 +15,8 @@
 mod buffer;
 mod cancel;
 mod error;
+#[cfg(fault_injection)]
+mod fault;
 mod fingerprint;
 mod metrics;
 mod pool;
@@ -45,13 +47,13 @@ mod api;
 // The other way: images are read again.
 mod read;
 
-#[cfg(feature = "planted")]
+#[cfg(fault_injection)]
 #[doc(hidden)]
-pub use pipeline::fault_injection::Fault;
-
-#[cfg(feature = "stages")]
+pub use fault::Fault;
 #[doc(hidden)]
 pub use pipeline::stages;
+#[doc(hidden)]
+pub use sink::program::ProgramTimings;
 
 pub use api::image::{Image, Phase, StepTimes};
 pub use api::measure::Measurement;
@@ -66,11 +68,11 @@ pub use format::{
 };
 pub use pipeline::strategy::{InvalidStrategy, Strategy};
 pub use progress::{Pass, Progress};
-pub use publish::directory::Outcome;
 pub use read::{
     Archive, ChangeKind, Difference, Encoding, Field, FieldChange, ImageFormat, Section, Source, Summary, Verified,
     diff, verify,
 };
+pub use sink::destination::Outcome;
 pub use tree::changes::Change;
 pub use tree::filter::{Exclusion, InvalidExclusion};
 pub use tree::holes::{InvalidSparse, Sparse};

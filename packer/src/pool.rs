@@ -13,13 +13,11 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-/// A worker or the source of the jobs panicked; holds the message.
-#[derive(Debug)]
-pub(crate) struct Panicked(pub(crate) String);
+use crate::error::Panicked;
 
-/// How many workers run, and how far they may run ahead of the sink.
+/// How many workers run, and how many results may wait for the sink.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Width {
+pub(crate) struct PoolSize {
     pub(crate) threads: usize,
     pub(crate) window: usize,
 }
@@ -28,7 +26,7 @@ pub(crate) struct Width {
 ///
 /// Each of the `threads` workers gets a state of its own from `worker`. With one thread everything runs in the caller's.
 pub(crate) fn in_order<Job, Done, Error, Work>(
-    width: Width,
+    size: PoolSize,
     jobs: impl Iterator<Item = Result<Job, Error>> + Send,
     worker: impl Fn() -> Result<Work, Error> + Sync,
     mut sink: impl FnMut(Done) -> Result<(), Error>,
@@ -39,7 +37,7 @@ where
     Job: Send,
     Done: Send,
 {
-    if width.threads <= 1 {
+    if size.threads <= 1 {
         let mut work = guarded(&worker)?;
         let mut jobs = jobs;
         while let Some(job) = guarded(|| jobs.next().transpose())? {
@@ -48,12 +46,12 @@ where
         return Ok(());
     }
     thread::scope(|scope| {
-        let (job_sender, job_queue) = bounded(width.threads);
-        let (order_sender, order) = bounded(width.window);
-        scope.spawn(move || produce(jobs, &job_sender, &order_sender));
-        for _ in 0..width.threads {
+        let (job_sender, job_queue) = bounded(size.threads);
+        let (order_sender, order) = bounded(size.window);
+        scope.spawn(move || feed_jobs(jobs, &job_sender, &order_sender));
+        for _ in 0..size.threads {
             let (worker, job_queue) = (&worker, job_queue.clone());
-            scope.spawn(move || labour(worker, &job_queue));
+            scope.spawn(move || worker_loop(worker, &job_queue));
         }
         drop(job_queue);
         // `order` is dropped on the way out, which stops the source and with it the workers.
@@ -67,7 +65,7 @@ where
 /// A job and where its result is awaited.
 type Promise<Job, Done, Error> = (Job, Sender<Result<Done, Error>>);
 
-fn produce<Job, Done, Error: From<Panicked>>(
+fn feed_jobs<Job, Done, Error: From<Panicked>>(
     mut jobs: impl Iterator<Item = Result<Job, Error>>,
     queue: &Sender<Promise<Job, Done, Error>>,
     order: &Sender<Receiver<Result<Done, Error>>>,
@@ -96,7 +94,7 @@ fn produce<Job, Done, Error: From<Panicked>>(
     }
 }
 
-fn labour<Job, Done, Error: From<Panicked>, Work: FnMut(Job) -> Result<Done, Error>>(
+fn worker_loop<Job, Done, Error: From<Panicked>, Work: FnMut(Job) -> Result<Done, Error>>(
     worker: impl Fn() -> Result<Work, Error>,
     queue: &Receiver<Promise<Job, Done, Error>>,
 ) {
@@ -150,8 +148,8 @@ mod tests {
         }
     }
 
-    fn width(threads: usize) -> Width {
-        Width { threads, window: threads + 2 }
+    fn size(threads: usize) -> PoolSize {
+        PoolSize { threads, window: threads + 2 }
     }
 
     proptest! {
@@ -159,7 +157,7 @@ mod tests {
         fn results_come_in_order(count in 0..300_usize, threads in 1..8_usize) {
             let mut seen = Vec::new();
             let result: Result<(), Failure> =
-                in_order(width(threads), (0..count).map(Ok), || Ok(|job| Ok(job * 3)), |done| { seen.push(done); Ok(()) });
+                in_order(size(threads), (0..count).map(Ok), || Ok(|job| Ok(job * 3)), |done| { seen.push(done); Ok(()) });
             prop_assert_eq!(result, Ok(()));
             prop_assert_eq!(seen, (0..count).map(|job| job * 3).collect::<Vec<_>>());
         }
@@ -168,14 +166,14 @@ mod tests {
         fn the_first_failure_in_job_order_wins(first in 0..100_usize, later in 0..50_usize, threads in 1..8_usize) {
             let fails = move |job| if job == first || job == first + later { Err(Failure::At(job)) } else { Ok(job) };
             let mut seen = 0;
-            let result = in_order(width(threads), (0..200).map(Ok), || Ok(fails), |_| { seen += 1; Ok(()) });
+            let result = in_order(size(threads), (0..200).map(Ok), || Ok(fails), |_| { seen += 1; Ok(()) });
             prop_assert_eq!(result, Err(Failure::At(first)));
             prop_assert_eq!(seen, first);
         }
 
         #[test]
         fn a_failing_sink_stops_everything(at in 0..100_usize, threads in 1..8_usize) {
-            let result = in_order(width(threads), (0..).map(Ok), || Ok(Ok), |job: usize| {
+            let result = in_order(size(threads), (0..).map(Ok), || Ok(Ok), |job: usize| {
                 if job == at { Err(Failure::Sink(at)) } else { Ok(()) }
             });
             prop_assert_eq!(result, Err(Failure::Sink(at)));
@@ -185,7 +183,7 @@ mod tests {
         fn a_failing_source_is_heard_after_its_jobs(count in 0..50_usize, threads in 1..8_usize) {
             let mut seen = 0;
             let jobs = (0..count).map(Ok).chain([Err(Failure::Source)]);
-            let result = in_order(width(threads), jobs, || Ok(Ok), |_| { seen += 1; Ok(()) });
+            let result = in_order(size(threads), jobs, || Ok(Ok), |_| { seen += 1; Ok(()) });
             prop_assert_eq!(result, Err(Failure::Source));
             prop_assert_eq!(seen, count);
         }
@@ -195,7 +193,7 @@ mod tests {
     fn a_panic_is_an_error() {
         for threads in [1, 2, 7] {
             let work = |job: usize| if job == 5 { panic!("five") } else { Ok(job) };
-            let result: Result<(), Failure> = in_order(width(threads), (0..9).map(Ok), || Ok(work), |_| Ok(()));
+            let result: Result<(), Failure> = in_order(size(threads), (0..9).map(Ok), || Ok(work), |_| Ok(()));
             assert_eq!(result, Err(Failure::Panic("five".into())), "{threads} threads");
         }
     }
@@ -209,7 +207,7 @@ mod tests {
             Ok(job)
         };
         let result: Result<(), Failure> = in_order(
-            Width { threads, window },
+            PoolSize { threads, window },
             (0..400).map(Ok),
             || Ok(work),
             |job| {

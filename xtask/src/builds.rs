@@ -11,13 +11,30 @@ const BUILD: [&str; 7] = ["build", "--quiet", "--release", "--package", "packer"
 
 /// Builds the packer as it is released; gives the command.
 pub(crate) fn release() -> Result<PathBuf> {
-    build(repository(), &target()?, &[])
+    build(repository(), &target()?, Faults::Absent)
 }
 
-/// Builds it with faults that can be planted, beside the one that is released.
-pub(crate) fn planted() -> Result<PathBuf> {
-    build(repository(), &target()?.join("planted"), &["--features", "planted"])
+/// Builds it with faults that can be injected; gives the command, which has a name of its own.
+///
+/// Only the packer is built, twice: cargo puts the build with faults where the released one was, so that one is built again.
+pub(crate) fn with_faults() -> Result<PathBuf> {
+    let target = target()?;
+    let copy = target.join("release/onepass-with-faults");
+    let copied = build(repository(), &target, Faults::Present)
+        .and_then(|built| std::fs::copy(&built, &copy).with_context(|| format!("cannot write `{}`", copy.display())));
+    release()?;
+    copied.map(|_| copy)
 }
+
+/// Whether faults can be injected into a build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Faults {
+    Absent,
+    Present,
+}
+
+/// The variable that `packer/build.rs` reads.
+const FAULTS: &str = "ONEPASS_FAULTS";
 
 /// Another revision, in a worktree of its own for as long as this lives.
 #[derive(Debug)]
@@ -41,7 +58,7 @@ impl Base {
         let path = worktree.to_str().context("the scratch directory has a name that is no text")?;
         git(&["worktree", "add", "--quiet", "--detach", path, &revision])?;
         let mut base = Base { revision, onepass: PathBuf::new(), worktree };
-        base.onepass = build(&base.worktree, &target()?.join("gate-base"), &[])?;
+        base.onepass = build(&base.worktree, &target()?.join("gate-base"), Faults::Absent)?;
         Ok(base)
     }
 }
@@ -62,10 +79,14 @@ pub(crate) fn target() -> Result<PathBuf> {
     task.ancestors().nth(2).map(Path::to_owned).context("this program is not where cargo puts it")
 }
 
-fn build(sources: &Path, target: &Path, features: &[&str]) -> Result<PathBuf> {
+fn build(sources: &Path, target: &Path, faults: Faults) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(sources).env("CARGO_TARGET_DIR", target).args(BUILD).args(features);
+    command.current_dir(sources).env("CARGO_TARGET_DIR", target).args(BUILD);
+    match faults {
+        Faults::Absent => command.env_remove(FAULTS),
+        Faults::Present => command.env(FAULTS, "1"),
+    };
     if !command.status().context("cannot run cargo")?.success() {
         bail!("the packer does not build");
     }

@@ -61,7 +61,7 @@ impl Depth {
 }
 
 /// The fault that takes time.
-pub(crate) const SPIN: [&str; 2] = ["--planted", "spin"];
+pub(crate) const SPIN: [&str; 2] = ["--inject-fault", "spin"];
 
 /// Whoever made the trees, their images are the same.
 const ONE_OWNER: [&str; 2] = ["--owner", "0:0"];

@@ -8,7 +8,7 @@ use crate::fingerprint::Fingerprint;
 use crate::format::oci::Layer;
 use crate::metrics::{Metrics, Step};
 use crate::progress::Pass;
-use crate::publish::directory::Outcome;
+use crate::sink::destination::Outcome;
 use crate::tree::changes::Change;
 
 /// A complete image: the result of [`Pack::publish`](crate::Pack::publish) and [`Pack::write`](crate::Pack::write).

@@ -3,24 +3,27 @@
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
 
 use crate::api::image::{Image, Phase, StepTimes};
-use crate::buffer::Buffers;
 use crate::cancel::CancelToken;
 use crate::codec::Compression;
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
-use crate::format::Format;
+use crate::format::{Format, Plan};
 use crate::metrics::Metrics;
-use crate::pipeline::assemble::assemble;
-use crate::pipeline::context::{self, Job};
+use crate::pipeline::assemble::{Assembled, UnsealedParts, assemble};
+use crate::pipeline::context::{Archive, Context, PackBuffers};
 use crate::pipeline::strategy::Strategy;
+use crate::pipeline::total::with_total;
 use crate::progress::{OnProgress, Progress};
-use crate::publish::directory::{Outcome, Shelf};
-use crate::sink::output::Destination;
+use crate::publish;
+use crate::publish::output_dir::OutputDir;
+use crate::publish::stream::CallerStream;
+use crate::sink::SinkOptions;
+use crate::sink::destination::{Committed, Destination, Outcome, Role};
+use crate::sink::program::{self, ProgramTimings};
 use crate::tree::Tree;
 use crate::tree::changes::Changes;
 use crate::tree::filter::Exclusion;
@@ -53,6 +56,7 @@ pub struct Pack {
     pub(super) rules: Rules,
     pub(super) cancel: CancelToken,
     pub(super) on_progress: OnProgress,
+    pub(super) timings: ProgramTimings,
 }
 
 impl Pack {
@@ -76,6 +80,7 @@ impl Pack {
             rules: Rules::default(),
             cancel: CancelToken::NEVER,
             on_progress: OnProgress::default(),
+            timings: ProgramTimings::DEFAULT,
         }
     }
 
@@ -181,6 +186,13 @@ impl Pack {
         Pack { on_progress: OnProgress::call(callback), ..self }
     }
 
+    /// How long external programs are waited for. For tests, which cannot wait as long as a pack.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn program_timings(self, timings: ProgramTimings) -> Self {
+        Pack { timings, ..self }
+    }
+
     /// Packs, and publishes the image in the existing directory `output`, as its [format](Format) says.
     ///
     /// When this returns an image, the image and its name are on the disk. When it returns an error, nothing is left
@@ -196,8 +208,8 @@ impl Pack {
     /// or handles that signal.
     pub fn publish(&self, output: impl AsRef<Path>) -> Result<Image> {
         self.format.check_compression(self.compression)?;
-        let shelf = Shelf::open(output.as_ref())?;
-        self.run(&Destination::Shelf(shelf))
+        let directory = OutputDir::open(output.as_ref())?;
+        self.run(self.known, |plan| publish::in_directory(directory, plan, self.compression, &self.cancel))
     }
 
     /// Packs, and writes the image to `to` as it comes, with no file at all. The fingerprint is known only at the end: whoever
@@ -223,69 +235,63 @@ impl Pack {
             return Err(Error::invalid_options("two passes need a directory for the temporary tar".to_owned()));
         }
         self.format.check_compression(self.compression)?;
-        self.run(&Destination::Stream(&Mutex::new(to)))
+        // What a stream got cannot be taken back, so no image is left out.
+        self.run(None, |_| Ok(Box::new(CallerStream::new(to))))
     }
 
-    fn run(&self, destination: &Destination<'_>) -> Result<Image> {
+    /// Packs to the destination that `open` gives for the plan of the image. An image with the `known` fingerprint is abandoned.
+    fn run<'to>(
+        &self,
+        known: Option<Fingerprint>,
+        open: impl FnOnce(&Plan<'_>) -> Result<Box<dyn Destination + 'to>>,
+    ) -> Result<Image> {
         let (started, metrics, cancel) = (Instant::now(), Metrics::default(), &self.cancel);
         let (tree, changes) = (self.open_tree()?, Changes::new(self.live));
-        let (extras, encoders) =
-            (self.format.extra_members(&tree, cancel)?, crate::sink::program::encoders(self.compression, cancel)?);
-        let (framed, encoded, total) = (Buffers::default(), Buffers::default(), AtomicU64::new(0));
-        let job = Job {
+        let extras = self.format.extra_members(&tree, cancel)?;
+        let encoders = program::encoders(self.compression, &self.timings, cancel)?;
+        let plan = self.format.plan(&tree)?;
+        let destination = open(&plan)?;
+        let context = Context {
             tree: &tree,
-            extras: &extras,
             changes: &changes,
-            destination,
-            hasher: None,
-            compression: self.compression,
+            destination: &*destination,
             threads: self.threads.get(),
-            diff_id: self.diff_id,
-            max_size: self.max_size,
+            buffers: &PackBuffers::default(),
             metrics: &metrics,
             cancel,
-            progress: &self.on_progress,
-            framed: &framed,
-            encoded: &encoded,
-            total: &total,
+            on_progress: &self.on_progress,
+            total: &AtomicU64::new(0),
+            timings: &self.timings,
         };
-        let (assembled, facts) = measured(&job, || assemble(&self.format, self.strategy, &job))?;
-        let mut phases: Vec<_> = facts.passes.iter().map(|(pass, took)| (Phase::Pass(*pass), *took)).collect();
-        let mut phase = |phase, since| phases.push((phase, Instant::elapsed(&since)));
-        let (fingerprint, size, layer) = (assembled.fingerprint(), assembled.size(), assembled.layer());
-        let (outcome, path) = match destination {
-            Destination::Stream(_) => (Outcome::Streamed, None),
-            Destination::Shelf(_) if self.known == Some(fingerprint) => (Outcome::Unchanged, None),
-            Destination::Shelf(shelf) => {
-                cancel.check()?;
-                let synced = Instant::now();
-                assembled.sync()?;
-                cancel.check()?;
-                phase(Phase::Sync, synced);
-                let published = Instant::now();
-                let (outcome, path) = assembled.publish(shelf, cancel)?;
-                phase(Phase::Publish, published);
-                (outcome, Some(path))
-            }
+        let sink = SinkOptions { compression: self.compression, hasher: None, max_size: self.max_size };
+        let archive = Archive { role: Role::Image, extras: &extras, diff_id: self.diff_id, sink };
+        let Assembled { fingerprint, size, layer, counts, parts } =
+            with_total(&context, &extras, || assemble(&plan, self.strategy, &context, &archive))?;
+        let mut phases: Vec<_> = counts.passes.iter().map(|(pass, took)| (Phase::Pass(*pass), *took)).collect();
+        let Committed { outcome, path } = if known == Some(fingerprint) {
+            drop(parts);
+            Committed { outcome: Outcome::Unchanged, path: None }
+        } else {
+            commit(&*destination, parts, &fingerprint, cancel, &mut phases)?
         };
         Ok(Image {
             fingerprint,
             outcome,
             path,
             size,
-            tar_size: facts.tar_size,
-            diff_id: facts.diff_id,
+            tar_size: counts.tar_size,
+            diff_id: counts.diff_id,
             layer,
-            entries: facts.entries,
-            sockets_skipped: facts.left_out.sockets,
-            mounts_skipped: facts.left_out.mounts,
+            entries: counts.entries,
+            sockets_skipped: counts.left_out.sockets,
+            mounts_skipped: counts.left_out.mounts,
             changes: changes.below(&self.rootfs),
             encoders,
             wall: started.elapsed(),
             phases,
             step_times: StepTimes::of(&metrics),
             bytes_read: metrics.bytes_read(),
-            temporary_tar: facts.temporary,
+            temporary_tar: counts.scratch_size,
         })
     }
 
@@ -307,16 +313,21 @@ impl Pack {
     }
 }
 
-/// Runs `work` while the size of the tar is found out beside it, if somebody wants to know it.
-fn measured<Value>(job: &Job<'_>, work: impl FnOnce() -> Result<Value>) -> Result<Value> {
-    if !job.progress.is_wanted() {
-        return work();
-    }
-    let working = AtomicBool::new(true);
-    std::thread::scope(|scope| {
-        scope.spawn(|| context::announce(job, || working.load(Ordering::Relaxed)));
-        let result = work();
-        working.store(false, Ordering::Relaxed);
-        result
-    })
+/// Seals the parts of an image and gives it its name.
+fn commit(
+    destination: &dyn Destination,
+    parts: UnsealedParts<'_>,
+    fingerprint: &Fingerprint,
+    cancel: &CancelToken,
+    phases: &mut Vec<(Phase, Duration)>,
+) -> Result<Committed> {
+    cancel.check()?;
+    let sealed = Instant::now();
+    parts.seal(destination)?;
+    cancel.check()?;
+    phases.push((Phase::Sync, sealed.elapsed()));
+    let committed = Instant::now();
+    let result = destination.commit(fingerprint, cancel)?;
+    phases.push((Phase::Publish, committed.elapsed()));
+    Ok(result)
 }

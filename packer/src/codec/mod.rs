@@ -1,7 +1,7 @@
 //! The codecs: what a `--compression` spec means, and how framed segments become the bytes of an image.
 //!
-//! A codec has two halves. The [`Encoder`] is a worker's: it compresses one segment on its own. The [`Container`] is the
-//! sink's: what stands before, between and behind the encoded segments so that the whole is one valid file.
+//! A codec has two halves. The [`Encoder`] is a worker's: it compresses one piece on its own. The [`Container`] is the sink's: the
+//! bytes before, between and behind the encoded pieces that make one valid file of them.
 
 mod deflate;
 mod external;
@@ -41,30 +41,32 @@ impl Compression {
     }
 }
 
-/// A segment as the sink gets it.
+/// A piece of the archive as the sink gets it.
 #[derive(Debug)]
-pub(crate) struct Encoded {
+pub(crate) struct EncodedPiece {
     pub(crate) bytes: Buffer,
     /// How many framed bytes it stands for.
-    pub(crate) length: u64,
-    /// The framed bytes, where somebody wants to see them too. With `none` they are `bytes` itself.
+    pub(crate) framed_length: u64,
+    /// The framed bytes, if they are still wanted. With `none` they are `bytes` itself.
     pub(crate) framed: Option<Buffer>,
-    note: Note,
+    pub(crate) check: PieceCheck,
 }
 
-/// What a container has to know of a segment beside its length. A codec leaves at zero what its container does not ask for.
-#[derive(Debug, Default)]
-struct Note {
-    /// CRC-32 of the framed bytes.
-    crc: u32,
-    /// The length of the encoded bytes without the padding behind them.
-    unpadded: u64,
+/// What a container needs to know of an encoded piece beside its lengths. Fields that the container does not ask for are zero.
+///
+/// Encoded bytes, framed length and this value are all that it takes to append a piece to a container.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PieceCheck {
+    /// CRC-32 of the framed bytes, for gzip.
+    pub(crate) crc32: u32,
+    /// The length of the encoded bytes without the padding behind them, for xz.
+    pub(crate) unpadded_length: u64,
 }
 
 /// One worker's half of a codec.
 #[derive(Debug)]
 pub(crate) enum Encoder {
-    /// Framed bytes are passed on: `none`, and what goes to a program.
+    /// Passes framed bytes on: for `none`, and for programs.
     Plain,
     Gzip(gzip::Encoder),
     Zstandard(zstd::Encoder),
@@ -81,32 +83,25 @@ impl Encoder {
         }
     }
 
-    /// Encodes one segment; the result depends on its bytes alone. `keep` hands the framed bytes on as well.
-    pub(crate) fn encode(
-        &mut self,
-        framed: Buffer,
-        buffers: &Buffers,
-        keep: bool,
-        cancel: &CancelToken,
-    ) -> Result<Encoded> {
+    /// Encodes one piece. The result depends on its bytes alone.
+    pub(crate) fn encode(&mut self, framed: Buffer, buffers: &Buffers, cancel: &CancelToken) -> Result<EncodedPiece> {
         cancel.check()?;
-        let length = framed.len() as u64;
-        let mut bytes = match self {
-            Encoder::Plain => return Ok(Encoded { bytes: framed, length, framed: None, note: Note::default() }),
-            Encoder::Gzip(_) | Encoder::Zstandard(_) | Encoder::Xz(_) => buffers.take(),
-        };
-        let mut note = Note::default();
+        let framed_length = framed.len() as u64;
+        let mut check = PieceCheck::default();
+        if let Encoder::Plain = self {
+            return Ok(EncodedPiece { bytes: framed, framed_length, framed: None, check });
+        }
+        let mut bytes = buffers.take();
         match self {
             Encoder::Plain => {}
-            Encoder::Gzip(encoder) => note.crc = encoder.encode(&framed, &mut bytes, cancel)?,
+            Encoder::Gzip(encoder) => check.crc32 = encoder.encode(&framed, &mut bytes, cancel)?,
             Encoder::Zstandard(encoder) => encoder.encode(&framed, &mut bytes, cancel)?,
-            Encoder::Xz(encoder) => note.unpadded = encoder.encode(&framed, &mut bytes, cancel)?,
+            Encoder::Xz(encoder) => check.unpadded_length = encoder.encode(&framed, &mut bytes, cancel)?,
         }
-        Ok(Encoded { bytes, length, framed: keep.then_some(framed), note })
+        Ok(EncodedPiece { bytes, framed_length, framed: Some(framed), check })
     }
 
-    /// What the library alone takes to compress a segment, without what is done for the container.
-    #[cfg(feature = "stages")]
+    /// The library's part of encoding alone, without what the container needs; for measuring.
     pub(crate) fn kernel(&mut self, framed: &[u8], out: &mut Buffer) -> Result<()> {
         match self {
             Encoder::Plain => Ok(()),
@@ -120,7 +115,7 @@ impl Encoder {
 /// The sink's half of a codec.
 #[derive(Debug)]
 pub(crate) enum Container {
-    /// Nothing around the segments: a bare tar, and zstd, whose frames simply follow each other (RFC 8878, section 3).
+    /// Nothing around the pieces: a bare tar, and zstd, whose frames simply follow each other (RFC 8878, section 3).
     Concatenation,
     Gzip(gzip::Member),
     Xz(xz::Index),
@@ -146,12 +141,12 @@ impl Container {
         }
     }
 
-    /// Takes note of a segment whose bytes come next.
-    pub(crate) fn append(&mut self, segment: &Encoded) {
+    /// Takes account of a piece whose bytes come next.
+    pub(crate) fn append(&mut self, piece: &EncodedPiece) {
         match self {
             Container::Concatenation => {}
-            Container::Gzip(member) => member.append(segment.note.crc, segment.length),
-            Container::Xz(index) => index.append(segment.note.unpadded, segment.length),
+            Container::Gzip(member) => member.append(piece.check.crc32, piece.framed_length),
+            Container::Xz(index) => index.append(piece.check.unpadded_length, piece.framed_length),
         }
     }
 

@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use crate::codec::external::Program;
-use crate::segment::sizes::Sizes;
 
 /// A codec and its level: `none`, `gzip[:1-12]`, `zstd[:1-19]`, `xz[:0-9]`, `squashfs` or `external:PROGRAM[:1-9]`.
 ///
@@ -118,8 +117,8 @@ impl Compression {
         }
     }
 
-    /// What compresses an archive that stands beside what this one makes: the default where that is a filesystem.
-    pub(crate) fn beside(self) -> Self {
+    /// What compresses the metadata of a split image whose rootfs has this compression: the default if this makes a filesystem.
+    pub(crate) fn metadata_compression(self) -> Self {
         if self.is_filesystem() { Compression::default() } else { self }
     }
 
@@ -133,45 +132,6 @@ impl Compression {
             | Compression::Zstd(_)
             | Compression::Xz(_)
             | Compression::External(..) => false,
-        }
-    }
-
-    /// The framed sizes that segments have on average. Part of what decides an image's bytes.
-    ///
-    /// Large segments make small images, small ones let the workers of a small tree end together.
-    ///
-    /// gzip: of a Debian tree of 1.41 GB segments of 2 MiB, 1 MiB, 512 KiB and 256 KiB made 412.5, 413.1, 414.3 and 417.3 MB in the same
-    /// time; `gzip -6` made 413.6. Of a tree of 8 MB, which is few segments, an image took 92, 87 and 88 ms at level 6 with 1 MiB,
-    /// 512 and 256 KiB; on another, noisier machine no difference was seen.
-    ///
-    /// zstd: of the Debian tree 4, 3.5 and 3 MiB made 386.9, 391.3 and 391.5 MB in the same time; `zstd -T0 -3` made 388.1. Growing from 1 MiB, a
-    /// tree of 8 MB took 0.78 of the time, which is 12 ms, but its images became 1.1 % larger at level 3 and 3.5 % at level 16, that of a
-    /// tree of 48 MB 4.5 %.
-    ///
-    /// xz: of a Debian tree of 173 MB `xz -T2` made 41.7, 40.1 and 39.8 MB at levels 4, 5 and 6. Segments of 4 MiB made 42.9, 42.0
-    /// and 41.7, of 8 MiB 41.8, 40.6 and 40.3, of 16 MiB 41.2, 39.8 and 39.5 MB.
-    pub(crate) fn segment_sizes(self) -> Sizes {
-        let always = |size| Sizes { first: size, largest: size };
-        match self {
-            Compression::Gzip(_) => Sizes { first: 512 << 10, largest: 1 << 20 },
-            Compression::None | Compression::Squashfs | Compression::External(..) => always(1 << 20),
-            Compression::Zstd(_) => always(4 << 20),
-            Compression::Xz(_) => always(16 << 20),
-        }
-    }
-
-    /// How many segments each worker may be ahead of the sink, and one fewer may wait for the disk.
-    ///
-    /// Enough that a slow segment does not stop the other workers, and no more, since each may be as large as it was before it was
-    /// compressed. With 1 instead of 3, zstd:3 took 3.24 s instead of 3.23 for a Debian tree, and 38 MB instead of 45.
-    pub(crate) fn ahead(self) -> usize {
-        match self {
-            Compression::Zstd(_) => 1,
-            Compression::None
-            | Compression::Gzip(_)
-            | Compression::Xz(_)
-            | Compression::Squashfs
-            | Compression::External(..) => 3,
         }
     }
 }

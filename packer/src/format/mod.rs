@@ -1,7 +1,7 @@
 //! Formats: which files an image consists of, and its members beside the tree.
 //!
-//! Before anything is packed, a format decides where the tree stands in the archive and what stands around it; afterwards, what becomes
-//! of the packed archive (`pipeline/assemble.rs`). No stage between the two knows of formats.
+//! A format decides where the tree stands in the archive and what stands around it. The stages between tree and destination know
+//! nothing of formats.
 
 mod architecture;
 
@@ -22,6 +22,7 @@ pub use oci::{ContainerConfig, InvalidTag, Layer, Oci, Tag};
 use crate::cancel::CancelToken;
 use crate::codec::Compression;
 use crate::error::{Error, Result};
+use crate::format::oci::Draft;
 use crate::segment::ExtraMembers;
 use crate::tree::Tree;
 use crate::tree::holes::Sparse;
@@ -96,11 +97,34 @@ impl Format {
         }
     }
 
-    /// The members around the tree, or, of a split image, beside it.
+    /// What is known of an image of the tree before it is packed.
+    pub(crate) fn plan(&self, tree: &Tree<'_>) -> Result<Plan<'_>> {
+        Ok(match self {
+            Format::Tar | Format::Unified(_) => Plan::File,
+            Format::Split(_) => Plan::Split,
+            Format::Oci(oci) => Plan::Oci { tag: oci.ref_name(), draft: oci.draft(tree)? },
+        })
+    }
+
+    /// What stands around the tree, or, of a split image, beside it.
     pub(crate) fn extra_members(&self, tree: &Tree<'_>, cancel: &CancelToken) -> Result<ExtraMembers> {
         match self {
             Format::Tar | Format::Oci(_) => Ok(ExtraMembers::default()),
             Format::Unified(lxd) | Format::Split(lxd) => lxd.extra_members(tree, cancel),
         }
     }
+}
+
+/// What is known of an image before it is packed: the parts that it has, and what it says of itself.
+pub(crate) enum Plan<'a> {
+    /// One file.
+    File,
+    /// Two files: metadata and rootfs.
+    Split,
+    /// A layer and two documents.
+    Oci {
+        /// The name of the image.
+        tag: Option<&'a Tag>,
+        draft: Draft<'a>,
+    },
 }

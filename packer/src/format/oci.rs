@@ -183,9 +183,6 @@ pub struct Layer {
 pub(crate) struct Documents {
     pub(crate) config: Document,
     pub(crate) manifest: Document,
-    pub(crate) layer: Layer,
-    /// The image's platform in an index.
-    pub(crate) platform: Platform,
 }
 
 /// A document in its serialized form.
@@ -207,10 +204,14 @@ pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
 impl Draft<'_> {
+    /// What the image runs on.
+    pub(crate) fn platform(&self) -> Platform {
+        Platform { architecture: self.architecture.oci(), os: "linux", variant: self.architecture.variant() }
+    }
+
     /// Completes the image with its only layer.
-    pub(crate) fn documents(&self, layer: Layer, diff_id: &Fingerprint) -> Result<Documents> {
-        let platform =
-            Platform { architecture: self.architecture.oci(), os: "linux", variant: self.architecture.variant() };
+    pub(crate) fn documents(&self, layer: &Layer, diff_id: &Fingerprint) -> Result<Documents> {
+        let platform = self.platform();
         let config = Document::of(&Config {
             architecture: platform.architecture,
             config: (*self.config != ContainerConfig::default()).then_some(self.config),
@@ -226,7 +227,7 @@ impl Draft<'_> {
             media_type: MANIFEST,
             schema_version: 2,
         })?;
-        Ok(Documents { config, manifest, layer, platform })
+        Ok(Documents { config, manifest })
     }
 }
 
@@ -368,7 +369,7 @@ mod tests {
         let empty = Hasher::default().finish();
         let media_type = Compression::GZIP.layer_media_type().unwrap();
         let layer = Layer { digest: empty, size: 5, media_type };
-        let documents = draft.documents(layer, &empty).unwrap();
+        let documents = draft.documents(&layer, &empty).unwrap();
         let hash = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         let config = format!(
             r#"{{"architecture":"arm","config":{{"Cmd":["-c","echo \"hi\""],"Entrypoint":["/bin/sh"],"Env":["PATH=/bin","A="],"Labels":{{"a":"2","z":"1"}},"User":"1000:1000","WorkingDir":"/srv"}},"created":"2024-01-01T00:00:00Z","history":[{{"created":"2024-01-01T00:00:00Z","created_by":"onepass"}}],"os":"linux","rootfs":{{"diff_ids":["{hash}"],"type":"layers"}},"variant":"v7"}}"#

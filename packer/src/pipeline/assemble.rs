@@ -1,144 +1,134 @@
-//! From packed archives to an image: its fingerprint, its files, and how they get their names.
+//! From packed archives to an image: its parts, its fingerprint, and how it is sealed.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-
-use crate::cancel::CancelToken;
-use crate::codec::{Compression, Encoder};
+use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
-use crate::format::oci::{Documents, Layer};
-use crate::format::{Format, Oci};
-use crate::pipeline::context::Job;
-use crate::pipeline::strategy::{Facts, Packed, Strategy};
-use crate::publish::directory::{Outcome, Shelf};
-use crate::publish::oci_layout::{self, Layout};
-use crate::publish::split::{self, Page};
+use crate::format::Plan;
+use crate::format::oci::{Document, Draft, Layer};
+use crate::pipeline::context::{Archive, Context};
+use crate::pipeline::encode::PieceCompressor;
+use crate::pipeline::strategy::{ArchiveCounts, PackedArchive, Strategy};
 use crate::segment::ExtraMembers;
-use crate::sink::Sink;
+use crate::sink::destination::{Destination, Role};
 use crate::sink::output::Written;
+use crate::sink::{Sink, SinkOptions};
 use crate::tar;
 
-/// An image that has all its bytes and no name.
-pub(crate) enum Assembled<'a> {
-    /// One file.
-    File { image: Written, compression: Compression },
-    /// Two files.
-    Split { metadata: Written, rootfs: Written, compression: Compression },
-    /// A layer and its documents, and the layout that they go to.
-    Oci { layer: Written, documents: Box<Documents>, layout: Layout, oci: &'a Oci },
+/// An image that has all its bytes, and is neither sealed nor named.
+pub(crate) struct Assembled<'to> {
+    pub(crate) fingerprint: Fingerprint,
+    /// The size of its parts together, in bytes.
+    pub(crate) size: u64,
+    /// Its layer, if it is an OCI image.
+    pub(crate) layer: Option<Layer>,
+    pub(crate) counts: ArchiveCounts,
+    pub(crate) parts: UnsealedParts<'to>,
 }
 
-/// Packs a tree in a format.
-pub(crate) fn assemble<'a>(format: &'a Format, strategy: Strategy, job: &Job<'_>) -> Result<(Assembled<'a>, Facts)> {
-    let compression = job.compression;
-    match format {
-        Format::Tar | Format::Unified(_) => {
-            let Packed { written: image, facts } = strategy.run(job)?;
-            Ok((Assembled::File { image, compression }, facts))
-        }
-        Format::Split(_) => {
-            let (metadata, members) = beside(job)?;
-            let left = |most: u64| most.checked_sub(metadata.length).ok_or_else(|| Error::too_large(most));
-            let (nothing, max_size) = (ExtraMembers::default(), job.max_size.map(left).transpose()?);
-            let hasher = metadata.hasher.clone();
-            let rest = Job { extras: &nothing, hasher: Some(&hasher), max_size, ..*job };
-            let Packed { written: rootfs, mut facts } = strategy.run(&rest)?;
-            facts.entries += members;
-            Ok((Assembled::Split { metadata, rootfs, compression }, facts))
-        }
-        Format::Oci(oci) => {
-            let (layout, draft) = (Layout::open(job.destination.shelf()?, job.cancel)?, oci.draft(job.tree)?);
-            let Packed { written: layer, facts } = strategy.run(&Job { diff_id: true, ..*job })?;
-            let diff_id = facts.diff_id.ok_or_else(|| Error::unfit("a layer", "has no hash of its tar"))?;
-            let media_type = compression
-                .layer_media_type()
-                .ok_or_else(|| Error::unfit("a layer", format!("cannot be compressed with {compression}")))?;
-            let description = Layer { digest: layer.fingerprint(), size: layer.length, media_type };
-            let documents = Box::new(draft.documents(description, &diff_id)?);
-            Ok((Assembled::Oci { layer, documents, layout, oci }, facts))
-        }
+/// The parts of an image. Dropping them abandons the image.
+pub(crate) struct UnsealedParts<'to> {
+    archives: Vec<Written<'to>>,
+    /// Documents that describe the archives, not uploaded yet.
+    documents: Vec<(Role, Document)>,
+}
+
+impl UnsealedParts<'_> {
+    /// Makes all parts last, the documents behind the archives that they describe.
+    pub(crate) fn seal(self, destination: &dyn Destination) -> Result<()> {
+        self.archives.into_iter().try_for_each(Written::seal)?;
+        self.documents.into_iter().try_for_each(|(role, document)| {
+            let mut bytes = Buffer::default();
+            bytes.append(&document.bytes);
+            destination.upload(role, bytes, &document.digest)
+        })
     }
 }
 
-/// The archive beside a split image's rootfs, and how many members it has.
-fn beside(job: &Job<'_>) -> Result<(Written, u64)> {
-    let job = &Job { compression: job.compression.beside(), ..*job };
-    let mut tar = job.framed.take();
-    job.extras.iter().for_each(|framed| tar.append(&framed.bytes));
+/// Packs a tree as planned. `archive` holds the tree.
+pub(crate) fn assemble<'a>(
+    plan: &Plan<'_>,
+    strategy: Strategy,
+    context: &Context<'a>,
+    archive: &Archive<'_>,
+) -> Result<Assembled<'a>> {
+    match plan {
+        Plan::File => {
+            let PackedArchive { written, counts } = strategy.run(context, archive)?;
+            Ok(Assembled {
+                fingerprint: written.fingerprint(),
+                size: written.length,
+                layer: None,
+                counts,
+                parts: UnsealedParts { archives: vec![written], documents: Vec::new() },
+            })
+        }
+        Plan::Split => split(strategy, context, archive),
+        Plan::Oci { draft, .. } => oci(draft, strategy, context, archive),
+    }
+}
+
+/// Metadata, and a rootfs whose hash continues the metadata's.
+fn split<'a>(strategy: Strategy, context: &Context<'a>, archive: &Archive<'_>) -> Result<Assembled<'a>> {
+    let (metadata, members) = metadata(context, archive)?;
+    let left = |most: u64| most.checked_sub(metadata.length).ok_or_else(|| Error::too_large(most));
+    let sink = SinkOptions {
+        hasher: Some(metadata.hasher.clone()),
+        max_size: archive.sink.max_size.map(left).transpose()?,
+        ..archive.sink
+    };
+    let rootfs = Archive { role: Role::Rootfs, extras: &ExtraMembers::default(), sink, ..*archive };
+    let PackedArchive { written: rootfs, mut counts } = strategy.run(context, &rootfs)?;
+    counts.entries += members;
+    Ok(Assembled {
+        fingerprint: rootfs.fingerprint(),
+        size: metadata.length + rootfs.length,
+        layer: None,
+        counts,
+        parts: UnsealedParts { archives: vec![metadata, rootfs], documents: Vec::new() },
+    })
+}
+
+/// The archive of a split image's metadata, and how many members it has.
+fn metadata<'a>(context: &Context<'a>, archive: &Archive<'_>) -> Result<(Written<'a>, u64)> {
+    let compression = archive.sink.compression.metadata_compression();
+    let archive =
+        &Archive { role: Role::Metadata, sink: SinkOptions { compression, ..archive.sink.clone() }, ..*archive };
+    let mut tar = context.buffers.framed.take();
+    archive.extras.iter().for_each(|framed| tar.append(&framed.bytes));
     tar.append_zeros(tar::END_OF_ARCHIVE_SIZE);
     let written = std::thread::scope(|scope| {
-        let mut sink = Sink::open(job, job.workshop(scope))?;
-        sink.append(job.encode(&mut Encoder::new(job.compression)?, tar)?)?;
+        let upload = context.destination.begin(archive.role)?;
+        let mut sink = Sink::open(context.sink_context(scope, compression), upload, &archive.sink)?;
+        sink.append(PieceCompressor::new(context, archive)?.compress(tar)?)?;
         sink.finish()
     })?;
-    Ok((written, job.extras.count()))
+    Ok((written, archive.extras.count()))
 }
 
-impl Assembled<'_> {
-    pub(crate) fn fingerprint(&self) -> Fingerprint {
-        match self {
-            Assembled::File { image, .. } => image.fingerprint(),
-            // Its hash went on from that of the metadata.
-            Assembled::Split { rootfs, .. } => rootfs.fingerprint(),
-            Assembled::Oci { documents, .. } => documents.manifest.digest,
-        }
-    }
-
-    /// The size of its files together, in bytes.
-    pub(crate) fn size(&self) -> u64 {
-        match self {
-            Assembled::File { image, .. } => image.length,
-            Assembled::Split { metadata, rootfs, .. } => metadata.length + rootfs.length,
-            Assembled::Oci { layer, documents, .. } => {
-                layer.length + (documents.config.bytes.len() + documents.manifest.bytes.len()) as u64
-            }
-        }
-    }
-
-    /// Its layer, if it is an OCI image.
-    pub(crate) fn layer(&self) -> Option<Layer> {
-        match self {
-            Assembled::Oci { documents, .. } => Some(documents.layer),
-            Assembled::File { .. } | Assembled::Split { .. } => None,
-        }
-    }
-
-    /// Brings what was packed to the disk.
-    pub(crate) fn sync(&self) -> Result<()> {
-        match self {
-            Assembled::File { image, .. } => image.sync(),
-            Assembled::Split { metadata, rootfs, .. } => metadata.sync().and_then(|()| rootfs.sync()),
-            Assembled::Oci { layer, .. } => layer.sync(),
-        }
-    }
-
-    /// Gives the synced image its name in `shelf`, or adds it to the layout there; says where it stands.
-    pub(crate) fn publish(self, shelf: &Arc<Shelf>, cancel: &CancelToken) -> Result<(Outcome, PathBuf)> {
-        let fingerprint = self.fingerprint();
-        match self {
-            Assembled::File { image, compression } => {
-                let name = format!("{fingerprint}{}", compression.extension());
-                let outcome = image.staged()?.publish(shelf, &fingerprint, &name, cancel)?;
-                shelf.sync()?;
-                Ok((outcome.into(), shelf.path().join(name)))
-            }
-            Assembled::Split { metadata, rootfs, compression } => {
-                let page = |what: &str, written: Written, compression: Compression| {
-                    let name = format!("{what}{}", compression.extension());
-                    written.staged().map(|staged| Page { name, staged })
-                };
-                let name = format!("{fingerprint}.split");
-                let pages =
-                    vec![page("metadata", metadata, compression.beside())?, page("rootfs", rootfs, compression)?];
-                let outcome = split::publish(shelf, &name, pages, &fingerprint, cancel)?;
-                Ok((outcome, shelf.path().join(name)))
-            }
-            Assembled::Oci { layer, documents, layout, oci } => {
-                let layer = oci_layout::Layer { digest: layer.fingerprint(), staged: layer.staged()? };
-                let outcome = layout.add(layer, &documents, oci.ref_name(), cancel)?;
-                Ok((outcome, shelf.path().to_owned()))
-            }
-        }
-    }
+/// A layer, and the documents that describe it.
+fn oci<'a>(
+    draft: &Draft<'_>,
+    strategy: Strategy,
+    context: &Context<'a>,
+    archive: &Archive<'_>,
+) -> Result<Assembled<'a>> {
+    let archive = Archive { role: Role::Layer, diff_id: true, ..archive.clone() };
+    let PackedArchive { written: layer, counts } = strategy.run(context, &archive)?;
+    let diff_id = counts.diff_id.ok_or_else(|| Error::unfit("a layer", "has no hash of its tar"))?;
+    let compression = archive.sink.compression;
+    let media_type = compression
+        .layer_media_type()
+        .ok_or_else(|| Error::unfit("a layer", format!("cannot be compressed with {compression}")))?;
+    let description = Layer { digest: layer.fingerprint(), size: layer.length, media_type };
+    let documents = draft.documents(&description, &diff_id)?;
+    Ok(Assembled {
+        fingerprint: documents.manifest.digest,
+        size: layer.length + (documents.config.bytes.len() + documents.manifest.bytes.len()) as u64,
+        layer: Some(description),
+        counts,
+        parts: UnsealedParts {
+            archives: vec![layer],
+            documents: vec![(Role::Config, documents.config), (Role::Manifest, documents.manifest)],
+        },
+    })
 }

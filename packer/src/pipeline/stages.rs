@@ -9,10 +9,10 @@ use std::time::Duration;
 use crate::buffer::{Buffer, Buffers};
 use crate::cancel::CancelToken;
 use crate::codec::{Compression, Encoder};
-use crate::error::{Error, Result};
+use crate::error::{Error, Panicked, Result};
 use crate::fingerprint::Hasher;
 use crate::frame::Framer;
-use crate::pool::Panicked;
+use crate::pipeline::tuning::segment_sizes;
 use crate::segment::cutter::Segments;
 use crate::segment::{Part, Segment};
 use crate::tree::Tree;
@@ -28,7 +28,7 @@ use crate::tree::rules::Rules;
 /// If the tree cannot be read.
 pub fn walk(rootfs: &Path) -> Result<usize> {
     let (tree, changes) = (Tree::open(rootfs, Rules::default(), &CancelToken::NEVER)?, Changes::Fatal);
-    let segments = Segments::new(tree.walk(&changes)?, Compression::GZIP.segment_sizes());
+    let segments = Segments::new(tree.walk(&changes)?, segment_sizes(Compression::GZIP));
     segments.map(|segment| segment.map(|segment| segment.parts.len())).sum()
 }
 
@@ -41,7 +41,7 @@ pub fn frame(rootfs: &Path, compression: Compression, mut seen: impl FnMut(&[u8]
     let (tree, changes) = (Tree::open(rootfs, Rules::default(), &CancelToken::NEVER)?, Changes::Fatal);
     let mut framer = Framer::new(tree.handles()?, &changes);
     let mut framed = Buffer::default();
-    for segment in Segments::new(tree.walk(&changes)?, compression.segment_sizes()) {
+    for segment in Segments::new(tree.walk(&changes)?, segment_sizes(compression)) {
         framed.clear();
         framer.frame(&segment?, &mut framed)?;
         seen(&framed);
@@ -60,7 +60,7 @@ pub fn encode(compression: Compression, segments: &[Vec<u8>]) -> Result<usize> {
     for segment in segments {
         let mut framed = buffers.take();
         framed.append(segment);
-        let encoded = encoder.encode(framed, &buffers, false, &CancelToken::NEVER)?;
+        let encoded = encoder.encode(framed, &buffers, &CancelToken::NEVER)?;
         size += encoded.bytes.len();
     }
     Ok(size)
@@ -91,7 +91,7 @@ pub struct Floor {
 /// If the tree cannot be read or the encoder fails.
 pub fn floor(rootfs: &Path, compression: Compression, threads: usize) -> Result<Floor> {
     let (tree, changes) = (Tree::open(rootfs, Rules::default(), &CancelToken::NEVER)?, Changes::Fatal);
-    let segments = Mutex::new(Segments::new(tree.walk(&changes)?, compression.segment_sizes()));
+    let segments = Mutex::new(Segments::new(tree.walk(&changes)?, segment_sizes(compression)));
     let next = || segments.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next().transpose();
     let work = || -> Result<Floor> {
         let mut floor = Floor::default();

@@ -12,16 +12,20 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::buffer::Buffer;
-use crate::codec::{Compression, Encoded, Encoder};
+use crate::codec::{Compression, EncodedPiece};
 use crate::error::Result;
 use crate::fingerprint::Fingerprint;
-use crate::pipeline::context::Job;
+use crate::pipeline::context::{Archive, Context};
+use crate::pipeline::counted::CountedSegments;
+use crate::pipeline::encode::{FrameAndCompress, FrameSource, PieceEncoder, ScratchReader, SegmentFramer};
 use crate::pool;
 use crate::progress::Pass;
 use crate::segment::Segment;
-use crate::sink::output::{Workshop, Writer, Written};
-use crate::sink::scratch_tar::{Filling, TemporaryTar};
-use crate::sink::{Sink, TarDigest};
+use crate::sink::Sink;
+use crate::sink::context::SinkContext;
+use crate::sink::output::Written;
+use crate::sink::scratch_tar::{ScratchTar, ScratchTarWriter};
+use crate::sink::tar_digest::TarDigest;
 use crate::tree::walk::LeftOut;
 
 /// How an image is made.
@@ -68,129 +72,136 @@ impl FromStr for Strategy {
 #[error("`{0}` is not a strategy: it is single-stream or two-pass")]
 pub struct InvalidStrategy(String);
 
-/// A complete archive without a name.
+/// A complete archive without a name, and what was counted.
 #[derive(Debug)]
-pub(crate) struct Packed {
-    pub(crate) written: Written,
-    pub(crate) facts: Facts,
+pub(crate) struct PackedArchive<'to> {
+    pub(crate) written: Written<'to>,
+    pub(crate) counts: ArchiveCounts,
 }
 
 /// What was counted while an archive was packed.
 #[derive(Debug)]
-pub(crate) struct Facts {
+pub(crate) struct ArchiveCounts {
     pub(crate) diff_id: Option<Fingerprint>,
     pub(crate) tar_size: u64,
     pub(crate) entries: u64,
     pub(crate) left_out: LeftOut,
     /// Bytes of the temporary tar; 0 if there was none.
-    pub(crate) temporary: u64,
+    pub(crate) scratch_size: u64,
     /// The passes in order, with the time each took.
     pub(crate) passes: Vec<(Pass, Duration)>,
 }
 
 impl Strategy {
-    pub(crate) fn run(self, job: &Job<'_>) -> Result<Packed> {
+    pub(crate) fn run<'a>(self, context: &Context<'a>, archive: &Archive<'_>) -> Result<PackedArchive<'a>> {
         // With `none`, compressing is the identity, and the two passes are the same one.
-        match (self, job.compression) {
-            (Strategy::SingleStream, _) | (Strategy::TwoPass, Compression::None) => single_stream(job),
-            (Strategy::TwoPass, _) => two_pass(job),
+        match (self, archive.sink.compression) {
+            (Strategy::SingleStream, _) | (Strategy::TwoPass, Compression::None) => single_stream(context, archive),
+            (Strategy::TwoPass, _) => two_pass(context, archive),
         }
     }
 }
 
-fn single_stream(job: &Job<'_>) -> Result<Packed> {
+fn single_stream<'a>(context: &Context<'a>, archive: &Archive<'_>) -> Result<PackedArchive<'a>> {
     std::thread::scope(|scope| {
-        let shop = job.workshop(scope);
-        let mut segments = job.segments()?;
-        #[cfg(not(feature = "planted"))]
-        let image = encode(job, shop, Pass::Stream, &mut segments, || job.framing())?;
-        #[cfg(feature = "planted")]
-        let image = encode(job, shop, Pass::Stream, &mut segments, || crate::pipeline::fault_injection::framing(job))?;
-        #[cfg(feature = "planted")]
-        crate::pipeline::fault_injection::linger(image.took);
-        let (entries, left_out) = (segments.entries(), segments.left_out());
-        let Image { written, diff_id, tar_size, took } = image;
-        let passes = vec![(Pass::Stream, took)];
-        Ok(Packed { written, facts: Facts { diff_id, tar_size, entries, left_out, temporary: 0, passes } })
+        let sink = context.sink_context(scope, archive.sink.compression);
+        let mut segments = CountedSegments::new(context, archive)?;
+        let source = || SegmentFramer::new(context);
+        #[cfg(fault_injection)]
+        let source = || crate::pipeline::faulty_framer::FaultyFramer::new(context, source()?);
+        let worker = || FrameAndCompress::new(context, archive, source()?);
+        let encoded = encode(context, archive, sink, Pass::Stream, &mut segments, worker)?;
+        #[cfg(fault_injection)]
+        crate::fault::linger(encoded.took);
+        let passes = vec![(Pass::Stream, encoded.took)];
+        Ok(encoded.into_archive(&segments, 0, passes))
     })
 }
 
-fn two_pass(job: &Job<'_>) -> Result<Packed> {
+fn two_pass<'a>(context: &Context<'a>, archive: &Archive<'_>) -> Result<PackedArchive<'a>> {
     std::thread::scope(|scope| {
-        let shop = job.workshop(scope);
-        let mut segments = job.segments()?;
-        let (temporary, first) = write_tar(job, shop, &mut segments)?;
-        let image =
-            encode(job, shop, Pass::Compress, temporary.pieces().map(Ok), || Ok(temporary.reading(job.metrics)))?;
-        let (entries, left_out) = (segments.entries(), segments.left_out());
-        let Image { written, diff_id, tar_size, took } = image;
-        let passes = vec![(Pass::Tar, first), (Pass::Compress, took)];
-        let temporary = temporary.length();
-        Ok(Packed { written, facts: Facts { diff_id, tar_size, entries, left_out, temporary, passes } })
+        let sink = context.sink_context(scope, archive.sink.compression);
+        let mut segments = CountedSegments::new(context, archive)?;
+        let (tar, first) = write_tar(context, archive, sink, &mut segments)?;
+        let worker = || FrameAndCompress::new(context, archive, ScratchReader::new(&tar, context.metrics));
+        let encoded = encode(context, archive, sink, Pass::Compress, tar.pieces().map(Ok), worker)?;
+        let passes = vec![(Pass::Tar, first), (Pass::Compress, encoded.took)];
+        Ok(encoded.into_archive(&segments, tar.length(), passes))
     })
 }
 
 /// What [`encode`] makes.
-struct Image {
-    written: Written,
+struct EncodedArchive<'to> {
+    written: Written<'to>,
     diff_id: Option<Fingerprint>,
     tar_size: u64,
     took: Duration,
 }
 
-/// Turns pieces of the tar into an image. `source` gives each worker its way from a piece to its framed bytes.
-fn encode<'a: 'scope, 'scope, Piece: Send, Frame: FnMut(Piece, &mut Buffer) -> Result<()>>(
-    job: &Job<'a>,
-    shop: Workshop<'scope, '_>,
+impl<'to> EncodedArchive<'to> {
+    fn into_archive(
+        self,
+        segments: &CountedSegments<'_>,
+        scratch_size: u64,
+        passes: Vec<(Pass, Duration)>,
+    ) -> PackedArchive<'to> {
+        let EncodedArchive { written, diff_id, tar_size, .. } = self;
+        let (entries, left_out) = (segments.entries(), segments.left_out());
+        PackedArchive { written, counts: ArchiveCounts { diff_id, tar_size, entries, left_out, scratch_size, passes } }
+    }
+}
+
+/// Encodes the pieces of an archive, each worker with an encoder of its own, and writes them in order.
+fn encode<'a: 'scope, 'scope, Piece: Send, Encoder: PieceEncoder<Piece>>(
+    context: &Context<'a>,
+    archive: &Archive<'_>,
+    sink_context: SinkContext<'scope, '_>,
     pass: Pass,
     pieces: impl Iterator<Item = Result<Piece>> + Send,
-    source: impl Fn() -> Result<Frame> + Sync,
-) -> Result<Image> {
-    let mut passing = job.begin(pass);
-    let mut digest = TarDigest::new(job);
-    let mut sink = Sink::open(job, shop)?;
+    worker: impl Fn() -> Result<Encoder> + Sync,
+) -> Result<EncodedArchive<'a>> {
+    let mut progress = context.begin_pass(pass);
+    let mut digest = TarDigest::new(&archive.sink, archive.diff_id, context.metrics);
+    let mut sink = Sink::open(sink_context, context.destination.begin(archive.role)?, &archive.sink)?;
     let worker = || {
-        let (mut frame, mut encoder) = (source()?, Encoder::new(job.compression)?);
-        Ok(move |piece| {
-            let mut framed = job.framed.take();
-            frame(piece, &mut framed)?;
-            job.encode(&mut encoder, framed)
-        })
+        let mut encoder = worker()?;
+        Ok(move |piece| encoder.encode(piece))
     };
-    pool::in_order(job.width(), pieces, worker, |encoded: Encoded| {
-        let length = encoded.length;
-        digest.update(&encoded);
-        sink.append(encoded)?;
-        passing.advance(length);
+    pool::in_order(context.pool_size(archive.sink.compression), pieces, worker, |piece: EncodedPiece| {
+        let length = piece.framed_length;
+        digest.update(&piece);
+        sink.append(piece)?;
+        progress.advance(length);
         Ok(())
     })?;
     let written = sink.finish()?;
-    let (tar_size, took) = passing.finish();
+    let (tar_size, took) = progress.finish();
     let diff_id = digest.finish(&written);
-    Ok(Image { written, diff_id, tar_size, took })
+    Ok(EncodedArchive { written, diff_id, tar_size, took })
 }
 
 /// The first of two passes: the whole tar goes to a temporary file, in the pieces that the second one encodes.
 fn write_tar(
-    job: &Job<'_>,
-    shop: Workshop<'_, '_>,
+    context: &Context<'_>,
+    archive: &Archive<'_>,
+    sink_context: SinkContext<'_, '_>,
     segments: impl Iterator<Item = Result<Segment>> + Send,
-) -> Result<(TemporaryTar, Duration)> {
-    let mut passing = job.begin(Pass::Tar);
-    let mut filling = Filling::new(Writer::scratch(shop, job.destination.shelf()?.scratch()?));
+) -> Result<(ScratchTar, Duration)> {
+    let mut progress = context.begin_pass(Pass::Tar);
+    let mut tar = ScratchTarWriter::start(sink_context, context.destination.scratch_file()?);
     let worker = || {
-        let mut frame = job.framing()?;
+        let mut source = SegmentFramer::new(context)?;
         Ok(move |segment| {
-            let mut framed = job.framed.take();
-            frame(segment, &mut framed).map(|()| framed)
+            let mut framed = context.buffers.framed.take();
+            source.frame(&segment, &mut framed).map(|()| framed)
         })
     };
-    pool::in_order(job.width(), segments, worker, |framed: Buffer| {
+    pool::in_order(context.pool_size(archive.sink.compression), segments, worker, |framed: Buffer| {
         let length = framed.len() as u64;
-        filling.append(framed)?;
-        passing.advance(length);
+        tar.append(framed)?;
+        progress.advance(length);
         Ok(())
     })?;
-    let temporary = filling.finish()?;
-    Ok((temporary, passing.finish().1))
+    let tar = tar.finish()?;
+    Ok((tar, progress.finish().1))
 }

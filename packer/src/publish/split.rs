@@ -1,4 +1,4 @@
-//! Files that stand together or not at all: a directory that gets its name once all of them are in it.
+//! The split directory: two files that stand together or not at all, in a directory that gets its name once both are in it.
 
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -7,109 +7,131 @@ use rustix::fs::{Mode, RenameFlags};
 use rustix::io::Errno;
 
 use crate::cancel::CancelToken;
+use crate::codec::Compression;
 use crate::error::{Error, Result};
 use crate::fingerprint::{Fingerprint, Hasher};
-use crate::publish::directory::{Outcome, Shelf, Staged};
-use crate::publish::temp_name::{self, DIRECTORY, TemporaryDirectory};
+use crate::publish::local_upload::SealedParts;
+use crate::publish::output_dir::OutputDir;
+use crate::publish::temp_name::{self, DIRECTORY, TempDirectory};
+use crate::sink::destination::{Committed, Destination, Outcome, Role, ScratchFile, Upload};
 
-/// One of the files.
+/// An image that becomes the directory `<fingerprint>.split`. The fingerprint is the sha256 of its files one behind the other.
 #[derive(Debug)]
-pub(crate) struct Page {
-    pub(crate) name: String,
-    pub(crate) staged: Staged,
+pub(crate) struct SplitDirectory {
+    directory: Arc<OutputDir>,
+    /// The files in their order.
+    files: [(Role, String); 2],
+    sealed: SealedParts,
 }
 
-/// Publishes synced files as a directory `name` whose fingerprint is the sha256 of all of them, one behind the other. A
-/// directory of that name that holds the same stays; the remains of a crash are replaced; anything else is an error.
-pub(crate) fn publish(
-    shelf: &Arc<Shelf>,
-    name: &str,
-    pages: Vec<Page>,
-    fingerprint: &Fingerprint,
-    cancel: &CancelToken,
-) -> Result<Outcome> {
-    let path = shelf.path().join(name);
-    let failed = |error: Errno| Error::io("publish", &path, error);
-    let names: Vec<_> = pages.iter().map(|page| page.name.clone()).collect();
-    let mut temporary = TemporaryDirectory::create(shelf.handle())
-        .map_err(|error| Error::io("create a directory in", shelf.path(), error))?;
-    let inside = Shelf::of(Arc::clone(&temporary.handle), path.clone());
-    for Page { name, staged } in pages {
-        staged.publish(&inside, fingerprint, &name, cancel)?;
-        temporary.holds(name);
+impl SplitDirectory {
+    pub(crate) fn new(directory: Arc<OutputDir>, rootfs: Compression) -> Self {
+        let name = |what: &str, compression: Compression| format!("{what}{}", compression.extension());
+        let files =
+            [(Role::Metadata, name("metadata", rootfs.metadata_compression())), (Role::Rootfs, name("rootfs", rootfs))];
+        SplitDirectory { directory, files, sealed: SealedParts::default() }
     }
-    inside.sync()?;
-    cancel.check()?;
-    let outcome = match name_it(shelf, &temporary, name) {
-        Ok(()) => {
-            temporary.keep();
-            Outcome::Published
+
+    /// Gives the directory its name. A directory of that name that holds the same stays; the remains of a crash are replaced; anything
+    /// else is an error.
+    fn publish(&self, name: &str, fingerprint: &Fingerprint, cancel: &CancelToken) -> Result<Outcome> {
+        let path = self.directory.path().join(name);
+        let failed = |error: Errno| Error::io("publish", &path, error);
+        let mut temporary = TempDirectory::create(self.directory.handle())
+            .map_err(|error| Error::io("create a directory in", self.directory.path(), error))?;
+        let inside = OutputDir::from_handle(Arc::clone(&temporary.handle), path.clone());
+        for (role, name) in &self.files {
+            self.sealed.take(*role)?.file.publish(&inside, fingerprint, name, cancel)?;
+            temporary.track(name.clone());
         }
-        Err(Errno::EXIST | Errno::NOTEMPTY) => {
-            let standing = standing(shelf, name)?;
-            if holds(&standing, &names, fingerprint, cancel)? {
-                return Ok(Outcome::AlreadyThere);
+        inside.sync()?;
+        cancel.check()?;
+        match self.rename(&temporary, name) {
+            Ok(()) => temporary.keep(),
+            Err(Errno::EXIST | Errno::NOTEMPTY) => {
+                let existing = self.existing(name)?;
+                if self.matches(&existing, fingerprint, cancel)? {
+                    return Ok(Outcome::AlreadyThere);
+                }
+                self.replace(temporary, name, &existing)?;
             }
-            replace(shelf, temporary, name, &standing, &names)?;
-            Outcome::Published
+            Err(error) => return Err(failed(error)),
         }
-        Err(error) => return Err(failed(error)),
-    };
-    shelf.sync()?;
-    Ok(outcome)
-}
-
-/// Gives the directory a name that nothing has.
-fn name_it(shelf: &Shelf, temporary: &TemporaryDirectory, name: &str) -> rustix::io::Result<()> {
-    let handle = shelf.handle();
-    match rustix::fs::renameat_with(handle, &temporary.name, handle, name, RenameFlags::NOREPLACE) {
-        // Without the flag a directory takes the place of an empty one only, which is as well.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            rustix::fs::renameat_with(handle, &temporary.name, handle, name, RenameFlags::empty())
-        }
-        result => result,
+        self.directory.sync()?;
+        Ok(Outcome::Published)
     }
-}
 
-/// The directory that has the name.
-fn standing(shelf: &Shelf, name: &str) -> Result<Shelf> {
-    let path = shelf.path().join(name);
-    match rustix::fs::openat(shelf.handle(), name, DIRECTORY, Mode::empty()) {
-        Ok(handle) => Ok(Shelf::of(Arc::new(handle), path)),
-        Err(Errno::NOTDIR | Errno::LOOP) => {
-            Err(Error::output_exists(path, "stands where the image should, and is not a directory"))
-        }
-        Err(error) => Err(Error::io("open", path, error)),
-    }
-}
-
-/// Whether the files in a directory hash to `fingerprint`, one behind the other.
-fn holds(standing: &Shelf, names: &[String], fingerprint: &Fingerprint, cancel: &CancelToken) -> Result<bool> {
-    let mut hasher = Hasher::default();
-    for name in names {
-        hasher = match standing.hashed(name, hasher, cancel) {
-            Ok(hasher) => hasher,
-            Err(error) if error.io_error().is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound) => {
-                return Ok(false);
+    /// Gives the directory a name that nothing has.
+    fn rename(&self, temporary: &TempDirectory, name: &str) -> rustix::io::Result<()> {
+        let handle = self.directory.handle();
+        match rustix::fs::renameat_with(handle, &temporary.name, handle, name, RenameFlags::NOREPLACE) {
+            // Without the flag a directory replaces only an empty one, which is just as well.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                rustix::fs::renameat_with(handle, &temporary.name, handle, name, RenameFlags::empty())
             }
-            Err(error) => return Err(error),
-        };
+            result => result,
+        }
     }
-    Ok(hasher.finish() == *fingerprint)
+
+    /// The directory that has the name.
+    fn existing(&self, name: &str) -> Result<OutputDir> {
+        let path = self.directory.path().join(name);
+        match rustix::fs::openat(self.directory.handle(), name, DIRECTORY, Mode::empty()) {
+            Ok(handle) => Ok(OutputDir::from_handle(Arc::new(handle), path)),
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                Err(Error::output_exists(path, "stands where the image should, and is not a directory"))
+            }
+            Err(error) => Err(Error::io("open", path, error)),
+        }
+    }
+
+    /// Whether the files in a directory hash to `fingerprint`, one behind the other.
+    fn matches(&self, existing: &OutputDir, fingerprint: &Fingerprint, cancel: &CancelToken) -> Result<bool> {
+        let mut hasher = Hasher::default();
+        for (_, name) in &self.files {
+            hasher = match existing.hash_file(name, hasher, cancel) {
+                Ok(hasher) => hasher,
+                Err(error) if error.io_error().is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound) => {
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(hasher.finish() == *fingerprint)
+    }
+
+    /// Replaces the remains of a crash atomically.
+    fn replace(&self, temporary: TempDirectory, name: &str, existing: &OutputDir) -> Result<()> {
+        let failed = |error: Errno| Error::io("publish", existing.path(), error);
+        let ours = |found: &CStr| self.files.iter().any(|(_, name)| name.as_bytes() == found.to_bytes());
+        let found = temp_name::names(existing.handle()).map_err(failed)?;
+        if !found.iter().all(|found| ours(found)) {
+            return Err(Error::output_exists(
+                existing.path(),
+                "stands where the image should, and holds something else",
+            ));
+        }
+        let handle = self.directory.handle();
+        rustix::fs::renameat_with(handle, &temporary.name, handle, name, RenameFlags::EXCHANGE).map_err(failed)?;
+        // The remains now have the temporary name. If they cannot be removed, the next pack removes them.
+        let _ = temp_name::remove_directory(handle, existing.handle(), &*temporary.name, &found);
+        temporary.keep();
+        Ok(())
+    }
 }
 
-/// Puts the directory in the place of the remains of a crash, at one moment.
-fn replace(shelf: &Shelf, temporary: TemporaryDirectory, name: &str, standing: &Shelf, names: &[String]) -> Result<()> {
-    let failed = |error: Errno| Error::io("publish", standing.path(), error);
-    let ours = |found: &CStr| names.iter().any(|name| name.as_bytes() == found.to_bytes());
-    let found = temp_name::names(standing.handle()).map_err(failed)?;
-    if !found.iter().all(|found| ours(found)) {
-        return Err(Error::output_exists(standing.path(), "stands where the image should, and holds something else"));
+impl Destination for SplitDirectory {
+    fn begin(&self, role: Role) -> Result<Box<dyn Upload + '_>> {
+        self.sealed.begin(&self.directory, role)
     }
-    let handle = shelf.handle();
-    rustix::fs::renameat_with(handle, &temporary.name, handle, name, RenameFlags::EXCHANGE).map_err(failed)?;
-    // What stays is a leftover, which the next pack removes.
-    let _ = temp_name::remove(handle, standing.handle(), &*temporary.name, &found);
-    temporary.keep();
-    Ok(())
+
+    fn scratch_file(&self) -> Result<ScratchFile> {
+        self.directory.create_scratch()
+    }
+
+    fn commit(&self, fingerprint: &Fingerprint, cancel: &CancelToken) -> Result<Committed> {
+        let name = format!("{fingerprint}.split");
+        let outcome = self.publish(&name, fingerprint, cancel)?;
+        Ok(Committed { outcome, path: Some(self.directory.path().join(name)) })
+    }
 }

@@ -1,8 +1,8 @@
-//! Temporary names, and what dead processes left under them.
+//! Temporary names, and the removal of those that dead processes left.
 //!
-//! A file with a temporary name is locked (`flock`) by the process that writes it. The kernel drops the lock when the process
-//! ends, however it ends, so a name whose file can be locked belongs to nobody and is removed. Where a filesystem has no
-//! locks, nothing is removed.
+//! A file with a temporary name is locked (`flock`) by the process that writes it. The kernel drops the lock when the process ends,
+//! however it ends. So a file that can be locked belongs to no process and is removed. Where a filesystem has no locks, nothing is
+//! removed.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -19,36 +19,35 @@ const SUFFIX: &str = ".tmp";
 /// Hexadecimal digits between them.
 const DIGITS: usize = 16;
 
-/// A temporary name in a directory, which goes away with this value.
+/// A temporary name in a directory. Dropping it removes it.
 #[derive(Debug)]
-pub(crate) struct Temporary {
+pub(crate) struct TempName {
     directory: Arc<OwnedFd>,
     pub(crate) name: String,
 }
 
-impl Temporary {
+impl TempName {
     /// A name that nobody else uses: 64 random bits.
     pub(crate) fn new(directory: &Arc<OwnedFd>) -> Self {
         // Each `RandomState` has keys of its own.
         let random = RandomState::new().build_hasher().finish();
-        Temporary {
+        TempName {
             directory: Arc::clone(directory),
             name: format!("{PREFIX}{random:0width$x}{SUFFIX}", width = DIGITS),
         }
     }
 }
 
-impl Drop for Temporary {
+impl Drop for TempName {
     fn drop(&mut self) {
-        // It may have been renamed to its final name; then there is nothing to remove.
+        // A file that was renamed to its final name is not there any more.
         let _ = rustix::fs::unlinkat(&self.directory, &self.name, AtFlags::empty());
     }
 }
 
-/// A directory with a temporary name, which goes away with this value and all files in it, unless it was
-/// [kept](Self::keep).
+/// A directory with a temporary name. Dropping it removes it with its tracked files, unless it is [kept](Self::keep).
 #[derive(Debug)]
-pub(crate) struct TemporaryDirectory {
+pub(crate) struct TempDirectory {
     parent: Arc<OwnedFd>,
     pub(crate) handle: Arc<OwnedFd>,
     pub(crate) name: String,
@@ -56,11 +55,11 @@ pub(crate) struct TemporaryDirectory {
     files: Vec<String>,
 }
 
-impl TemporaryDirectory {
+impl TempDirectory {
     /// A new one in `parent`, locked, mode 0700.
     pub(crate) fn create(parent: &Arc<OwnedFd>) -> rustix::io::Result<Self> {
         loop {
-            let Temporary { name, .. } = &Temporary::new(parent);
+            let TempName { name, .. } = &TempName::new(parent);
             match rustix::fs::mkdirat(parent, name, Mode::RWXU) {
                 Ok(()) => {}
                 Err(Errno::EXIST) => continue,
@@ -71,10 +70,10 @@ impl TemporaryDirectory {
                     lock(&handle);
                     let (parent, handle) = (Arc::clone(parent), Arc::new(handle));
                     if is_at(&handle, &parent, name) {
-                        return Ok(TemporaryDirectory { parent, handle, name: name.clone(), files: Vec::new() });
+                        return Ok(TempDirectory { parent, handle, name: name.clone(), files: Vec::new() });
                     }
                 }
-                // Whoever removes leftovers may have come between.
+                // A process that removes leftovers may have removed it meanwhile.
                 Err(Errno::NOENT) => {}
                 Err(error) => {
                     let _ = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
@@ -84,21 +83,21 @@ impl TemporaryDirectory {
         }
     }
 
-    /// There is a file of this name in it now.
-    pub(crate) fn holds(&mut self, file: String) {
+    /// A file of this name was added to it.
+    pub(crate) fn track(&mut self, file: String) {
         self.files.push(file);
     }
 
-    /// It has its final name, and stays.
+    /// Lets it stay, because it has its final name.
     pub(crate) fn keep(mut self) {
         self.name.clear();
     }
 }
 
-impl Drop for TemporaryDirectory {
+impl Drop for TempDirectory {
     fn drop(&mut self) {
         if !self.name.is_empty() {
-            let _ = remove(&self.parent, &self.handle, &*self.name, self.files.iter().map(|file| &**file));
+            let _ = remove_directory(&self.parent, &self.handle, &*self.name, self.files.iter().map(|file| &**file));
         }
     }
 }
@@ -107,8 +106,8 @@ impl Drop for TemporaryDirectory {
 pub(crate) const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Removes a directory that holds nothing but these files: `handle`, which `name` in `parent` stands for.
-pub(crate) fn remove<Name: rustix::path::Arg>(
+/// Unlinks `files` inside `handle`, then removes the directory `name` in `parent`, which must be the same directory.
+pub(crate) fn remove_directory<Name: rustix::path::Arg>(
     parent: &OwnedFd,
     handle: &OwnedFd,
     name: impl rustix::path::Arg,
@@ -133,14 +132,14 @@ pub(crate) fn names(directory: &OwnedFd) -> rustix::io::Result<Vec<CString>> {
 }
 
 /// A new file with a temporary name in `directory`, locked, mode 0600.
-pub(crate) fn create(directory: &Arc<OwnedFd>) -> rustix::io::Result<(File, Temporary)> {
+pub(crate) fn create(directory: &Arc<OwnedFd>) -> rustix::io::Result<(File, TempName)> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     loop {
-        let name = Temporary::new(directory);
+        let name = TempName::new(directory);
         match rustix::fs::openat(directory, &name.name, flags, Mode::RUSR | Mode::WUSR) {
             Ok(file) => {
                 lock(&file);
-                // Whoever removes leftovers may have come between.
+                // A process that removes leftovers may have removed it meanwhile.
                 if is_at(&file, directory, &name.name) {
                     return Ok((file.into(), name));
                 }
@@ -151,12 +150,12 @@ pub(crate) fn create(directory: &Arc<OwnedFd>) -> rustix::io::Result<(File, Temp
     }
 }
 
-/// Locks a file of this process. Where there are no locks nobody removes anything, so it does not matter if this fails.
+/// Locks a file of this process. A failure does not matter: where there are no locks, nothing is removed.
 pub(crate) fn lock(file: impl AsFd) {
     let _ = rustix::fs::flock(file, FlockOperation::LockExclusive);
 }
 
-/// Removes what dead processes left in `directory`. What cannot be removed stays; a pack does not fail for that.
+/// Removes the temporary files and directories of dead processes. A failure to remove one is ignored.
 pub(crate) fn sweep(directory: &OwnedFd) {
     for name in names(directory).unwrap_or_default() {
         if is_temporary(&name) {
@@ -176,7 +175,7 @@ fn remove_if_dead(directory: &OwnedFd, name: &CStr) -> rustix::io::Result<()> {
     match (is_at(&file, directory, name), is_directory) {
         (false, _) => Ok(()),
         (true, false) => rustix::fs::unlinkat(directory, name, AtFlags::empty()),
-        (true, true) => remove(directory, &file, name, names(&file)?),
+        (true, true) => remove_directory(directory, &file, name, names(&file)?),
     }
 }
 
@@ -225,9 +224,9 @@ mod tests {
     #[test]
     fn directories_go_with_their_files_unless_they_are_in_use() {
         let (place, handle) = directory();
-        let mut left = TemporaryDirectory::create(&handle).unwrap();
+        let mut left = TempDirectory::create(&handle).unwrap();
         std::fs::write(place.path().join(&left.name).join("file"), "").unwrap();
-        left.holds("file".to_owned());
+        left.track("file".to_owned());
         sweep(&handle);
         assert_eq!(names(&place), 1, "the directory of a live process was removed");
         let other = place.path().join(".onepass-0123456789abcdef.tmp");

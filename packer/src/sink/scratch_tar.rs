@@ -5,28 +5,28 @@ use std::os::unix::fs::FileExt;
 
 use crate::buffer::Buffer;
 use crate::error::{Error, Result};
-use crate::metrics::{Metrics, Step};
-use crate::publish::directory::Staged;
-use crate::sink::output::Writer;
+use crate::sink::context::SinkContext;
+use crate::sink::destination::ScratchFile;
+use crate::sink::writer::Writer;
 
 /// A temporary tar that is being written.
 #[derive(Debug)]
-pub(crate) struct Filling<'scope> {
-    writer: Writer<'scope, Staged>,
+pub(crate) struct ScratchTarWriter<'scope> {
+    writer: Writer<'scope, ScratchFile>,
     /// Where each piece ends.
     ends: Vec<u64>,
 }
 
 /// A complete temporary tar. It has no name and goes away with this value.
 #[derive(Debug)]
-pub(crate) struct TemporaryTar {
-    staged: Staged,
+pub(crate) struct ScratchTar {
+    scratch: ScratchFile,
     ends: Vec<u64>,
 }
 
-impl<'scope> Filling<'scope> {
-    pub(crate) fn new(writer: Writer<'scope, Staged>) -> Self {
-        Filling { writer, ends: Vec::new() }
+impl<'scope> ScratchTarWriter<'scope> {
+    pub(crate) fn start(context: SinkContext<'scope, '_>, scratch: ScratchFile) -> Self {
+        ScratchTarWriter { writer: Writer::start(context, scratch), ends: Vec::new() }
     }
 
     pub(crate) fn append(&mut self, piece: Buffer) -> Result<()> {
@@ -34,36 +34,30 @@ impl<'scope> Filling<'scope> {
         self.writer.write(piece)
     }
 
-    pub(crate) fn finish(self) -> Result<TemporaryTar> {
-        Ok(TemporaryTar { staged: self.writer.finish()?.0, ends: self.ends })
+    pub(crate) fn finish(self) -> Result<ScratchTar> {
+        Ok(ScratchTar { scratch: self.writer.finish()?.0, ends: self.ends })
     }
 }
 
-impl TemporaryTar {
+impl ScratchTar {
     /// Its size in bytes.
     pub(crate) fn length(&self) -> u64 {
         self.ends.last().copied().unwrap_or(0)
     }
 
-    /// Where the pieces are that it was written in.
+    /// The pieces that it was written in.
     pub(crate) fn pieces(&self) -> impl Iterator<Item = Range<u64>> + Send {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(self.ends.iter().copied()).map(|(start, end)| start..end)
     }
 
-    /// One worker's way from a piece's place to its bytes.
-    pub(crate) fn reading<'a>(
-        &'a self,
-        metrics: &'a Metrics,
-    ) -> impl FnMut(Range<u64>, &mut Buffer) -> Result<()> + 'a {
-        move |piece, framed| {
-            let length = (piece.end - piece.start) as usize;
-            metrics
-                .time(Step::Frame, || self.staged.file().read_exact_at(framed.spare_mut(length), piece.start))
-                .map_err(|error| Error::io("read back the temporary tar in", self.staged.place(), error))?;
-            framed.advance(length);
-            metrics.count_read(length as u64);
-            Ok(())
-        }
+    /// Appends a piece's bytes to `framed`.
+    pub(crate) fn read(&self, piece: &Range<u64>, framed: &mut Buffer) -> Result<()> {
+        let length = (piece.end - piece.start) as usize;
+        let ScratchFile { file, directory } = &self.scratch;
+        file.read_exact_at(framed.spare_mut(length), piece.start)
+            .map_err(|error| Error::io("read back the temporary tar in", directory, error))?;
+        framed.advance(length);
+        Ok(())
     }
 }

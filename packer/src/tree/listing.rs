@@ -60,8 +60,8 @@ impl Names {
             }
         }
         spans.sort_unstable_by(|one, other| span(&bytes, *one).cmp(span(&bytes, *other)));
-        #[cfg(feature = "planted")]
-        crate::pipeline::fault_injection::disorder(&mut spans);
+        #[cfg(fault_injection)]
+        crate::fault::unsort(&mut spans);
         Ok(Names { bytes, spans: spans.into_iter(), size })
     }
 }

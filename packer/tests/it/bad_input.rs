@@ -45,11 +45,15 @@ impl Place {
     }
 }
 
-/// What is built without the feature `planted` has no faults to plant.
-#[cfg(not(feature = "planted"))]
+/// A build without the cfg `fault_injection` has no faults.
+#[cfg(not(fault_injection))]
 #[test]
-fn no_fault_can_be_planted() {
-    Place::new().refuses(&["pack", "tree", "-o", "out", "--planted", "flip"], 2, "unexpected argument '--planted'");
+fn no_fault_can_be_injected() {
+    Place::new().refuses(
+        &["pack", "tree", "-o", "out", "--inject-fault", "flip"],
+        2,
+        "unexpected argument '--inject-fault'",
+    );
 }
 
 #[test]

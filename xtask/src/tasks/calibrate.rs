@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     // All sides are one binary: what differs is one option.
-    let ground = Ground::take(builds::planted()?, arguments.scratch.as_deref())?;
+    let ground = Ground::take(builds::with_faults()?, arguments.scratch.as_deref())?;
     let (subject, mut base) = ground.tree(TIMED, &[])?;
     let [(_, mut same), (_, mut slowed)] = [ground.tree(TIMED, &[])?, ground.tree(TIMED, &SPIN)?];
     let date = today()?;

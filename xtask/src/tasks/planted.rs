@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     scratch: Option<PathBuf>,
 }
 
-/// The faults of `packer`'s feature `planted`, and the gates that each one breaks.
+/// The faults of `packer/src/fault.rs`, and the gates that each one breaks.
 const FAULTS: [(&str, &[Gate]); 5] = [
     // A hidden file takes space, and is written.
     ("scratch", &[Gate::Space, Gate::Written]),
@@ -43,7 +43,7 @@ const FAULTS: [(&str, &[Gate]); 5] = [
 ];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let ground = Ground::take(builds::planted()?, arguments.scratch.as_deref())?;
+    let ground = Ground::take(builds::with_faults()?, arguments.scratch.as_deref())?;
     let mut journal = Journal::create(&builds::target()?.join("gate"), &today()?, "planted")?;
     let mut diary = Diary::of(&mut journal);
     let wanted = |fault: &str| arguments.faults.is_empty() || arguments.faults.iter().any(|named| named == fault);
@@ -73,7 +73,7 @@ fn names() -> PossibleValuesParser {
 
 /// The gates that a fault breaks.
 fn broken(ground: &Ground, fault: &str, diary: &mut Diary<'_>) -> Result<Vec<Gate>> {
-    let examined = ground.exact(Depth::Faults, &["--planted", fault], &expected()?, diary)?;
+    let examined = ground.exact(Depth::Faults, &["--inject-fault", fault], &expected()?, diary)?;
     let missing = examined.findings.iter().find(|finding| matches!(finding.verdict, Verdict::NotMeasured(_)));
     if let Some(finding) = missing {
         bail!("with the fault {fault}: {}", finding.line());

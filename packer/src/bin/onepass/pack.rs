@@ -19,8 +19,8 @@ use crate::signals::Signals;
 use crate::stdout::{STANDARD_STREAM, StandardOutput};
 
 pub(crate) fn run(arguments: &PackArguments) -> Result<ExitCode> {
-    #[cfg(feature = "planted")]
-    arguments.planted.iter().for_each(|fault| fault.plant());
+    #[cfg(fault_injection)]
+    arguments.inject_fault.iter().for_each(|fault| fault.inject());
     let pack = arguments.pack()?;
     let mut record = RecordOutput::open(arguments.json.as_deref())?;
     let signals = Signals::handle()?;

@@ -18,8 +18,8 @@ pub(crate) mod difference;
 use std::thread::scope;
 
 use crate::api::pack::Pack;
-use crate::error::Result;
-use crate::pool::{Panicked, guarded};
+use crate::error::{Panicked, Result};
+use crate::pool::guarded;
 use crate::read::compare::contents::Contents;
 use crate::read::compare::difference::Difference;
 use crate::read::compare::image::LoadedImage;

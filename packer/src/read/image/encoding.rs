@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::sink::program::squashfs;
+use crate::sink::program::squashfs_file;
 
 /// The magic of a tar header, at offset 257.
 const USTAR: &[u8] = b"ustar";
@@ -46,7 +46,7 @@ impl Encoding {
             (b"BZh", Encoding::Bzip2),
             (b"\x04\x22\x4d\x18", Encoding::Lz4),
             (b"\x5d\0\0", Encoding::Lzma),
-            (squashfs::MAGIC, Encoding::Squashfs),
+            (squashfs_file::MAGIC, Encoding::Squashfs),
         ];
         let found = known.into_iter().find(|(magic, _)| beginning.starts_with(magic));
         found.map_or(Encoding::None, |(_, encoding)| encoding)

@@ -7,10 +7,15 @@ use std::process::{ChildStderr, ChildStdout, Stdio};
 use rustix::event::{PollFd, PollFlags};
 
 use crate::error::Error;
-use crate::sink::program::process::{self, LEAVING, PATIENCE, Reaped};
-use crate::sink::program::squashfs::is_whole;
+use crate::sink::program::ProgramTimings;
+use crate::sink::program::child_guard::ChildGuard;
+use crate::sink::program::command::{command, not_started};
+use crate::sink::program::pipe::{any_ready, append_message, with_message};
+use crate::sink::program::squashfs_file::is_whole;
 
 const PROGRAM: &str = "sqfs2tar";
+
+const TIMINGS: ProgramTimings = ProgramTimings::DEFAULT;
 
 /// Without `--no-skip` the program omits what a tar cannot hold; without `--root-becomes` it omits the top.
 const ARGUMENTS: [&str; 4] = ["--no-skip", "--root-becomes", ".", "/proc/self/fd/0"];
@@ -19,7 +24,7 @@ const ARGUMENTS: [&str; 4] = ["--no-skip", "--root-becomes", ".", "/proc/self/fd
 #[derive(Debug)]
 pub(crate) struct SquashfsReader {
     file: File,
-    child: Reaped,
+    child: ChildGuard,
     output: ChildStdout,
     errors: ChildStderr,
     /// The beginning of what the program wrote to standard error.
@@ -30,10 +35,10 @@ pub(crate) struct SquashfsReader {
 impl SquashfsReader {
     /// Starts the program.
     pub(crate) fn open(file: File) -> io::Result<Self> {
-        let mut command = process::command(PROGRAM);
+        let mut command = command(PROGRAM);
         command.args(ARGUMENTS).stdin(Stdio::from(file.try_clone()?));
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = Reaped::new(child.map_err(|error| io::Error::other(process::not_started(PROGRAM, &error)))?);
+        let mut child = ChildGuard::new(child.map_err(|error| io::Error::other(not_started(PROGRAM, &error)))?);
         let piped = || io::Error::other("a program has no pipes");
         let output = child.child.stdout.take().ok_or_else(piped)?;
         let errors = child.child.stderr.take().ok_or_else(piped)?;
@@ -46,13 +51,13 @@ impl SquashfsReader {
     fn drain_errors(&mut self) {
         let mut bytes = [0; 1 << 10];
         while let Ok(count @ 1..) = self.errors.read(&mut bytes) {
-            process::keep(&mut self.message, &bytes[..count]);
+            append_message(&mut self.message, &bytes[..count]);
         }
     }
 
     /// Checks the exit status and the file: the end of the output alone does not show that the tar is complete.
     fn finish(&mut self) -> io::Result<()> {
-        let left = self.child.leaves(LEAVING, || Ok(())).map_err(io::Error::other)??;
+        let left = self.child.wait_for(TIMINGS.leaving, || Ok(())).map_err(io::Error::other)??;
         self.drain_errors();
         match left {
             None => Err(self.failed("closed its output and did not end")),
@@ -63,7 +68,7 @@ impl SquashfsReader {
     }
 
     fn failed(&self, what: &str) -> io::Error {
-        io::Error::other(Error::compressor(PROGRAM, process::told(what, &self.message)))
+        io::Error::other(Error::compressor(PROGRAM, with_message(what, &self.message)))
     }
 }
 
@@ -80,8 +85,8 @@ impl Read for SquashfsReader {
                     self.drain_errors();
                     let mut pipes =
                         [PollFd::new(&self.output, PollFlags::IN), PollFd::new(&self.errors, PollFlags::IN)];
-                    idle_turns = if process::any_ready(&mut pipes) { 0 } else { idle_turns + 1 };
-                    if idle_turns >= PATIENCE {
+                    idle_turns = if any_ready(&mut pipes, TIMINGS.turn) { 0 } else { idle_turns + 1 };
+                    if idle_turns >= TIMINGS.patience {
                         return Err(self.failed("has not written anything for half a minute"));
                     }
                 }

@@ -1,8 +1,8 @@
-//! A compressor at work: bytes are fed in, and what it writes is the image.
+//! An external compressor: it is fed the tar, and its output is the image.
 
 use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::process::{ChildStdout, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ScopedJoinHandle;
@@ -12,61 +12,77 @@ use rustix::event::PollFlags;
 use crate::buffer::Buffer;
 use crate::cancel::CancelToken;
 use crate::codec::Program;
-use crate::error::{Error, Result};
-use crate::pool::Panicked;
-use crate::sink::output::{Output, Workshop, Written};
-use crate::sink::program::process::{self, GLANCE, LEAVING, PATIENCE, Process, STOPPED};
+use crate::error::{Error, Panicked, Result};
+use crate::sink::context::SinkContext;
+use crate::sink::output::{Output, Written};
+use crate::sink::program::child_guard::POLL_INTERVAL;
+use crate::sink::program::command::command;
+use crate::sink::program::pipe::ready;
+use crate::sink::program::process::{Process, STOPPED};
+use crate::sink::program::timings::ProgramTimings;
 
-/// What a pipe holds by default on Linux, in bytes.
-const PIPE: usize = 64 << 10;
+/// The default capacity of a pipe on Linux, in bytes.
+const PIPE_CAPACITY: usize = 64 << 10;
 
 /// A running compressor, whose output is drained by a thread.
 #[derive(Debug)]
-pub(crate) struct Compressor<'scope> {
+pub(crate) struct Compressor<'scope, 'to> {
     process: Process<'scope>,
-    output: Option<ScopedJoinHandle<'scope, Result<Drained<'scope>>>>,
+    drain: Option<ScopedJoinHandle<'scope, Result<Drained<'scope, 'to>>>>,
     state: Arc<State>,
+    timings: &'scope ProgramTimings,
 }
 
-/// What its threads know of each other.
+/// What the feeding and the draining thread tell each other.
 #[derive(Debug, Default)]
 struct State {
-    /// It gets no more input.
+    /// The program gets no more input.
     fed: AtomicBool,
-    /// We wait for its output, and nothing has come for a turn.
+    /// The draining thread waits for output, and nothing has come for a turn.
     silent: AtomicBool,
 }
 
-/// Where the output stands when the program has no more.
+/// The output when the program has no more.
 #[derive(Debug)]
-struct Drained<'scope> {
-    output: Output<'scope>,
-    /// Nothing had come for [`PATIENCE`] turns.
+struct Drained<'scope, 'to> {
+    output: Output<'scope, 'to>,
+    /// Nothing came for longer than a program may do nothing.
     stalled: bool,
 }
 
-impl<'scope> Compressor<'scope> {
+impl<'scope, 'to: 'scope> Compressor<'scope, 'to> {
     /// Starts the program with its output going to `output`.
     pub(crate) fn start(
-        shop: Workshop<'scope, '_>,
+        context: SinkContext<'scope, '_>,
         program: Program,
         level: Option<u8>,
-        output: Output<'scope>,
+        output: Output<'scope, 'to>,
     ) -> Result<Self> {
-        let mut command = process::command(program.name());
+        let mut command = command(program.name());
         command.args(program.arguments(level));
-        let (process, from) = Process::start(shop, program.name(), command, Stdio::piped())?;
-        let from = from.ok_or_else(|| Error::compressor(program.name(), "has no pipes"))?;
+        Compressor::run(context, program.name(), command, output)
+    }
+
+    /// Runs a command as the compressor `name`.
+    fn run(
+        context: SinkContext<'scope, '_>,
+        name: &'static str,
+        command: Command,
+        output: Output<'scope, 'to>,
+    ) -> Result<Self> {
+        let SinkContext { scope, cancel, timings, .. } = context;
+        let (process, from) = Process::start(context, name, command, Stdio::piped())?;
+        let from = from.ok_or_else(|| Error::compressor(name, "has no pipes"))?;
         let state = Arc::new(State::default());
-        let pipe = Pipe { program, from, over: process.over(), state: Arc::clone(&state), cancel: shop.cancel };
-        let output = shop.scope.spawn(move || {
+        let pipe = Pipe { name, from, ended: process.ended_flag(), state: Arc::clone(&state), cancel, timings };
+        let drain = scope.spawn(move || {
             let state = Arc::clone(&pipe.state);
             let drained = drain(pipe, output);
-            // Nobody reads any more, so whoever feeds need not wait for the program to be read from.
+            // This thread reads no more: `feed` may take the program for idle.
             state.silent.store(true, Ordering::SeqCst);
             drained
         });
-        Ok(Compressor { process, output: Some(output), state })
+        Ok(Compressor { process, drain: Some(drain), state, timings })
     }
 
     /// Feeds the next bytes of the tar.
@@ -79,26 +95,26 @@ impl<'scope> Compressor<'scope> {
         }
     }
 
-    /// Ends the input and waits for everything; gives the output back.
-    pub(crate) fn finish(mut self) -> Result<Written> {
-        let unread = self.process.close();
+    /// Ends the input, waits for everything and returns the image.
+    pub(crate) fn finish(mut self) -> Result<Written<'to>> {
+        let remainder = self.process.close();
         self.state.fed.store(true, Ordering::SeqCst);
-        let Some(output) = self.output.take() else { return Err(self.process.failed("has no output")) };
-        while !output.is_finished() {
-            // One that failed has no more to say, even if something that it started still has its output.
-            if self.process.ended().is_some_and(|status| !status.success()) {
-                self.process.over().store(true, Ordering::SeqCst);
+        let Some(drain) = self.drain.take() else { return Err(self.process.failed("has no output")) };
+        while !drain.is_finished() {
+            // A failed program has no more to say, even if a process that it started still holds its output.
+            if self.process.status().is_some_and(|status| !status.success()) {
+                self.process.ended_flag().store(true, Ordering::SeqCst);
             }
-            std::thread::sleep(GLANCE);
+            std::thread::sleep(POLL_INTERVAL);
         }
-        let drained = join(output)?;
+        let drained = join(drain)?;
         if drained.stalled {
             return Err(self.process.given_up());
         }
-        match self.process.leaves(LEAVING)? {
+        match self.process.wait_for(self.timings.leaving)? {
             None => Err(self.process.failed("closed its output and did not end")),
             Some(status) if !status.success() => Err(self.process.ended_badly(status)),
-            Some(_) if unread.is_some_and(|unread| unread.is_there()) => Err(self.process.failed(STOPPED)),
+            Some(_) if remainder.is_some_and(|remainder| remainder.has_bytes()) => Err(self.process.failed(STOPPED)),
             Some(_) => match drained.output.finish()? {
                 Written { length: 0, .. } => Err(self.process.failed("wrote nothing")),
                 written => Ok(written),
@@ -106,10 +122,10 @@ impl<'scope> Compressor<'scope> {
         }
     }
 
-    /// Why the program no longer takes input: our output's error if there is one, or how it ended.
+    /// Why the program takes no more input: the output's error if there is one, or how the program ended.
     fn cause(&mut self) -> Error {
         let stopped = self.process.stopped();
-        if let Some(Err(error)) = self.output.take().map(join) {
+        if let Some(Err(error)) = self.drain.take().map(join) {
             return error;
         }
         match stopped {
@@ -119,25 +135,26 @@ impl<'scope> Compressor<'scope> {
     }
 }
 
-fn join<'scope>(thread: ScopedJoinHandle<'scope, Result<Drained<'scope>>>) -> Result<Drained<'scope>> {
+fn join<'scope, 'to>(thread: ScopedJoinHandle<'scope, Result<Drained<'scope, 'to>>>) -> Result<Drained<'scope, 'to>> {
     thread.join().unwrap_or_else(|_| Err(Panicked("the thread that reads a compressor panicked".into()).into()))
 }
 
 /// The reading end of a program's output.
 struct Pipe<'scope> {
-    program: Program,
+    name: &'static str,
     from: ChildStdout,
-    over: Arc<AtomicBool>,
+    ended: Arc<AtomicBool>,
     state: Arc<State>,
     cancel: &'scope CancelToken,
+    timings: &'scope ProgramTimings,
 }
 
-/// Moves the program's output on. Stopping early closes the pipe, which ends the program.
-fn drain<'scope>(mut pipe: Pipe<'_>, mut output: Output<'scope>) -> Result<Drained<'scope>> {
+/// Moves the program's output to `output`. An early return closes the pipe, which ends the program.
+fn drain<'scope, 'to: 'scope>(mut pipe: Pipe<'_>, mut output: Output<'scope, 'to>) -> Result<Drained<'scope, 'to>> {
     let mut buffer = output.buffer();
     let mut waited = 0;
     loop {
-        match pipe.from.read(buffer.spare_mut(PIPE)) {
+        match pipe.from.read(buffer.spare_mut(PIPE_CAPACITY)) {
             Ok(0) => return Ok(Drained { output, stalled: false }),
             Ok(count) => {
                 pipe.state.silent.store(false, Ordering::SeqCst);
@@ -149,18 +166,16 @@ fn drain<'scope>(mut pipe: Pipe<'_>, mut output: Output<'scope>) -> Result<Drain
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 pipe.cancel.check()?;
-                // Asked before waiting: what the program wrote before its end is all there by then.
-                let (over, fed) = (pipe.over.load(Ordering::SeqCst), pipe.state.fed.load(Ordering::SeqCst));
-                let idle = !process::ready(pipe.from.as_fd(), PollFlags::IN);
+                // Asked before the wait: what the program wrote before its end is all there by then.
+                let (ended, fed) = (pipe.ended.load(Ordering::SeqCst), pipe.state.fed.load(Ordering::SeqCst));
+                let idle = !ready(pipe.from.as_fd(), PollFlags::IN, pipe.timings.turn);
                 pipe.state.silent.store(idle, Ordering::SeqCst);
                 waited = if idle && fed { waited + 1 } else { 0 };
-                if idle && (over || waited >= PATIENCE) {
-                    return Ok(Drained { output, stalled: !over });
+                if idle && (ended || waited >= pipe.timings.patience) {
+                    return Ok(Drained { output, stalled: !ended });
                 }
             }
-            Err(error) => {
-                return Err(Error::compressor(pipe.program.name(), format!("cannot be read from: {error}")));
-            }
+            Err(error) => return Err(Error::compressor(pipe.name, format!("cannot be read from: {error}"))),
         }
     }
 }

@@ -1,9 +1,19 @@
 //! Programs as sinks: external compressors, and the writer of a squashfs.
 
+pub(crate) mod timings;
+
+pub(crate) mod child_guard;
 mod close_fds;
-pub(crate) mod compressor;
+pub(crate) mod command;
+pub(crate) mod pipe;
 pub(crate) mod process;
+mod version;
+
+pub(crate) mod compressor;
 pub(crate) mod squashfs;
+pub(crate) mod squashfs_file;
+
+pub use timings::ProgramTimings;
 
 use crate::cancel::CancelToken;
 use crate::codec::{Compression, EncoderVersion};
@@ -11,7 +21,11 @@ use crate::error::Result;
 use crate::segment::{Part, Segment};
 
 /// The encoders of a compression; a program is asked for its version.
-pub(crate) fn encoders(compression: Compression, cancel: &CancelToken) -> Result<Vec<EncoderVersion>> {
+pub(crate) fn encoders(
+    compression: Compression,
+    timings: &ProgramTimings,
+    cancel: &CancelToken,
+) -> Result<Vec<EncoderVersion>> {
     let name = match compression {
         Compression::Squashfs => squashfs::PROGRAM,
         Compression::External(program, _) => program.name(),
@@ -19,7 +33,7 @@ pub(crate) fn encoders(compression: Compression, cancel: &CancelToken) -> Result
             return Ok(compression.library().into_iter().collect());
         }
     };
-    Ok(vec![EncoderVersion { name, version: process::version(name, cancel)? }])
+    Ok(vec![EncoderVersion { name, version: version::version(name, timings, cancel)? }])
 }
 
 /// Fails if the compression is a filesystem that cannot hold an entry of the segment.

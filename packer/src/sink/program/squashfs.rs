@@ -1,10 +1,9 @@
-//! squashfs: a filesystem instead of a compressed tar, made by `tar2sqfs` as LXD and Incus run it.
+//! The writer of a squashfs: a filesystem instead of a compressed tar, made by `tar2sqfs` as LXD and Incus run it.
 //!
-//! The program seeks in what it writes. It gets the staged file as its standard output and opens that by its handle, so that
-//! there is neither a name nor a second file. It is hashed when it is complete: the superblock is written last.
+//! The program seeks in what it writes. It gets the image's file as its standard output and opens it by its handle, so that there is
+//! neither a name nor a second file. The file is hashed when it is complete: the superblock is written last.
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -20,30 +19,29 @@ use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::fingerprint::Hasher;
 use crate::metrics::{Metrics, Step};
-use crate::publish::directory::Staged;
-use crate::sink::output::{Workshop, Written};
-use crate::sink::program::process::{self, PATIENCE, Process, STOPPED, TURN};
+use crate::sink::context::SinkContext;
+use crate::sink::destination::{LocalFile, Upload};
+use crate::sink::output::Written;
+use crate::sink::program::command::command;
+use crate::sink::program::process::{Process, STOPPED};
+use crate::sink::program::squashfs_file::is_whole;
+use crate::sink::program::timings::ProgramTimings;
 use crate::tree::entry::Entry;
 
-/// The program that makes it, of squashfs-tools-ng.
+/// The program, of squashfs-tools-ng.
 pub(crate) const PROGRAM: &str = "tar2sqfs";
 
-/// `--no-skip`: what it cannot keep is an error. The number of its threads is its own choice: its output does not depend on it.
+/// With `--no-skip` an entry that the program cannot keep is an error. It chooses the number of its threads itself; its output does
+/// not depend on that.
 const ARGUMENTS: [&str; 6] = ["--no-skip", "--force", "--compressor", "xz", "-q", "/proc/self/fd/1"];
-
-/// What a filesystem begins with.
-pub(crate) const MAGIC: &[u8] = b"hsqs";
-
-/// What its length is padded to, in bytes.
-const PADDING: u64 = 4096;
 
 /// How much is read back, and tried to be written, at once.
 const PIECE: usize = 256 << 10;
 
-/// An error if a filesystem that `tar2sqfs` makes would not hold an entry as it is.
+/// Fails if a filesystem that `tar2sqfs` makes would not hold an entry as it is.
 ///
-/// It writes times that are out of bounds as the nearest one, and leaves `%25` and `%3D` in attributes' names. Attributes of other
-/// kinds it refuses, but does not say of which entry. Parts of seconds are lost in any squashfs.
+/// The program changes times that are out of bounds to the nearest one, and leaves `%25` and `%3D` in the names of attributes. It
+/// refuses attributes of other namespaces without naming the entry. Every squashfs drops fractions of seconds.
 pub(crate) fn check_representable(entry: &Entry) -> Result<()> {
     let unfit = |what: String| Err(Error::unfit(OsStr::from_bytes(&entry.member.path), what));
     if u32::try_from(entry.member.modified.seconds).is_err() {
@@ -60,50 +58,50 @@ pub(crate) fn check_representable(entry: &Entry) -> Result<()> {
     }
 }
 
-/// `tar2sqfs` at work.
+/// `tar2sqfs`, being fed.
 #[derive(Debug)]
-pub(crate) struct Builder<'scope> {
+pub(crate) struct SquashfsWriter<'scope, 'to> {
     process: Process<'scope>,
-    file: Growing<'scope>,
+    file: SquashfsFile<'scope, 'to>,
+    timings: &'scope ProgramTimings,
 }
 
-/// The file that it writes.
+/// The file that the program writes.
 #[derive(Debug)]
-struct Growing<'scope> {
-    staged: Staged,
+struct SquashfsFile<'scope, 'to> {
+    upload: Box<dyn Upload + 'to>,
     hasher: Hasher,
-    limit: Option<u64>,
+    max_size: Option<u64>,
     metrics: &'scope Metrics,
     cancel: &'scope CancelToken,
     /// Its length when it was last looked at.
     length: u64,
 }
 
-impl<'scope> Builder<'scope> {
-    /// Starts the program on an empty file; `limit` is the most bytes that the filesystem may have; the hash goes on from
-    /// `hasher`.
+impl<'scope, 'to: 'scope> SquashfsWriter<'scope, 'to> {
+    /// Starts the program on an empty file. Fails beyond `max_size` bytes. The hash continues from `hasher`.
     pub(crate) fn start(
-        shop: Workshop<'scope, '_>,
-        staged: Staged,
+        context: SinkContext<'scope, '_>,
+        upload: Box<dyn Upload + 'to>,
         hasher: Hasher,
-        limit: Option<u64>,
+        max_size: Option<u64>,
     ) -> Result<Self> {
-        // It can only read from this handle, so that nothing it might print gets into the file.
-        let by_handle = format!("/proc/self/fd/{}", staged.file().as_raw_fd());
+        let SinkContext { metrics, cancel, timings, .. } = context;
+        let LocalFile { file, directory } = upload.local_file()?;
+        // The handle is read-only, so that nothing that the program prints gets into the file.
+        let by_handle = format!("/proc/self/fd/{}", file.as_raw_fd());
         let output: OwnedFd = rustix::fs::open(by_handle, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|error| Error::io("open a file by its handle in", staged.place(), error))?;
-        let mut command = process::command(PROGRAM);
+            .map_err(|error| Error::io("open a file by its handle in", directory, error))?;
+        let mut command = command(PROGRAM);
         command.args(ARGUMENTS);
-        let (process, _) = Process::start(shop, PROGRAM, command, Stdio::from(output))?;
-        Ok(Builder {
-            process,
-            file: Growing { staged, hasher, limit, metrics: shop.metrics, cancel: shop.cancel, length: 0 },
-        })
+        let (process, _) = Process::start(context, PROGRAM, command, Stdio::from(output))?;
+        let file = SquashfsFile { upload, hasher, max_size, metrics, cancel, length: 0 };
+        Ok(SquashfsWriter { process, file, timings })
     }
 
     /// Feeds the next bytes of the tar.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<()> {
-        let Builder { process, file } = self;
+        let SquashfsWriter { process, file, .. } = self;
         file.is_idle()?;
         if process.feed(bytes, || file.is_idle())? {
             return Ok(());
@@ -112,32 +110,33 @@ impl<'scope> Builder<'scope> {
         Err(self.ended_badly(status))
     }
 
-    /// Ends the input, waits for the program and reads what it made.
-    pub(crate) fn finish(mut self) -> Result<Written> {
-        let unread = self.process.close();
+    /// Ends the input, waits for the program and hashes what it made.
+    pub(crate) fn finish(mut self) -> Result<Written<'to>> {
+        let remainder = self.process.close();
         let mut waited = 0;
         let status = loop {
-            if let Some(status) = self.process.leaves(TURN)? {
+            if let Some(status) = self.process.wait_for(self.timings.turn)? {
                 break status;
             }
             waited = if self.file.is_idle()? { waited + 1 } else { 0 };
-            if waited >= PATIENCE {
+            if waited >= self.timings.patience {
                 return Err(self.process.given_up());
             }
         };
         if !status.success() {
             return Err(self.ended_badly(status));
         }
-        if unread.is_some_and(|unread| unread.is_there()) {
+        if remainder.is_some_and(|remainder| remainder.has_bytes()) {
             return Err(self.process.failed(STOPPED));
         }
-        if !is_whole(self.file.staged.file()).map_err(|error| self.file.unreadable(error))? {
+        let whole = is_whole(self.file.local()?.file).map_err(|error| self.file.unreadable(error))?;
+        if !whole {
             return Err(self.process.failed("did not write a filesystem"));
         }
         self.file.finish()
     }
 
-    /// What the program says is "I/O error", whatever the disk said. So that is asked once more.
+    /// The program says "I/O error", whatever the disk said. So the disk is asked once more.
     fn ended_badly(&mut self, status: ExitStatus) -> Error {
         let error = if status.signal() == Some(Signal::XFSZ.as_raw()) {
             Some(Errno::FBIG.into())
@@ -147,20 +146,24 @@ impl<'scope> Builder<'scope> {
             None
         };
         match error {
-            Some(error) => Error::io("write a file in", self.file.staged.place(), error),
+            Some(error) => self.file.failed("write a file in", error),
             None => self.process.ended_badly(status),
         }
     }
 }
 
-impl Growing<'_> {
+impl<'to> SquashfsFile<'_, 'to> {
+    fn local(&self) -> Result<LocalFile<'_>> {
+        self.upload.local_file()
+    }
+
     /// Whether its length is still what it was.
     ///
-    /// A file that turns out to be the double of another is taken back. What was taken back is there a second time, so the
-    /// filesystem is too large for sure only when it has twice the limit.
+    /// `tar2sqfs` writes a duplicate file and then truncates it away, so the file may be up to twice as large as the result. Only
+    /// beyond that is the limit certainly exceeded.
     fn is_idle(&mut self) -> Result<bool> {
-        let length = self.staged.file().metadata().map_err(|error| self.unreadable(error))?.len();
-        match self.limit {
+        let length = self.local()?.file.metadata().map_err(|error| self.unreadable(error))?.len();
+        match self.max_size {
             Some(limit) if length / 2 > limit => Err(Error::too_large(limit)),
             _ => Ok(std::mem::replace(&mut self.length, length) == length),
         }
@@ -168,17 +171,18 @@ impl Growing<'_> {
 
     /// Writes a little more than there is.
     fn grow(&self) -> io::Result<()> {
-        let length = self.staged.file().metadata()?.len();
-        (0..4).try_for_each(|piece| self.staged.file().write_all_at(&vec![1; PIECE], length + piece * PIECE as u64))
+        let file = self.local().map_err(io::Error::other)?.file;
+        let length = file.metadata()?.len();
+        (0..4).try_for_each(|piece| file.write_all_at(&vec![1; PIECE], length + piece * PIECE as u64))
     }
 
     /// Reads and hashes it.
-    fn finish(mut self) -> Result<Written> {
+    fn finish(mut self) -> Result<Written<'to>> {
         let mut piece = vec![0; PIECE];
         let mut length = 0;
         loop {
             self.cancel.check()?;
-            let count = match self.staged.file().read_at(&mut piece, length) {
+            let count = match self.local()?.file.read_at(&mut piece, length) {
                 Ok(0) => break,
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -188,33 +192,20 @@ impl Growing<'_> {
             self.metrics.count_read(count as u64);
             length += count as u64;
         }
-        match self.limit {
+        match self.max_size {
             Some(limit) if length > limit => Err(Error::too_large(limit)),
-            _ => Ok(Written::of(self.staged, self.hasher, length)),
+            _ => Ok(Written { upload: self.upload, hasher: self.hasher, length }),
         }
     }
 
     fn unreadable(&self, error: io::Error) -> Error {
-        Error::io("read back the image in", self.staged.place(), error)
+        self.failed("read back the image in", error)
     }
-}
 
-/// Whether a file is a filesystem to its end, with nothing behind but the zeros that fill up its last block, or not even them.
-pub(crate) fn is_whole(file: &File) -> io::Result<bool> {
-    // The superblock: magic first, the bytes that are used at 40; all numbers little-endian.
-    let mut superblock = [0; 96];
-    match file.read_exact_at(&mut superblock, 0) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
-        result => result?,
+    fn failed(&self, operation: &'static str, error: io::Error) -> Error {
+        match self.local() {
+            Ok(LocalFile { directory, .. }) => Error::io(operation, directory, error),
+            Err(error) => error,
+        }
     }
-    let Some(used) = superblock[40..].first_chunk() else { return Ok(false) };
-    let used = u64::from_le_bytes(*used);
-    let length = file.metadata()?.len();
-    let ends = used == length || used.checked_next_multiple_of(PADDING) == Some(length);
-    if !superblock.starts_with(MAGIC) || !ends {
-        return Ok(false);
-    }
-    let mut behind = vec![0; (length - used) as usize];
-    file.read_exact_at(&mut behind, used)?;
-    Ok(behind.iter().all(|byte| *byte == 0))
 }

@@ -21,9 +21,9 @@ pub(crate) struct PackArguments {
     /// Publish the image in DIR, which must exist. `-` writes the image to standard output, and the fingerprint to standard error
     #[arg(long, short, value_name = "DIR", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
-    #[cfg(feature = "planted")]
+    #[cfg(fault_injection)]
     #[arg(long, hide = true)]
-    pub(crate) planted: Option<packer::Fault>,
+    pub(crate) inject_fault: Option<packer::Fault>,
     /// Compress with SPEC: none, gzip[:1-12], zstd[:1-19], xz[:0-9], squashfs or external:PROGRAM[:1-9]
     ///
     /// The number is the level; without it, gzip means gzip:5, zstd means zstd:3, and xz means xz:6. squashfs makes a filesystem

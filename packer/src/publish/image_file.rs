@@ -1,0 +1,42 @@
+//! The directory of single-file images: each is named by its fingerprint.
+
+use std::sync::Arc;
+
+use crate::cancel::CancelToken;
+use crate::error::Result;
+use crate::fingerprint::Fingerprint;
+use crate::publish::local_upload::SealedParts;
+use crate::publish::output_dir::OutputDir;
+use crate::sink::destination::{Committed, Destination, Role, ScratchFile, Upload};
+
+/// An image that becomes the file `<fingerprint><extension>`.
+#[derive(Debug)]
+pub(crate) struct ImageFile {
+    directory: Arc<OutputDir>,
+    extension: &'static str,
+    sealed: SealedParts,
+}
+
+impl ImageFile {
+    pub(crate) fn new(directory: Arc<OutputDir>, extension: &'static str) -> Self {
+        ImageFile { directory, extension, sealed: SealedParts::default() }
+    }
+}
+
+impl Destination for ImageFile {
+    fn begin(&self, role: Role) -> Result<Box<dyn Upload + '_>> {
+        self.sealed.begin(&self.directory, role)
+    }
+
+    fn scratch_file(&self) -> Result<ScratchFile> {
+        self.directory.create_scratch()
+    }
+
+    fn commit(&self, fingerprint: &Fingerprint, cancel: &CancelToken) -> Result<Committed> {
+        let name = format!("{fingerprint}{}", self.extension);
+        let image = self.sealed.take(Role::Image)?;
+        let placement = image.file.publish(&self.directory, fingerprint, &name, cancel)?;
+        self.directory.sync()?;
+        Ok(Committed { outcome: placement.into(), path: Some(self.directory.path().join(name)) })
+    }
+}

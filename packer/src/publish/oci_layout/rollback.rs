@@ -1,0 +1,73 @@
+//! What a pack adds to a layout, and its removal if the pack fails.
+
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, Mode};
+use rustix::io::Errno;
+
+use crate::cancel::CancelToken;
+use crate::error::{Error, Result};
+use crate::publish::local_upload::SealedPart;
+use crate::publish::output_dir::OutputDir;
+use crate::publish::pending_file::Placement;
+use crate::publish::temp_name::DIRECTORY;
+
+/// Names that were added to a layout. Dropping it removes them, unless they are [kept](Self::keep).
+#[derive(Default)]
+pub(super) struct Rollback {
+    /// A blob replaced a broken one. It stays, because an image may refer to it.
+    replaced: bool,
+    names: Vec<(Arc<OutputDir>, String, AtFlags)>,
+}
+
+impl Rollback {
+    /// Opens the directory `name` in `parent`, creating it if need be.
+    pub(super) fn directory(&mut self, parent: &Arc<OutputDir>, name: &str) -> Result<Arc<OutputDir>> {
+        let path = parent.path().join(name);
+        match rustix::fs::mkdirat(parent.handle(), name, Mode::RWXU) {
+            Ok(()) => {
+                self.names.push((Arc::clone(parent), name.to_owned(), AtFlags::REMOVEDIR));
+                parent.sync()?;
+            }
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(Error::io("create directory", path, error)),
+        }
+        let handle = rustix::fs::openat(parent.handle(), name, DIRECTORY, Mode::empty())
+            .map_err(|error| Error::io("open", &path, error))?;
+        Ok(Arc::new(OutputDir::from_handle(Arc::new(handle), path)))
+    }
+
+    /// Names a blob by its digest.
+    pub(super) fn blob(&mut self, blobs: &Arc<OutputDir>, blob: SealedPart, cancel: &CancelToken) -> Result<()> {
+        let name = blob.digest.to_string();
+        match blob.file.publish(blobs, &blob.digest, &name, cancel)? {
+            Placement::New => self.track_file(blobs, &name),
+            Placement::Replaced => self.replaced = true,
+            Placement::Found => {}
+        }
+        Ok(())
+    }
+
+    /// A file of this name was added.
+    pub(super) fn track_file(&mut self, directory: &Arc<OutputDir>, name: &str) {
+        self.names.push((Arc::clone(directory), name.to_owned(), AtFlags::empty()));
+    }
+
+    /// Whether nothing was added or replaced.
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty() && !self.replaced
+    }
+
+    /// Lets all names stay.
+    pub(super) fn keep(mut self) {
+        self.names.clear();
+    }
+}
+
+impl Drop for Rollback {
+    fn drop(&mut self) {
+        for (directory, name, flags) in self.names.drain(..).rev() {
+            let _ = rustix::fs::unlinkat(directory.handle(), &*name, flags);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The directory that images are published in.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+
+use crate::cancel::CancelToken;
+use crate::error::{Error, Result};
+use crate::fingerprint::{Fingerprint, Hasher};
+use crate::publish::pending_file::PendingFile;
+use crate::publish::temp_name;
+use crate::sink::destination::ScratchFile;
+
+/// An open directory that images are published in.
+#[derive(Debug)]
+pub(crate) struct OutputDir {
+    handle: Arc<OwnedFd>,
+    path: PathBuf,
+}
+
+impl OutputDir {
+    /// Opens the directory, and removes the temporary files of dead processes from it.
+    pub(crate) fn open(path: &Path) -> Result<Arc<Self>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let handle = rustix::fs::open(path, flags, Mode::empty())
+            .map_err(|error| Error::io("open the output directory", path, error))?;
+        temp_name::sweep(&handle);
+        Ok(Arc::new(OutputDir { handle: Arc::new(handle), path: path.to_owned() }))
+    }
+
+    /// A directory that is open already.
+    pub(crate) fn from_handle(handle: Arc<OwnedFd>, path: PathBuf) -> Self {
+        OutputDir { handle, path }
+    }
+
+    pub(crate) fn handle(&self) -> &Arc<OwnedFd> {
+        &self.handle
+    }
+
+    /// Where it is; for messages.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A new file without a name, mode 0600.
+    pub(crate) fn create_pending(self: &Arc<Self>) -> Result<PendingFile> {
+        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+        let (file, name) = match rustix::fs::openat(&self.handle, c".", flags, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => Ok((file.into(), None)),
+            // The answers of filesystems without nameless files (NFS, FAT, old overlays), and of kernels without the flag.
+            Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::ISDIR | Errno::NOSYS) => {
+                temp_name::create(&self.handle).map(|(file, name)| (file, Some(name)))
+            }
+            Err(error) => Err(error),
+        }
+        .map_err(|error| Error::io("create a file in", &self.path, error))?;
+        Ok(PendingFile::new(Arc::clone(self), file, name))
+    }
+
+    /// A new file that never gets a name. Where the filesystem has no nameless files, it loses its temporary name at once.
+    pub(crate) fn create_scratch(self: &Arc<Self>) -> Result<ScratchFile> {
+        let file = self.create_pending()?.into_file();
+        Ok(ScratchFile { file, directory: self.path.clone() })
+    }
+
+    /// Brings the names in it to the disk.
+    pub(crate) fn sync(&self) -> Result<()> {
+        retry_on_intr(|| rustix::fs::fsync(&self.handle))
+            .map_err(|error| Error::io("sync the directory", &self.path, error))
+    }
+
+    /// Whether the file called `name` hashes to `fingerprint`. Anything but a regular file is an error.
+    pub(crate) fn file_matches(&self, name: &str, fingerprint: &Fingerprint, cancel: &CancelToken) -> Result<bool> {
+        Ok(self.hash_file(name, Hasher::default(), cancel)?.finish() == *fingerprint)
+    }
+
+    /// Continues a hash with the file called `name`. Anything but a regular file is an error.
+    pub(crate) fn hash_file(&self, name: &str, mut hasher: Hasher, cancel: &CancelToken) -> Result<Hasher> {
+        let path = self.path.join(name);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::LOOP) => {
+                return Err(Error::output_exists(path, "stands where the image should, and is a symbolic link"));
+            }
+            Err(error) => return Err(Error::io("open", path, error)),
+        };
+        let found = file.metadata().map_err(|error| Error::io("stat", &path, error))?;
+        if !found.is_file() {
+            return Err(Error::output_exists(path, "stands where the image should, and is not a regular file"));
+        }
+        let read = hasher.update_from(CancellableFile { file, cancel });
+        cancel.check()?;
+        read.map_err(|error| Error::io("read", &path, error))?;
+        Ok(hasher)
+    }
+}
+
+/// A file whose reading fails once it is cancelled.
+struct CancellableFile<'a> {
+    file: File,
+    cancel: &'a CancelToken,
+}
+
+impl io::Read for CancellableFile<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.cancel.check().map_err(io::Error::other)?;
+        self.file.read(buffer)
+    }
+}

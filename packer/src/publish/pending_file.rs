@@ -1,0 +1,137 @@
+//! A file that gets its name only once it is complete and on the disk.
+//!
+//! It has no name while it is written (`O_TMPFILE`; where the filesystem cannot do that, a [temporary](crate::publish::temp_name)
+//! one), so a pack that ends early, however that comes about, leaves nothing behind. Then: fsync, link under the final name without
+//! replacing anything, fsync of the directory.
+
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, RenameFlags};
+use rustix::io::{Errno, retry_on_intr};
+
+use crate::cancel::CancelToken;
+use crate::error::{Error, Result};
+use crate::fingerprint::Fingerprint;
+use crate::publish::output_dir::OutputDir;
+use crate::publish::temp_name::{self, TempName};
+use crate::sink::destination::Outcome;
+
+/// A file that has no final name yet. Dropping it removes it.
+#[derive(Debug)]
+pub(crate) struct PendingFile {
+    directory: Arc<OutputDir>,
+    file: File,
+    name: Option<TempName>,
+}
+
+impl PendingFile {
+    pub(super) fn new(directory: Arc<OutputDir>, file: File, name: Option<TempName>) -> Self {
+        PendingFile { directory, file, name }
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Gives up the name it has, if it has one.
+    pub(crate) fn into_file(self) -> File {
+        self.file
+    }
+
+    /// The directory that it is in; for messages.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Brings everything to the disk.
+    pub(crate) fn sync(&self) -> Result<()> {
+        retry_on_intr(|| rustix::fs::fsync(&self.file))
+            .map_err(|error| Error::io("sync the image in", self.directory(), error))
+    }
+
+    /// Gives the synced file its name in `to`, a directory of the same filesystem. A whole file that has the name already stays, and
+    /// a broken one, which a crash left, is replaced; anything else of that name is an error. The name is not on the disk before the
+    /// directory is [synced](OutputDir::sync).
+    pub(crate) fn publish(
+        self,
+        to: &OutputDir,
+        fingerprint: &Fingerprint,
+        name: &str,
+        cancel: &CancelToken,
+    ) -> Result<Placement> {
+        match self.link_new(to, name) {
+            Ok(()) => Ok(Placement::New),
+            Err(Errno::EXIST) if to.file_matches(name, fingerprint, cancel)? => Ok(Placement::Found),
+            Err(Errno::EXIST) => self.replace(to, name).map(|()| Placement::Replaced),
+            Err(error) => Err(Error::io("publish", to.path().join(name), error)),
+        }
+    }
+
+    /// Gives the synced file its name in `to` atomically, whatever file has the name.
+    pub(crate) fn replace(&self, to: &OutputDir, name: &str) -> Result<()> {
+        self.rename_over(to, name).map_err(|error| Error::io("publish", to.path().join(name), error))
+    }
+
+    /// Gives the file a name in `to` that nothing has.
+    fn link_new(&self, to: &OutputDir, name: &str) -> rustix::io::Result<()> {
+        let (from, to) = (self.directory.handle(), to.handle());
+        let Some(temporary) = &self.name else { return self.link(to, name) };
+        let flags = RenameFlags::NOREPLACE;
+        match rustix::fs::renameat_with(from, &temporary.name, to, name, flags) {
+            // A filesystem that does not know the flag (NFS) knows links, and one without links (FAT) knows the flag.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                rustix::fs::linkat(from, &temporary.name, to, name, AtFlags::empty())
+            }
+            result => result,
+        }
+    }
+
+    /// Gives a file without a name one in `directory` that nothing has.
+    fn link(&self, directory: &OwnedFd, name: &str) -> rustix::io::Result<()> {
+        // By way of its handle. `AT_EMPTY_PATH` says so directly but wants a capability.
+        let by_handle = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        match rustix::fs::linkat(rustix::fs::CWD, by_handle, directory, name, AtFlags::SYMLINK_FOLLOW) {
+            Err(Errno::NOENT) => rustix::fs::linkat(&self.file, c"", directory, name, AtFlags::EMPTY_PATH),
+            result => result,
+        }
+    }
+
+    fn rename_over(&self, to: &OutputDir, name: &str) -> rustix::io::Result<()> {
+        let from = self.directory.handle();
+        let linked;
+        let temporary = match &self.name {
+            Some(temporary) => temporary,
+            None => {
+                // Locked before it has a name, so that no other process removes it as a leftover.
+                temp_name::lock(&self.file);
+                linked = TempName::new(from);
+                self.link(from, &linked.name)?;
+                &linked
+            }
+        };
+        rustix::fs::renameat_with(from, &temporary.name, to.handle(), name, RenameFlags::empty())
+    }
+}
+
+/// How a file came by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Placement {
+    /// Nothing had the name.
+    New,
+    /// The same file has it already, and stays.
+    Found,
+    /// A broken file had it, which a crash left.
+    Replaced,
+}
+
+impl From<Placement> for Outcome {
+    fn from(placement: Placement) -> Self {
+        match placement {
+            Placement::New | Placement::Replaced => Outcome::Published,
+            Placement::Found => Outcome::AlreadyThere,
+        }
+    }
+}
