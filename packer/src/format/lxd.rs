@@ -102,14 +102,14 @@ impl Lxd {
         let metadata = match (&self.metadata, self.architecture) {
             (Some(metadata), None) => metadata.clone(),
             (Some(metadata), Some(architecture)) => metadata.clone().architecture(architecture),
-            (None, _) => return self.from_tree(tree),
+            (None, _) => return self.metadata_of(tree),
         };
         let set = |metadata: Metadata, (key, value): (&String, &String)| metadata.property(key, value);
         Ok(self.properties.iter().fold(metadata, set))
     }
 
     /// Metadata without a given `metadata.yaml`.
-    fn from_tree(&self, tree: &Tree<'_>) -> Result<Metadata> {
+    fn metadata_of(&self, tree: &Tree<'_>) -> Result<Metadata> {
         let architecture = defaults::architecture(self.architecture, tree)?;
         let release = os_release::release(tree.top());
         let one_of =

@@ -305,7 +305,7 @@ mod tests {
                         }
                         prop_assert_eq!(content.start, open.unwrap_or(0));
                         let length = content.end - content.start;
-                        prop_assert!(length >= SIZES.first / 2 && length <= SIZE / 4 * 5);
+                        prop_assert!((SIZES.first / 2..=SIZE / 4 * 5).contains(&length));
                         open = Some(content.end).filter(|end| *end < size_of(file));
                     }
                     Part::Framed(_) => prop_assert!(false, "nothing was given"),

@@ -75,13 +75,13 @@ impl Acl {
 
     /// The text: `user::rwx,user:1000:r-x,group::r-x,mask::rwx,other::r--`.
     pub(crate) fn to_text(&self) -> String {
-        let entries: Vec<String> = self.0.iter().map(AclEntry::to_text).collect();
+        let entries: Vec<String> = self.0.iter().copied().map(AclEntry::to_text).collect();
         entries.join(",")
     }
 }
 
 impl AclEntry {
-    fn to_text(&self) -> String {
+    fn to_text(self) -> String {
         let (kind, named) = match self.tag {
             USER_OBJ => ("user", false),
             USER => ("user", true),
