@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 
 /// Ends work early. Clones share one state, so a token can be kept, sent to another thread, or cancelled from a signal handler.
 ///
-/// The work asks at every entry, at every piece that it encodes, and while it waits. It ends within 200 ms of the first yes,
-/// unless the operating system does not return from a call, and leaves nothing behind. The error is of the kind
+/// The work asks at every entry, at every piece that it reads or encodes, and while it waits. It ends within 200 ms of the first
+/// yes, unless the operating system does not return from a call, and leaves nothing behind. The error is of the kind
 /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled). An image that already has its name stays.
 ///
 /// ```
@@ -36,7 +36,7 @@ impl CancelToken {
     }
 
     /// A token that counts as cancelled while `condition` is true, or once [`cancel`](Self::cancel) was called. Every thread of the
-    /// work calls `condition`, some ten thousand times a second, so it must be fast.
+    /// work calls `condition`, some hundred thousand times a second, so it must be fast.
     #[must_use]
     pub fn when(condition: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         CancelToken { condition: Some(Arc::new(condition)), ..CancelToken::new() }
@@ -54,6 +54,21 @@ impl CancelToken {
     pub fn is_cancelled(&self) -> bool {
         self.flag.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
             || self.condition.as_ref().is_some_and(|condition| condition())
+    }
+
+    /// A token that is cancelled once one of `tokens` is, and then stays so: several threads may ask it.
+    #[cfg(feature = "read")]
+    pub(crate) fn any_of<const COUNT: usize>(tokens: [&CancelToken; COUNT]) -> Self {
+        let flag = Arc::new(AtomicBool::new(false));
+        let (latch, tokens) = (Arc::clone(&flag), tokens.map(CancelToken::clone));
+        let condition = move || {
+            let cancelled = tokens.iter().any(CancelToken::is_cancelled);
+            if cancelled {
+                latch.store(true, Ordering::Relaxed);
+            }
+            cancelled
+        };
+        CancelToken { flag: Some(flag), condition: Some(Arc::new(condition)) }
     }
 
     /// Fails once the work is to end.

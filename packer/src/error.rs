@@ -71,6 +71,7 @@ enum Failure {
     #[error("{codec} encoder: {cause}")]
     Encoder { codec: &'static str, cause: String },
     #[error("`{}` is not a sound image: {cause}", escape_path(.path))]
+    #[cfg_attr(not(feature = "read"), expect(dead_code, reason = "only reading finds a malformed image"))]
     Image { path: PathBuf, cause: String },
     #[error("{0}")]
     InvalidOptions(String),
@@ -78,7 +79,7 @@ enum Failure {
     TooLarge { limit: u64 },
     #[error("cannot write the image")]
     Stream { source: io::Error },
-    #[error("the pack was cancelled")]
+    #[error("the operation was cancelled")]
     Cancelled,
     #[error("internal error: {0}")]
     Panic(String),
@@ -103,6 +104,7 @@ impl Error {
     }
 
     /// A file of an image, or of a tree that is compared with one, changed.
+    #[cfg(feature = "read")]
     pub(crate) fn changed_while_read(path: impl AsRef<Path>, what: impl Into<Cow<'static, str>>) -> Self {
         Error::unfit_as(ErrorKind::Changed, path, what)
     }
@@ -140,6 +142,7 @@ impl Error {
         Failure::Encoder { codec, cause: cause.to_string() }.into()
     }
 
+    #[cfg(feature = "read")]
     pub(crate) fn image(path: &Path, cause: impl ToString) -> Self {
         // Readers quote names of the archive in the cause.
         let cause = cause.to_string().chars().flat_map(escaped).collect();
@@ -259,6 +262,7 @@ impl From<Panicked> for Error {
 }
 
 /// A character as it is, or its escape if it controls a terminal.
+#[cfg(feature = "read")]
 fn escaped(character: char) -> impl Iterator<Item = char> {
     let (plain, control) = if character.is_control() { (None, Some(character)) } else { (Some(character), None) };
     plain.into_iter().chain(control.into_iter().flat_map(char::escape_default))

@@ -12,6 +12,7 @@ pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
     /// The sha256 of these bytes.
+    #[cfg(feature = "read")]
     pub(crate) fn of(bytes: &[u8]) -> Self {
         Fingerprint(Sha256::digest(bytes).into())
     }

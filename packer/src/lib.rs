@@ -45,6 +45,7 @@ mod pipeline;
 mod api;
 
 // The other way: images are read again.
+#[cfg(feature = "read")]
 mod read;
 
 #[cfg(fault_injection)]
@@ -68,6 +69,7 @@ pub use format::{
 };
 pub use pipeline::strategy::{InvalidStrategy, Strategy};
 pub use progress::{Pass, Progress};
+#[cfg(feature = "read")]
 pub use read::{
     Archive, ChangeKind, Difference, Encoding, Field, FieldChange, ImageFormat, Section, Source, Summary, Verified,
     diff, verify,

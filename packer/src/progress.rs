@@ -15,29 +15,35 @@ pub enum Pass {
     Tar,
     /// Two-pass, the second: reads the temporary tar back and compresses it.
     Compress,
+    /// Reading: an image that is verified, inspected or compared, or the tree that it is compared with.
+    Read,
 }
 
 impl Pass {
-    /// The name in records: `stream`, `tar` or `compress`.
+    /// The name in records: `stream`, `tar`, `compress` or `read`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Pass::Stream => "stream",
             Pass::Tar => "tar",
             Pass::Compress => "compress",
+            Pass::Read => "read",
         }
     }
 }
 
-/// How far a pass is. Sizes are bytes of the uncompressed tar.
+/// How far a pass is.
+///
+/// Sizes are bytes of the uncompressed tar. In [`Pass::Read`] they are bytes of the files of the image, of which each is read twice, to
+/// hash it and to decode it; or bytes of content of the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
     /// The pass.
     pub pass: Pass,
-    /// Bytes that were framed, encoded, hashed and handed to the writer.
+    /// Bytes so far: of a pack, those that were framed, encoded, hashed and handed to the writer.
     pub done: u64,
-    /// Bytes in all, once that is known; never less than `done`.
+    /// Bytes in all, once they are known; never less than `done`.
     pub total: Option<u64>,
     /// Bytes per second since the pass began; 0 in its first nanosecond.
     pub speed: u64,

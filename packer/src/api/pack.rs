@@ -308,6 +308,17 @@ impl Pack {
         &self.rootfs
     }
 
+    #[cfg(feature = "read")]
+    pub(crate) fn token(&self) -> &CancelToken {
+        &self.cancel
+    }
+
+    #[cfg(feature = "read")]
+    pub(crate) fn progress(&self) -> &OnProgress {
+        &self.on_progress
+    }
+
+    #[cfg(feature = "read")]
     pub(crate) fn rules(&self) -> &Rules {
         &self.rules
     }

@@ -9,7 +9,9 @@
 //! a `metadata.yaml`, and the supervision of programs. For any input, memory is bounded, nothing waits, and nothing outside the
 //! image is read.
 
-// Each folder imports only folders above it.
+// Each module imports only modules above it.
+mod context;
+
 mod archive;
 
 mod image;

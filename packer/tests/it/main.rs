@@ -32,6 +32,7 @@ mod options;
 mod power_cut;
 mod progress;
 mod races;
+mod reading;
 mod readme;
 mod rules;
 mod same_bytes;

@@ -6,12 +6,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::error::{Error, escape_path};
+use crate::read::context::{Cancelled, is_cancelled};
 
-/// Why bytes cannot be read as the archive or document that they should be.
+/// Why bytes cannot be read as the archive or document that they should be, or are not read to the end.
 #[derive(Debug)]
 pub(crate) enum ReadError {
     /// The operating system or a decoder failed.
     Io(io::Error),
+    /// A cancellation token ended the work.
+    Cancelled,
     /// The input violates its format, or readers are known to disagree on it.
     Malformed(String),
     /// The input may be fine, but is not supported here. The text begins with a verb: `holds …`.
@@ -25,6 +28,7 @@ impl ReadError {
             ReadError::Io(error) if error.raw_os_error().is_some() => Error::io("read", path, error),
             // A decoder's error is about its input.
             ReadError::Io(error) => Error::image(path, error),
+            ReadError::Cancelled => Error::cancelled(),
             ReadError::Malformed(what) => Error::image(path, what),
             ReadError::Unsupported(what) => Error::unfit(path, what),
         }
@@ -35,6 +39,7 @@ impl ReadError {
         match self {
             ReadError::Io(error) if error.raw_os_error().is_some() => ReadError::Io(error),
             ReadError::Io(error) => ReadError::Malformed(format!("{part}: {error}")),
+            ReadError::Cancelled => ReadError::Cancelled,
             ReadError::Malformed(what) => ReadError::Malformed(format!("{part}: {what}")),
             ReadError::Unsupported(what) => ReadError::Unsupported(format!("{what} ({part})")),
         }
@@ -43,7 +48,13 @@ impl ReadError {
 
 impl From<io::Error> for ReadError {
     fn from(error: io::Error) -> Self {
-        ReadError::Io(error)
+        if is_cancelled(&error) { ReadError::Cancelled } else { ReadError::Io(error) }
+    }
+}
+
+impl From<Cancelled> for ReadError {
+    fn from(Cancelled: Cancelled) -> Self {
+        ReadError::Cancelled
     }
 }
 

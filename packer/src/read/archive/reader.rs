@@ -4,6 +4,7 @@
 
 use std::io::{self, Read};
 
+use crate::cancel::CancelToken;
 use crate::fingerprint::{Fingerprint, Hasher};
 use crate::read::archive::error::{ReadError, quoted};
 use crate::read::archive::header::{self, BLOCK, Block};
@@ -16,8 +17,9 @@ const CHUNK: usize = 128 << 10;
 
 /// Reads an archive from a stream.
 #[derive(Debug)]
-pub(crate) struct ArchiveReader<Inner> {
-    inner: HashingReader<Inner>,
+pub(crate) struct ArchiveReader<'a, Inner> {
+    inner: HashingReader<'a, Inner>,
+    cancel: &'a CancelToken,
     /// The global records so far.
     globals: ExtendedHeader,
     /// The unread content of the last member.
@@ -64,11 +66,11 @@ pub(crate) struct ArchiveDigest {
     pub(crate) length: u64,
 }
 
-impl<Inner: Read> ArchiveReader<Inner> {
-    pub(crate) fn new(inner: Inner, end: End) -> Self {
-        let inner = HashingReader { inner, hasher: Hasher::default(), length: 0 };
+impl<'a, Inner: Read> ArchiveReader<'a, Inner> {
+    pub(crate) fn new(inner: Inner, end: End, cancel: &'a CancelToken) -> Self {
         ArchiveReader {
-            inner,
+            inner: HashingReader { inner, cancel, hasher: Hasher::default(), length: 0 },
+            cancel,
             globals: ExtendedHeader::default(),
             pending: PendingContent::default(),
             buffer: vec![0; CHUNK],
@@ -250,6 +252,9 @@ impl<Inner: Read> ArchiveReader<Inner> {
         sparse::check(&extents, size, stored)?;
         let mut at = 0;
         for Extent { offset, length } in extents {
+            if self.cancel.is_cancelled() {
+                return Err(ReadError::Cancelled);
+            }
             if offset > at {
                 sink(Piece::Hole(offset - at));
             }
@@ -318,16 +323,18 @@ fn until_nul(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// Hashes and counts the bytes that are read from it.
+/// Hashes and counts the bytes that are read from it. Few compressed bytes may decode to many, so it asks for cancellation, too.
 #[derive(Debug)]
-struct HashingReader<Inner> {
+struct HashingReader<'a, Inner> {
     inner: Inner,
+    cancel: &'a CancelToken,
     hasher: Hasher,
     length: u64,
 }
 
-impl<Inner: Read> Read for HashingReader<Inner> {
+impl<Inner: Read> Read for HashingReader<'_, Inner> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.cancel.check().map_err(io::Error::other)?;
         let count = self.inner.read(buffer)?;
         self.hasher.update(&buffer[..count]);
         self.length += count as u64;

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use crate::cancel::CancelToken;
 use crate::read::archive::error::{ReadError, quoted};
 use crate::read::archive::xattr::Xattrs;
 use crate::read::compare::digest::ContentDigest;
+use crate::read::context::{Cancelled, each};
 use crate::tree::stat::Timestamp;
 
 /// The most memory of one tree, in bytes: some three million entries.
@@ -24,6 +26,7 @@ pub(crate) struct Contents {
     layer: usize,
     /// The memory that is left, in bytes.
     remaining: usize,
+    cancel: CancelToken,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -73,8 +76,15 @@ impl NodeKind {
 }
 
 impl Contents {
-    pub(crate) fn new() -> Self {
-        Contents { names: BTreeMap::new(), nodes: Vec::new(), layer: 0, remaining: MEMORY_LIMIT }
+    /// No entries. Whatever takes long with many fails once `cancel` is cancelled.
+    pub(crate) fn new(cancel: &CancelToken) -> Self {
+        Contents {
+            names: BTreeMap::new(),
+            nodes: Vec::new(),
+            layer: 0,
+            remaining: MEMORY_LIMIT,
+            cancel: cancel.clone(),
+        }
     }
 
     /// Starts a layer on top of the entries so far.
@@ -114,78 +124,80 @@ impl Contents {
             ))
         })?;
         if self.nodes[node].kind != NodeKind::Directory {
-            self.remove_below(path, self.layer + 1);
+            self.remove_below(path, self.layer + 1)?;
         }
         self.names.insert(path.into(), Name { node, layer: self.layer });
         Ok(())
     }
 
     /// Removes the entry at this path, and all below it, if they are of lower layers.
-    pub(crate) fn hide(&mut self, path: &[u8]) {
+    pub(crate) fn hide(&mut self, path: &[u8]) -> Result<(), Cancelled> {
         if self.names.get(path).is_some_and(|name| name.layer < self.layer) {
             self.names.remove(path);
         }
-        self.hide_below(path);
+        self.hide_below(path)
     }
 
     /// Removes the entries of lower layers below this path.
-    pub(crate) fn hide_below(&mut self, path: &[u8]) {
-        self.remove_below(path, self.layer);
+    pub(crate) fn hide_below(&mut self, path: &[u8]) -> Result<(), Cancelled> {
+        self.remove_below(path, self.layer)
     }
 
     /// Removes the entries of layers before `layer` below this path.
-    fn remove_below(&mut self, path: &[u8], layer: usize) {
+    fn remove_below(&mut self, path: &[u8], layer: usize) -> Result<(), Cancelled> {
         let below = if path.is_empty() { (vec![0], vec![]) } else { ([path, b"/"].concat(), [path, b"0"].concat()) };
         let end = if path.is_empty() { Bound::Unbounded } else { Bound::Excluded(&below.1[..]) };
         let range = self.names.range::<[u8], _>((Bound::Included(&below.0[..]), end));
-        let gone: Vec<_> = range.filter(|(_, name)| name.layer < layer).map(|(path, _)| path.clone()).collect();
-        for path in gone {
+        let mut gone = Vec::new();
+        each(range, &self.cancel, |(path, name)| {
+            if name.layer < layer {
+                gone.push(path.clone());
+            }
+        })?;
+        each(gone, &self.cancel, |path| {
             self.names.remove(&path);
-        }
+        })
     }
 
     /// Breaks the hard links below a directory: each name gets an entry of its own.
-    pub(crate) fn break_links_below(&mut self, directory: &[u8]) {
+    pub(crate) fn break_links_below(&mut self, directory: &[u8]) -> Result<(), Cancelled> {
         let start = [directory, b"/"].concat();
         let below = self.names.range_mut::<[u8], _>((Bound::Included(&start[..]), Bound::Unbounded));
-        for (_, name) in below.take_while(|(path, _)| path.starts_with(&start)) {
+        each(below.take_while(|(path, _)| path.starts_with(&start)), &self.cancel, |(_, name)| {
             let node = self.nodes[name.node].clone();
             name.node = self.nodes.len();
             self.nodes.push(node);
-        }
+        })
     }
 
     /// Rounds all times down to whole seconds.
-    pub(crate) fn truncate_times(&mut self) {
-        self.nodes.iter_mut().for_each(|node| node.modified.nanoseconds = 0);
+    pub(crate) fn truncate_times(&mut self) -> Result<(), Cancelled> {
+        each(&mut self.nodes, &self.cancel, |node| node.modified.nanoseconds = 0)
     }
 
     /// Splits off the tree at a directory, with paths from there. Returns it and the other entries.
-    pub(crate) fn split_at_directory(self, directory: &[u8]) -> (Self, SideFiles) {
-        let (mut inside, mut rest) = (Contents { nodes: self.nodes, ..Contents::new() }, SideFiles::new());
-        for (path, name) in self.names {
-            match path.strip_prefix(directory) {
-                Some(b"") => drop(inside.names.insert(Box::default(), name)),
-                Some([b'/', below @ ..]) => drop(inside.names.insert(below.into(), name)),
-                _ => drop(rest.insert(path, inside.nodes[name.node].clone())),
-            }
-        }
-        (inside, rest)
+    pub(crate) fn split_at_directory(self, directory: &[u8]) -> Result<(Self, SideFiles), Cancelled> {
+        let mut inside = Contents { nodes: self.nodes, ..Contents::new(&self.cancel) };
+        let mut outside = SideFiles::new();
+        each(self.names, &self.cancel, |(path, name)| match path.strip_prefix(directory) {
+            Some(b"") => drop(inside.names.insert(Box::default(), name)),
+            Some([b'/', below @ ..]) => drop(inside.names.insert(below.into(), name)),
+            _ => drop(outside.insert(path, inside.nodes[name.node].clone())),
+        })?;
+        Ok((inside, outside))
     }
 
     /// All entries, by path.
-    pub(crate) fn into_side_files(self) -> SideFiles {
-        let Contents { names, nodes, .. } = self;
-        names.into_iter().map(|(path, name)| (path, nodes[name.node].clone())).collect()
+    pub(crate) fn into_side_files(self) -> Result<SideFiles, Cancelled> {
+        let Contents { names, nodes, cancel, .. } = self;
+        let mut files = SideFiles::new();
+        each(names, &cancel, |(path, name)| drop(files.insert(path, nodes[name.node].clone())))?;
+        Ok(files)
     }
 
     /// All entries, in byte order of their paths.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&[u8], Inode<'_>)> {
         self.names.iter().map(|(path, name)| (&**path, self.inode(name)))
-    }
-
-    pub(crate) fn get(&self, path: &[u8]) -> Option<Inode<'_>> {
-        self.names.get(path).map(|name| self.inode(name))
     }
 
     fn inode(&self, name: &Name) -> Inode<'_> {
@@ -211,13 +223,13 @@ mod tests {
 
     /// Contents by lines: `a/` is a directory, `a` a fifo, `b = a` a link, `-a` and `-a/` are whiteouts, `|` is the next layer.
     fn contents(lines: &[&str]) -> Contents {
-        let mut contents = Contents::new();
+        let mut contents = Contents::new(&CancelToken::NEVER);
         for line in lines {
             match (line.split_once(" = "), line.strip_prefix('-')) {
                 (Some((path, target)), _) => contents.link(path.as_bytes(), target.as_bytes()).unwrap(),
                 (_, Some(path)) => match path.strip_suffix('/') {
-                    Some(path) => contents.hide_below(path.as_bytes()),
-                    None => contents.hide(path.as_bytes()),
+                    Some(path) => contents.hide_below(path.as_bytes()).unwrap(),
+                    None => contents.hide(path.as_bytes()).unwrap(),
                 },
                 _ if *line == "|" => contents.begin_layer(),
                 _ => match line.strip_suffix('/') {
@@ -227,6 +239,10 @@ mod tests {
             }
         }
         contents
+    }
+
+    fn get<'a>(contents: &'a Contents, path: &[u8]) -> Inode<'a> {
+        contents.inode(&contents.names[path])
     }
 
     fn paths(contents: &Contents) -> String {
@@ -262,7 +278,7 @@ mod tests {
     #[test]
     fn names_of_one_inode_stay_so_when_the_first_is_replaced() {
         let found = contents(&["a", "b = a", "c = b", "a"]);
-        let number = |path: &str| found.get(path.as_bytes()).unwrap().number;
+        let number = |path: &str| get(&found, path.as_bytes()).number;
         assert!(number("b") == number("c") && number("a") != number("b"));
         for (target, path) in [("missing", "x"), ("d", "x")] {
             assert!(contents(&["d/"]).link(path.as_bytes(), target.as_bytes()).is_err());
@@ -272,24 +288,24 @@ mod tests {
     #[test]
     fn a_directory_is_split_off_with_all_its_names() {
         let names = ["m", "rootfs/", "rootfs/a", "rootfs-b", "t/", "rootfs/b = rootfs/a"];
-        let (inside, rest) = contents(&names).split_at_directory(b"rootfs");
+        let (inside, rest) = contents(&names).split_at_directory(b"rootfs").unwrap();
         let rest: Vec<_> = rest.keys().map(|path| path.escape_ascii().to_string()).collect();
         assert_eq!((paths(&inside), rest.join(" ")), ("/ a b".into(), "m rootfs-b t".into()));
-        assert_eq!(inside.get(b"a").unwrap().number, inside.get(b"b").unwrap().number);
+        assert_eq!(get(&inside, b"a").number, get(&inside, b"b").number);
     }
 
     #[test]
     fn links_below_a_directory_can_be_broken() {
         let mut found = contents(&["dev/", "dev/a", "dev/b = dev/a", "dev0 = dev/a", "c = dev/a"]);
-        found.break_links_below(b"dev");
-        let numbers = ["dev/a", "dev/b", "c"].map(|path| found.get(path.as_bytes()).unwrap().number);
+        found.break_links_below(b"dev").unwrap();
+        let numbers = ["dev/a", "dev/b", "c"].map(|path| get(&found, path.as_bytes()).number);
         assert!(numbers[0] != numbers[1] && numbers[1] != numbers[2] && numbers[0] != numbers[2]);
-        assert_eq!(found.get(b"dev0").unwrap().number, numbers[2]);
+        assert_eq!(get(&found, b"dev0").number, numbers[2]);
     }
 
     #[test]
     fn memory_is_limited() {
-        let mut contents = Contents { remaining: 3 * (OVERHEAD + 1), ..Contents::new() };
+        let mut contents = Contents { remaining: 3 * (OVERHEAD + 1), ..Contents::new(&CancelToken::NEVER) };
         for name in [b"a", b"b", b"c"] {
             contents.insert(name, node(NodeKind::Fifo)).unwrap();
         }

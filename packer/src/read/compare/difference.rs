@@ -5,8 +5,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::cancel::CancelToken;
 use crate::error::escape_path;
 use crate::read::compare::contents::{Contents, Inode, Node, NodeKind, SideFiles};
+use crate::read::context::{Cancelled, each};
 use crate::tree::stat::Timestamp;
 
 /// An entry that differs between the first and the second side.
@@ -172,12 +174,15 @@ impl FieldChange {
 ///
 /// The first name that both sides have stands for all names of a file: the differences of the file are listed there, and at its
 /// other names only if they do not name one file on the other side.
-pub(crate) fn of_trees(first: &Contents, second: &Contents) -> Vec<Difference> {
-    let paths: BTreeSet<&[u8]> = first.entries().chain(second.entries()).map(|(path, _)| path).collect();
+pub(crate) fn of_trees(
+    first: &Contents,
+    second: &Contents,
+    cancel: &CancelToken,
+) -> Result<Vec<Difference>, Cancelled> {
     let mut first_names: [HashMap<usize, &[u8]>; 2] = Default::default();
     let mut differences = Vec::new();
-    for path in paths {
-        let difference = match (first.get(path), second.get(path)) {
+    each(merged(first.entries(), second.entries()), cancel, |(path, before, after)| {
+        differences.extend(match (before, after) {
             (Some(before), Some(after)) => {
                 let names = [
                     *first_names[0].entry(before.number).or_insert(path),
@@ -186,22 +191,48 @@ pub(crate) fn of_trees(first: &Contents, second: &Contents) -> Vec<Difference> {
                 of_inodes(path, before, after, names)
             }
             (before, after) => one_sided(Section::Tree, path, before.map(|it| it.node), after.map(|it| it.node)),
-        };
-        differences.extend(difference);
-    }
-    differences
+        });
+    })?;
+    Ok(differences)
 }
 
 /// The differences beside two trees, in existence, type and content; not in owner, mode and time.
-pub(crate) fn of_side_files(first: &SideFiles, second: &SideFiles) -> Vec<Difference> {
-    let paths: BTreeSet<&[u8]> = first.keys().chain(second.keys()).map(|path| &**path).collect();
-    let difference = |path: &[u8]| match (first.get(path), second.get(path)) {
-        (Some(before), Some(after)) => {
-            changed(Section::Metadata, path, before, after, of_kinds(&before.kind, &after.kind))
-        }
-        (before, after) => one_sided(Section::Metadata, path, before, after),
-    };
-    paths.into_iter().filter_map(difference).collect()
+pub(crate) fn of_side_files(
+    first: &SideFiles,
+    second: &SideFiles,
+    cancel: &CancelToken,
+) -> Result<Vec<Difference>, Cancelled> {
+    fn sorted(files: &SideFiles) -> impl Iterator<Item = (&[u8], &Node)> {
+        files.iter().map(|(path, node)| (&**path, node))
+    }
+    let mut differences = Vec::new();
+    each(merged(sorted(first), sorted(second)), cancel, |(path, before, after)| {
+        differences.extend(match (before, after) {
+            (Some(before), Some(after)) => {
+                changed(Section::Metadata, path, before, after, of_kinds(&before.kind, &after.kind))
+            }
+            (before, after) => one_sided(Section::Metadata, path, before, after),
+        });
+    })?;
+    Ok(differences)
+}
+
+/// Merges two sorted lists by path.
+fn merged<'a, Entry>(
+    first: impl Iterator<Item = (&'a [u8], Entry)>,
+    second: impl Iterator<Item = (&'a [u8], Entry)>,
+) -> impl Iterator<Item = (&'a [u8], Option<Entry>, Option<Entry>)> {
+    let (mut first, mut second) = (first.peekable(), second.peekable());
+    std::iter::from_fn(move || {
+        let path = match (first.peek(), second.peek()) {
+            (Some((one, _)), Some((other, _))) => *one.min(other),
+            (Some((path, _)), None) | (None, Some((path, _))) => *path,
+            (None, None) => return None,
+        };
+        let before = first.next_if(|(next, _)| *next == path).map(|(_, entry)| entry);
+        let after = second.next_if(|(next, _)| *next == path).map(|(_, entry)| entry);
+        Some((path, before, after))
+    })
 }
 
 fn one_sided(section: Section, path: &[u8], before: Option<&Node>, after: Option<&Node>) -> Option<Difference> {

@@ -1,10 +1,12 @@
 //! An image in memory: its tree, the entries beside it, and its description.
 
+use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
 use crate::read::compare::contents::{Contents, Node, NodeKind, SideFiles};
 use crate::read::compare::digest::ContentHasher;
 use crate::read::compare::unpack::{ArchiveRole, Unpacked, unpack};
+use crate::read::context::ReadContext;
 use crate::read::image::encoding::Encoding;
 use crate::read::image::file::{ImageFile, fingerprint_of_both};
 use crate::read::image::format::{ImageFormat, ROOTFS};
@@ -58,23 +60,24 @@ impl Archive {
 
 impl Source {
     /// Reads the one selected image into memory.
-    pub(crate) fn load(&self) -> Result<LoadedImage> {
-        match self.open()? {
-            OpenImage::Archive(file) => load_archive(&file),
-            OpenImage::Split { metadata, rootfs } => load_split(&metadata, &rootfs),
-            OpenImage::Layout(layout) => load_oci(&layout, self.selection()),
-        }
+    pub(crate) fn load(&self, cancel: &CancelToken) -> Result<LoadedImage> {
+        self.read(cancel, |context| match self.open()? {
+            OpenImage::Archive(file) => load_archive(&file, context),
+            OpenImage::Split { metadata, rootfs } => load_split(&metadata, &rootfs, context),
+            OpenImage::Layout(layout) => load_oci(&layout, self.selection(), context),
+        })
     }
 }
 
-fn load_archive(file: &ImageFile) -> Result<LoadedImage> {
-    let fingerprint = file.hash()?;
-    let mut contents = Contents::new();
-    let unpacked = unpack_file(file, ArchiveRole::Whole, &mut contents)?;
+fn load_archive(file: &ImageFile, context: &ReadContext<'_>) -> Result<LoadedImage> {
+    context.set_total(2 * file.size);
+    let fingerprint = file.hash(context)?;
+    let mut contents = Contents::new(context.cancel());
+    let unpacked = unpack_file(file, ArchiveRole::Whole, &mut contents, context)?;
     let archives = vec![Archive::new(file, &unpacked)];
     let format = unpacked.detector.format();
     let (tree, side_files) = match format {
-        ImageFormat::Unified => contents.split_at_directory(ROOTFS),
+        ImageFormat::Unified => contents.split_at_directory(ROOTFS)?,
         ImageFormat::Tar | ImageFormat::Split | ImageFormat::Oci => (contents, SideFiles::new()),
     };
     let description = unpacked.metadata.filter(|_| format == ImageFormat::Unified);
@@ -82,37 +85,46 @@ fn load_archive(file: &ImageFile) -> Result<LoadedImage> {
     Ok(LoadedImage { format, fingerprint, diff_id, size, tree, side_files, description, archives })
 }
 
-fn load_split(metadata: &ImageFile, rootfs: &ImageFile) -> Result<LoadedImage> {
-    let fingerprint = fingerprint_of_both(metadata, rootfs)?;
-    let (mut side_files, mut tree) = (Contents::new(), Contents::new());
-    let described = unpack_file(metadata, ArchiveRole::Whole, &mut side_files)?;
+fn load_split(metadata: &ImageFile, rootfs: &ImageFile, context: &ReadContext<'_>) -> Result<LoadedImage> {
+    context.set_total((metadata.size + rootfs.size).saturating_mul(2));
+    let fingerprint = fingerprint_of_both(metadata, rootfs, context)?;
+    let (mut side_files, mut tree) = (Contents::new(context.cancel()), Contents::new(context.cancel()));
+    let described = unpack_file(metadata, ArchiveRole::Whole, &mut side_files, context)?;
     described.detector.check_metadata().map_err(|error| error.at(&metadata.path))?;
-    let unpacked = unpack_file(rootfs, ArchiveRole::Whole, &mut tree)?;
+    let unpacked = unpack_file(rootfs, ArchiveRole::Whole, &mut tree, context)?;
     Ok(LoadedImage {
         format: ImageFormat::Split,
         fingerprint,
         diff_id: unpacked.archive.digest,
         size: metadata.size + rootfs.size,
         tree,
-        side_files: side_files.into_side_files(),
+        side_files: side_files.into_side_files()?,
         archives: vec![Archive::new(metadata, &described), Archive::new(rootfs, &unpacked)],
         description: described.metadata,
     })
 }
 
-fn unpack_file(file: &ImageFile, role: ArchiveRole, contents: &mut Contents) -> Result<Unpacked> {
-    unpack(file.decoded()?, role, contents).map_err(|error| error.at(&file.path))
+fn unpack_file(
+    file: &ImageFile,
+    role: ArchiveRole,
+    contents: &mut Contents,
+    context: &ReadContext<'_>,
+) -> Result<Unpacked> {
+    unpack(file.decoded(context)?, role, contents, context.cancel()).map_err(|error| error.at(&file.path))
 }
 
-fn load_oci(layout: &LayoutDir, selection: &Selection) -> Result<LoadedImage> {
-    let image = IndexWalk::new(layout, selection).only()?;
+fn load_oci(layout: &LayoutDir, selection: &Selection, context: &ReadContext<'_>) -> Result<LoadedImage> {
+    let image = IndexWalk::new(layout, selection, context.cancel()).only()?;
+    let layers = &image.manifest.layers;
     let mut size = image.size + image.manifest.config.size;
     let (description, diff_ids) = image.configuration(layout)?;
-    let (mut tree, mut archives) = (Contents::new(), Vec::new());
-    for (descriptor, diff_id) in image.manifest.layers.iter().zip(&diff_ids) {
-        let file = layout.checked_blob(descriptor)?;
+    let sizes = layers.iter().try_fold(0_u64, |sum, layer| sum.checked_add(layer.size.checked_mul(2)?));
+    context.set_total(sizes.unwrap_or(0));
+    let (mut tree, mut archives) = (Contents::new(context.cancel()), Vec::new());
+    for (descriptor, diff_id) in layers.iter().zip(&diff_ids) {
+        let file = layout.checked_blob(descriptor, context)?;
         tree.begin_layer();
-        let unpacked = unpack_file(&file, ArchiveRole::Layer, &mut tree)?;
+        let unpacked = unpack_file(&file, ArchiveRole::Layer, &mut tree, context)?;
         layout.check_layer(descriptor, file.encoding, unpacked.archive.digest, *diff_id)?;
         size += file.size;
         archives.push(Archive::new(&file, &unpacked));

@@ -12,11 +12,11 @@ use std::path::Path;
 
 use rustix::fs::FileType;
 
-use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::read::archive::error::ReadError;
 use crate::read::compare::contents::{Contents, Node, NodeKind};
 use crate::read::compare::digest::{ContentDigest, ContentHasher};
+use crate::read::context::{ReadContext, is_cancelled};
 use crate::tree::Tree;
 use crate::tree::changes::Changes;
 use crate::tree::directory::{DirHandleCache, OPEN_FLAGS, fstat};
@@ -28,11 +28,11 @@ use crate::tree::rules::Rules;
 const CHUNK: usize = 256 << 10;
 
 /// Reads the tree at `path` by these rules.
-pub(crate) fn load(path: &Path, rules: Rules) -> Result<Contents> {
+pub(crate) fn load(path: &Path, rules: Rules, context: &ReadContext<'_>) -> Result<Contents> {
     // Maps of holes are not needed.
     let rules = Rules { sparse: Sparse::Never, ..rules };
-    let tree = Tree::open(path, rules, &CancelToken::NEVER)?;
-    load_tree(&tree).map_err(|error| match error.change() {
+    let tree = Tree::open(path, rules, context.cancel())?;
+    load_tree(&tree, context).map_err(|error| match error.change() {
         Some((changed, what)) => {
             Error::changed_while_read(path.join(changed), format!("changed while it was read: {what}"))
         }
@@ -40,9 +40,9 @@ pub(crate) fn load(path: &Path, rules: Rules) -> Result<Contents> {
     })
 }
 
-fn load_tree(tree: &Tree<'_>) -> Result<Contents> {
-    let mut contents = Contents::new();
-    let mut reader = EntryReader { handles: tree.handles()?, buffer: vec![0; CHUNK] };
+fn load_tree(tree: &Tree<'_>, context: &ReadContext<'_>) -> Result<Contents> {
+    let mut contents = Contents::new(context.cancel());
+    let mut reader = EntryReader { context, handles: tree.handles()?, buffer: vec![0; CHUNK] };
     // The first name of each inode, by device and inode number.
     let mut first_names: HashMap<_, Box<[u8]>> = HashMap::new();
     for entry in tree.walk(&Changes::Fatal)? {
@@ -64,6 +64,7 @@ fn load_tree(tree: &Tree<'_>) -> Result<Contents> {
 
 /// Reads the content and targets of entries.
 struct EntryReader<'a> {
+    context: &'a ReadContext<'a>,
     handles: DirHandleCache<'a>,
     buffer: Vec<u8>,
 }
@@ -102,18 +103,20 @@ impl EntryReader<'_> {
 
     fn content(&mut self, entry: &Entry) -> Result<ContentDigest> {
         let path = OsStr::from_bytes(&entry.member.path);
-        let mut file = File::from(self.handles.open(&entry.directory, entry.name(), OPEN_FLAGS)?);
+        let file = File::from(self.handles.open(&entry.directory, entry.name(), OPEN_FLAGS)?);
         let unchanged = |file: &File| {
             let found = fstat(file).map_err(|error| Error::io("stat", path, error))?;
             entry.stat.difference(&found).map_or(Ok(()), |what| Err(Error::changed(&entry.member.path, what)))
         };
         unchanged(&file)?;
         let mut hasher = ContentHasher::default();
+        let mut content = self.context.watch(&file);
         loop {
-            match file.read(&mut self.buffer) {
+            match content.read(&mut self.buffer) {
                 Ok(0) => break,
                 Ok(count) => hasher.data(&self.buffer[..count]),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if is_cancelled(&error) => return Err(Error::cancelled()),
                 Err(error) => return Err(Error::io("read", path, error)),
             }
         }

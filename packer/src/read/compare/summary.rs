@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::fingerprint::Fingerprint;
 use crate::read::compare::contents::NodeKind;
 use crate::read::compare::image::{Archive, LoadedImage};
+use crate::read::context::each;
 use crate::read::image::format::ImageFormat;
 use crate::read::image::source::Source;
 
@@ -58,10 +59,11 @@ impl Source {
     /// If a file cannot be read, if the image cannot be unpacked because it is [malformed](crate::ErrorKind::Malformed), or if a layout
     /// holds several images and none was selected.
     pub fn inspect(&self) -> Result<Summary> {
-        let LoadedImage { format, fingerprint, diff_id, size, tree, description, archives, .. } = self.load()?;
+        let LoadedImage { format, fingerprint, diff_id, size, tree, description, archives, .. } =
+            self.load(self.token())?;
         let (mut entries, mut seen) = (BTreeMap::new(), BTreeSet::new());
         let (mut content, mut largest) = (0_u64, BTreeSet::new());
-        for (path, inode) in tree.entries() {
+        each(tree.entries(), self.token(), |(path, inode)| {
             let is_first = seen.insert(inode.number);
             let kind = if is_first { inode.node.kind.name() } else { "hard link" };
             *entries.entry(kind).or_default() += 1;
@@ -73,7 +75,7 @@ impl Source {
                     largest.pop_last();
                 }
             }
-        }
+        })?;
         let largest = largest.iter().map(|(Reverse(size), path)| (OsStr::from_bytes(path).into(), *size)).collect();
         Ok(Summary { format, fingerprint, diff_id, size, archives, entries, content, largest, description })
     }

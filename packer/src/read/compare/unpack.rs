@@ -2,12 +2,14 @@
 
 use std::io::Read;
 
+use crate::cancel::CancelToken;
 use crate::read::archive::error::{ReadError, quoted};
 use crate::read::archive::member::{Member, MemberKind};
 use crate::read::archive::path;
 use crate::read::archive::reader::{ArchiveDigest, ArchiveReader, End, Piece};
 use crate::read::compare::contents::{Contents, Node, NodeKind};
 use crate::read::compare::digest::ContentHasher;
+use crate::read::context::Cancelled;
 use crate::read::image::format::{FormatDetector, METADATA, METADATA_LIMIT};
 
 /// The role of an archive in its image.
@@ -36,15 +38,21 @@ const RESERVED: &[u8] = b".wh..wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// Inserts the members of an archive into `contents`.
-pub(crate) fn unpack(tar: impl Read, role: ArchiveRole, contents: &mut Contents) -> Result<Unpacked, ReadError> {
-    let mut archive = ArchiveReader::new(tar, if role == ArchiveRole::Layer { End::Anywhere } else { End::Marked });
+pub(crate) fn unpack(
+    tar: impl Read,
+    role: ArchiveRole,
+    contents: &mut Contents,
+    cancel: &CancelToken,
+) -> Result<Unpacked, ReadError> {
+    let mut archive =
+        ArchiveReader::new(tar, if role == ArchiveRole::Layer { End::Anywhere } else { End::Marked }, cancel);
     let (mut detector, mut metadata) = (FormatDetector::default(), None);
     while let Some(member) = archive.next()? {
         let path = path::normalize(&member.name)?;
         detector.add(&member, &path);
         match path::split(&path) {
             Some((directory, name)) if role == ArchiveRole::Layer && name.starts_with(WHITEOUT) => {
-                apply_whiteout(directory, name, contents);
+                apply_whiteout(directory, name, contents)?;
             }
             _ => {
                 let text = insert(&mut archive, member, &path, contents)?;
@@ -60,20 +68,20 @@ pub(crate) fn unpack(tar: impl Read, role: ArchiveRole, contents: &mut Contents)
     Ok(Unpacked { archive: archive.finish()?, detector, metadata })
 }
 
-fn apply_whiteout(directory: &[u8], name: &[u8], contents: &mut Contents) {
+fn apply_whiteout(directory: &[u8], name: &[u8], contents: &mut Contents) -> Result<(), Cancelled> {
     match name {
         OPAQUE => contents.hide_below(directory),
-        _ if name.starts_with(RESERVED) => {}
+        _ if name.starts_with(RESERVED) => Ok(()),
         _ => {
             let slash: &[u8] = if directory.is_empty() { b"" } else { b"/" };
-            contents.hide(&[directory, slash, &name[WHITEOUT.len()..]].concat());
+            contents.hide(&[directory, slash, &name[WHITEOUT.len()..]].concat())
         }
     }
 }
 
 /// Inserts one member. Returns its content if it is `metadata.yaml`.
 fn insert(
-    archive: &mut ArchiveReader<impl Read>,
+    archive: &mut ArchiveReader<'_, impl Read>,
     member: Member,
     path: &[u8],
     contents: &mut Contents,
@@ -129,18 +137,18 @@ mod tests {
         /// Every archive that scans unpacks, to one entry for each member. No archive makes a reader panic.
         #[test]
         fn every_archive_that_scans_unpacks(tar in handmade::archive()) {
-            let mut contents = Contents::new();
-            let unpacked = unpack(&tar.0[..], ArchiveRole::Whole, &mut contents);
-            if let Ok(scanned) = scan(&tar.0[..], End::Marked, LinkTargets::SameArchive) {
+            let mut contents = Contents::new(&CancelToken::NEVER);
+            let unpacked = unpack(&tar.0[..], ArchiveRole::Whole, &mut contents, &CancelToken::NEVER);
+            if let Ok(scanned) = scan(&tar.0[..], End::Marked, LinkTargets::SameArchive, &CancelToken::NEVER) {
                 let unpacked = unpacked.unwrap();
                 prop_assert_eq!(unpacked.archive, scanned.archive);
                 prop_assert_eq!(unpacked.archive.length, tar.0.len() as u64);
                 prop_assert_eq!(contents.entries().count() as u64, scanned.members);
             }
-            let mut layers = Contents::new();
+            let mut layers = Contents::new(&CancelToken::NEVER);
             for _ in 0..2 {
                 layers.begin_layer();
-                let _ = unpack(&tar.0[..], ArchiveRole::Layer, &mut layers);
+                let _ = unpack(&tar.0[..], ArchiveRole::Layer, &mut layers, &CancelToken::NEVER);
             }
         }
     }

@@ -10,6 +10,7 @@ use liblzma::bufread::XzDecoder;
 use liblzma::stream::Stream;
 use lz4_flex::frame::FrameDecoder;
 
+use crate::read::context::{ReadContext, WatchedReader};
 use crate::read::image::encoding::Encoding;
 use crate::read::image::squashfs::SquashfsReader;
 
@@ -18,11 +19,17 @@ use crate::read::image::squashfs::SquashfsReader;
 const MEMORY_LIMIT: u64 = 128 << 20;
 
 /// Decodes `file` from its current position.
-pub(crate) fn decoder(file: File, encoding: Encoding) -> io::Result<Box<dyn Read>> {
-    let file = CompressedFile { file: BufReader::with_capacity(256 << 10, file), is_exhausted: false };
+pub(crate) fn decoder<'a>(
+    file: File,
+    encoding: Encoding,
+    context: &'a ReadContext<'a>,
+) -> io::Result<Box<dyn Read + 'a>> {
+    if encoding == Encoding::Squashfs {
+        return Ok(Box::new(SquashfsReader::open(file, context)?));
+    }
+    let file = CompressedFile { file: BufReader::with_capacity(256 << 10, context.watch(file)), is_exhausted: false };
     Ok(match encoding {
-        Encoding::None => Box::new(file),
-        Encoding::Squashfs => Box::new(SquashfsReader::open(file.file.into_inner())?),
+        Encoding::None | Encoding::Squashfs => Box::new(file),
         Encoding::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
         Encoding::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(file)?),
         Encoding::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(file)),
@@ -37,13 +44,13 @@ pub(crate) fn decoder(file: File, encoding: Encoding) -> io::Result<Box<dyn Read
 }
 
 /// A file that records whether its reader asked for more bytes than there are.
-struct CompressedFile {
-    file: BufReader<File>,
+struct CompressedFile<'a> {
+    file: BufReader<WatchedReader<'a, File>>,
     /// A read hit the end.
     is_exhausted: bool,
 }
 
-impl Read for CompressedFile {
+impl Read for CompressedFile<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read(buffer)?;
         self.is_exhausted |= count == 0 && !buffer.is_empty();
@@ -51,7 +58,7 @@ impl Read for CompressedFile {
     }
 }
 
-impl BufRead for CompressedFile {
+impl BufRead for CompressedFile<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.file.fill_buf()
     }
@@ -62,49 +69,49 @@ impl BufRead for CompressedFile {
 }
 
 /// A decoder that ends with its stream and gives its file back.
-trait StreamDecoder: Read {
+trait StreamDecoder<'a>: Read {
     /// The file that it reads.
-    fn source(&mut self) -> &mut CompressedFile;
+    fn source(&mut self) -> &mut CompressedFile<'a>;
 
     /// The file, for the decoder of the next stream.
-    fn into_source(self) -> CompressedFile;
+    fn into_source(self) -> CompressedFile<'a>;
 }
 
-impl StreamDecoder for XzDecoder<CompressedFile> {
-    fn source(&mut self) -> &mut CompressedFile {
+impl<'a> StreamDecoder<'a> for XzDecoder<CompressedFile<'a>> {
+    fn source(&mut self) -> &mut CompressedFile<'a> {
         self.get_mut()
     }
 
-    fn into_source(self) -> CompressedFile {
+    fn into_source(self) -> CompressedFile<'a> {
         self.into_inner()
     }
 }
 
-impl StreamDecoder for FrameDecoder<CompressedFile> {
-    fn source(&mut self) -> &mut CompressedFile {
+impl<'a> StreamDecoder<'a> for FrameDecoder<CompressedFile<'a>> {
+    fn source(&mut self) -> &mut CompressedFile<'a> {
         self.get_mut()
     }
 
-    fn into_source(self) -> CompressedFile {
+    fn into_source(self) -> CompressedFile<'a> {
         self.into_inner()
     }
 }
 
 /// Decodes concatenated streams up to the end of the file.
-struct ConcatenatedStreams<Decoder> {
+struct ConcatenatedStreams<'a, Decoder> {
     /// `None` once the bytes behind a stream turned out to be no stream.
     current: Option<Decoder>,
-    next: fn(CompressedFile) -> io::Result<Decoder>,
+    next: fn(CompressedFile<'a>) -> io::Result<Decoder>,
     ended: bool,
 }
 
-impl<D: StreamDecoder> ConcatenatedStreams<D> {
-    fn new(file: CompressedFile, next: fn(CompressedFile) -> io::Result<D>) -> io::Result<Self> {
+impl<'a, D: StreamDecoder<'a>> ConcatenatedStreams<'a, D> {
+    fn new(file: CompressedFile<'a>, next: fn(CompressedFile<'a>) -> io::Result<D>) -> io::Result<Self> {
         Ok(ConcatenatedStreams { current: Some(next(file)?), next, ended: false })
     }
 }
 
-impl<D: StreamDecoder> Read for ConcatenatedStreams<D> {
+impl<'a, D: StreamDecoder<'a>> Read for ConcatenatedStreams<'a, D> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while let Some(decoder) = self.current.as_mut().filter(|_| !self.ended) {
             let count = decoder.read(buffer)?;
@@ -127,20 +134,34 @@ impl<D: StreamDecoder> Read for ConcatenatedStreams<D> {
 #[cfg(test)]
 mod tests {
     use std::io::{Seek, Write};
+    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::Ordering::SeqCst;
 
     use liblzma::stream::{Action, Check, LzmaOptions};
 
     use super::*;
+    use crate::cancel::CancelToken;
+    use crate::progress::OnProgress;
+    use crate::read::context::is_cancelled;
 
     fn read(bytes: &[u8]) -> io::Result<Vec<u8>> {
+        read_until(bytes, &CancelToken::NEVER)
+    }
+
+    fn read_until(bytes: &[u8], cancel: &CancelToken) -> io::Result<Vec<u8>> {
+        let read = ReadContext::run(cancel, &OnProgress::default(), |context| Ok(read_with(bytes, context)));
+        read.map_err(io::Error::other)?
+    }
+
+    fn read_with(bytes: &[u8], context: &ReadContext<'_>) -> io::Result<Vec<u8>> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         file.rewind().unwrap();
         let mut read = Vec::new();
         let encoding = Encoding::detect(&bytes[..bytes.len().min(Encoding::MAGIC_LENGTH)]);
-        let mut decoder = decoder(file, encoding)?;
+        let mut decoder = decoder(file, encoding, context)?;
         decoder.read_to_end(&mut read)?;
-        assert_eq!(decoder.read(&mut [0]).unwrap(), 0, "the end stays the end");
+        assert_eq!(decoder.read(&mut [0])?, 0, "the end stays the end");
         Ok(read)
     }
 
@@ -209,6 +230,26 @@ mod tests {
                     &bytes[..4]
                 );
             }
+        }
+    }
+
+    #[test]
+    fn every_decoder_passes_cancellation_on() {
+        for encode in ENCODERS {
+            let bytes = [encode(b"one"), encode(b"two ".repeat(20_000).as_slice())].concat();
+            let mut asked = 0;
+            loop {
+                let left = AtomicU64::new(asked);
+                let cancel =
+                    CancelToken::when(move || left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_err());
+                match read_until(&bytes, &cancel) {
+                    Ok(_) => break,
+                    Err(error) => assert!(is_cancelled(&error), "{:02x?} after {asked}: {error}", &bytes[..4]),
+                }
+                asked += 1;
+            }
+            // At the start, at the data and at the end of the file.
+            assert!(asked >= 3, "{:02x?}: asked {asked} times", &bytes[..4]);
         }
     }
 

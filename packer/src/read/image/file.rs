@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use crate::error::{Error, Result};
 use crate::fingerprint::{Fingerprint, Hasher};
 use crate::read::archive::error::ReadError;
+use crate::read::context::ReadContext;
 use crate::read::image::decode::decoder;
 use crate::read::image::encoding::Encoding;
 
@@ -76,15 +77,15 @@ impl ImageFile {
     }
 
     /// Its sha256.
-    pub(crate) fn hash(&self) -> Result<Fingerprint> {
+    pub(crate) fn hash(&self, context: &ReadContext<'_>) -> Result<Fingerprint> {
         let mut hasher = Hasher::default();
-        self.hash_into(&mut hasher)?;
+        self.hash_into(&mut hasher, context)?;
         Ok(hasher.finish())
     }
 
     /// Appends its bytes to a hash. Fails if the file has changed its length.
-    fn hash_into(&self, hasher: &mut Hasher) -> Result<()> {
-        let length = hasher.update_from(self.bytes()?).map_err(|error| self.unreadable(error))?;
+    fn hash_into(&self, hasher: &mut Hasher, context: &ReadContext<'_>) -> Result<()> {
+        let length = hasher.update_from(context.watch(self.bytes()?)).map_err(|error| self.unreadable(error))?;
         if length == self.size {
             Ok(())
         } else {
@@ -93,22 +94,26 @@ impl ImageFile {
     }
 
     /// The decompressed bytes from the beginning.
-    pub(crate) fn decoded(&self) -> Result<Box<dyn Read>> {
+    pub(crate) fn decoded<'a>(&self, context: &'a ReadContext<'a>) -> Result<Box<dyn Read + 'a>> {
         drop(self.bytes()?);
         let file = self.file.try_clone().map_err(|error| Error::io("open", &self.path, error))?;
-        decoder(file, self.encoding).map_err(|error| ReadError::Io(error).at(&self.path))
+        decoder(file, self.encoding, context).map_err(|error| ReadError::from(error).at(&self.path))
     }
 
     fn unreadable(&self, error: std::io::Error) -> Error {
-        Error::io("read", &self.path, error)
+        ReadError::from(error).at(&self.path)
     }
 }
 
 /// The fingerprint of a split image: the sha256 of both files, one behind the other.
-pub(crate) fn fingerprint_of_both(metadata: &ImageFile, rootfs: &ImageFile) -> Result<Fingerprint> {
+pub(crate) fn fingerprint_of_both(
+    metadata: &ImageFile,
+    rootfs: &ImageFile,
+    context: &ReadContext<'_>,
+) -> Result<Fingerprint> {
     let mut hasher = Hasher::default();
-    metadata.hash_into(&mut hasher)?;
-    rootfs.hash_into(&mut hasher)?;
+    metadata.hash_into(&mut hasher, context)?;
+    rootfs.hash_into(&mut hasher, context)?;
     Ok(hasher.finish())
 }
 

@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
 use crate::format::Tag;
+use crate::progress::{OnProgress, Progress};
+use crate::read::context::ReadContext;
 use crate::read::image::file::{ImageFile, open_error, open_in};
 use crate::read::image::oci::{LayoutDir, Selection};
 
@@ -26,6 +29,8 @@ pub struct Source {
     path: PathBuf,
     rootfs: Option<PathBuf>,
     selection: Selection,
+    cancel: CancelToken,
+    on_progress: OnProgress,
 }
 
 impl Source {
@@ -34,7 +39,13 @@ impl Source {
     /// Nothing is opened yet.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Source { path: path.into(), rootfs: None, selection: Selection::All }
+        Source {
+            path: path.into(),
+            rootfs: None,
+            selection: Selection::All,
+            cancel: CancelToken::NEVER,
+            on_progress: OnProgress::default(),
+        }
     }
 
     /// The file with the tree, if the image is split into two files and `path` is the one with the metadata. Default: none.
@@ -59,6 +70,25 @@ impl Source {
         Source { selection: Selection::Digest(digest), ..self }
     }
 
+    /// Ends any reading of the image early once `token` is cancelled. Default: nothing does.
+    ///
+    /// The error is then [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled). No program that helped to read is left running. What
+    /// the reading held in memory, at most some gigabytes, is freed before it returns.
+    #[must_use]
+    pub fn cancel_token(self, token: CancelToken) -> Self {
+        Source { cancel: token, ..self }
+    }
+
+    /// Reports progress to `callback`: at the first bytes, then at most ten times a second, and at the end. It is called from the
+    /// thread that reads, which waits for it. Default: no reports.
+    ///
+    /// The pass is [`Pass::Read`](crate::Pass::Read). The total is twice the size of the archives, of which each is hashed and
+    /// decoded. A read that fails has no last report.
+    #[must_use]
+    pub fn on_progress(self, callback: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
+        Source { on_progress: OnProgress::call(callback), ..self }
+    }
+
     /// The path of the image.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -67,6 +97,19 @@ impl Source {
 
     pub(crate) fn selection(&self) -> &Selection {
         &self.selection
+    }
+
+    pub(crate) fn token(&self) -> &CancelToken {
+        &self.cancel
+    }
+
+    /// Runs `work` with the context of this image; `cancel` is what ends it.
+    pub(crate) fn read<Value>(
+        &self,
+        cancel: &CancelToken,
+        work: impl FnOnce(&ReadContext<'_>) -> Result<Value>,
+    ) -> Result<Value> {
+        ReadContext::run(cancel, &self.on_progress, work)
     }
 
     pub(crate) fn open(&self) -> Result<OpenImage> {

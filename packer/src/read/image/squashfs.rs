@@ -7,6 +7,7 @@ use std::process::{ChildStderr, ChildStdout, Stdio};
 use rustix::event::{PollFd, PollFlags};
 
 use crate::error::Error;
+use crate::read::context::ReadContext;
 use crate::sink::program::ProgramTimings;
 use crate::sink::program::child_guard::ChildGuard;
 use crate::sink::program::command::{command, not_started};
@@ -21,8 +22,8 @@ const TIMINGS: ProgramTimings = ProgramTimings::DEFAULT;
 const ARGUMENTS: [&str; 4] = ["--no-skip", "--root-becomes", ".", "/proc/self/fd/0"];
 
 /// Reads a filesystem as a tar. Names begin with `./`, and the top itself is the first member.
-#[derive(Debug)]
-pub(crate) struct SquashfsReader {
+pub(crate) struct SquashfsReader<'a> {
+    context: &'a ReadContext<'a>,
     file: File,
     child: ChildGuard,
     output: ChildStdout,
@@ -32,9 +33,9 @@ pub(crate) struct SquashfsReader {
     ended: bool,
 }
 
-impl SquashfsReader {
+impl<'a> SquashfsReader<'a> {
     /// Starts the program.
-    pub(crate) fn open(file: File) -> io::Result<Self> {
+    pub(crate) fn open(file: File, context: &'a ReadContext<'a>) -> io::Result<Self> {
         let mut command = command(PROGRAM);
         command.args(ARGUMENTS).stdin(Stdio::from(file.try_clone()?));
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
@@ -44,7 +45,7 @@ impl SquashfsReader {
         let errors = child.child.stderr.take().ok_or_else(piped)?;
         rustix::io::ioctl_fionbio(&output, true)?;
         rustix::io::ioctl_fionbio(&errors, true)?;
-        Ok(SquashfsReader { file, child, output, errors, message: Vec::new(), ended: false })
+        Ok(SquashfsReader { context, file, child, output, errors, message: Vec::new(), ended: false })
     }
 
     /// Empties the pipe of standard error, so that the program never blocks on it.
@@ -57,13 +58,18 @@ impl SquashfsReader {
 
     /// Checks the exit status and the file: the end of the output alone does not show that the tar is complete.
     fn finish(&mut self) -> io::Result<()> {
-        let left = self.child.wait_for(TIMINGS.leaving, || Ok(())).map_err(io::Error::other)??;
+        let left =
+            self.child.wait_for(TIMINGS.leaving, || self.context.cancel().check()).map_err(io::Error::other)??;
         self.drain_errors();
         match left {
             None => Err(self.failed("closed its output and did not end")),
             Some(status) if !status.success() => Err(self.failed(&format!("failed ({status})"))),
             Some(_) if !is_whole(&self.file)? => Err(io::Error::other("something stands behind the filesystem")),
-            Some(_) => Ok(()),
+            Some(_) => {
+                // The program read the file, so this reader has not counted its bytes.
+                self.context.advance(self.file.metadata()?.len());
+                Ok(())
+            }
         }
     }
 
@@ -72,10 +78,11 @@ impl SquashfsReader {
     }
 }
 
-impl Read for SquashfsReader {
+impl Read for SquashfsReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut idle_turns = 0;
         while !self.ended && !buffer.is_empty() {
+            self.context.cancel().check().map_err(io::Error::other)?;
             match self.output.read(buffer) {
                 Ok(0) => {
                     self.finish()?;

@@ -7,12 +7,14 @@ mod names;
 
 mod scan;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
 use crate::read::archive::reader::End;
+use crate::read::context::ReadContext;
 use crate::read::image::encoding::Encoding;
 use crate::read::image::file::{ImageFile, fingerprint_in_name, fingerprint_of_both};
 use crate::read::image::format::ImageFormat;
@@ -82,25 +84,33 @@ impl Source {
     ///
     /// If a file cannot be read, if an image is [malformed](crate::ErrorKind::Malformed), or if a layout holds no selected image.
     pub fn verify_all(&self) -> Result<Vec<Verified>> {
+        self.read(self.token(), |context| self.verify_with(context))
+    }
+
+    fn verify_with(&self, context: &ReadContext<'_>) -> Result<Vec<Verified>> {
         match self.open()? {
-            OpenImage::Archive(file) => verify_archive(&file).map(|image| vec![image]),
+            OpenImage::Archive(file) => verify_archive(&file, context).map(|image| vec![image]),
             OpenImage::Split { metadata, rootfs } => {
                 let names =
                     [metadata.fingerprint_in_name(), rootfs.fingerprint_in_name(), fingerprint_in_name(self.path())];
-                verify_split(&metadata, &rootfs, self.path(), &names).map(|image| vec![image])
+                verify_split(&metadata, &rootfs, self.path(), &names, context).map(|image| vec![image])
             }
             OpenImage::Layout(layout) => {
-                LayoutVerifier { layout: &layout, layers: HashMap::new() }.verify(self.selection())
+                if context.reports() {
+                    context.set_total(layout_total(&layout, self.selection(), context.cancel())?);
+                }
+                LayoutVerifier { layout: &layout, layers: HashMap::new(), context }.verify(self.selection())
             }
         }
     }
 }
 
 /// Verifies a plain tree or a unified image.
-fn verify_archive(file: &ImageFile) -> Result<Verified> {
-    let fingerprint = file.hash()?;
+fn verify_archive(file: &ImageFile, context: &ReadContext<'_>) -> Result<Verified> {
+    context.set_total(2 * file.size);
+    let fingerprint = file.hash(context)?;
     check_names(&file.path, &[file.fingerprint_in_name()], fingerprint)?;
-    let Scan { archive, members, detector } = scan_file(file, End::Marked, LinkTargets::SameArchive)?;
+    let Scan { archive, members, detector } = scan_file(file, End::Marked, LinkTargets::SameArchive, context)?;
     let format = detector.format();
     if format == ImageFormat::Unified {
         detector.check_unified().map_err(|error| error.at(&file.path))?;
@@ -122,10 +132,12 @@ fn verify_split(
     rootfs: &ImageFile,
     path: &Path,
     names: &[Option<Fingerprint>],
+    context: &ReadContext<'_>,
 ) -> Result<Verified> {
-    let fingerprint = fingerprint_of_both(metadata, rootfs)?;
+    context.set_total((metadata.size + rootfs.size).saturating_mul(2));
+    let fingerprint = fingerprint_of_both(metadata, rootfs, context)?;
     check_names(path, names, fingerprint)?;
-    let scan = |file| scan_file(file, End::Marked, LinkTargets::SameArchive);
+    let scan = |file| scan_file(file, End::Marked, LinkTargets::SameArchive, context);
     let (description, tree) = (scan(metadata)?, scan(rootfs)?);
     description.detector.check_metadata().map_err(|error| error.at(&metadata.path))?;
     Ok(Verified {
@@ -140,8 +152,8 @@ fn verify_split(
     })
 }
 
-fn scan_file(file: &ImageFile, end: End, targets: LinkTargets) -> Result<Scan> {
-    scan(file.decoded()?, end, targets).map_err(|error| error.at(&file.path))
+fn scan_file(file: &ImageFile, end: End, targets: LinkTargets, context: &ReadContext<'_>) -> Result<Scan> {
+    scan(file.decoded(context)?, end, targets, context.cancel()).map_err(|error| error.at(&file.path))
 }
 
 /// Checks that at least one of the names has a fingerprint, and that no name has another one.
@@ -159,6 +171,7 @@ fn check_names(path: &Path, names: &[Option<Fingerprint>], found: Fingerprint) -
 struct LayoutVerifier<'a> {
     layout: &'a LayoutDir,
     layers: HashMap<(Fingerprint, LinkTargets), VerifiedLayer>,
+    context: &'a ReadContext<'a>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -172,12 +185,12 @@ struct VerifiedLayer {
 impl LayoutVerifier<'_> {
     fn verify(mut self, selection: &Selection) -> Result<Vec<Verified>> {
         let mut images = Vec::new();
-        IndexWalk::new(self.layout, selection).run(&mut |item| {
+        IndexWalk::new(self.layout, selection, self.context.cancel()).run(&mut |item| {
             match item {
                 IndexItem::Image(image) => images.push(self.verify_image(image)?),
                 IndexItem::Other(blobs) => {
                     for blob in blobs {
-                        self.layout.checked_blob(&blob)?;
+                        self.layout.checked_blob(&blob, self.context)?;
                     }
                 }
             }
@@ -200,8 +213,7 @@ impl LayoutVerifier<'_> {
             has_late_metadata: false,
         };
         for (number, (descriptor, diff_id)) in manifest.layers.iter().zip(diff_ids).enumerate() {
-            let targets = if number == 0 { LinkTargets::SameArchive } else { LinkTargets::SameOrLowerLayer };
-            let layer = self.verify_layer(descriptor, targets)?;
+            let layer = self.verify_layer(descriptor, link_targets(number))?;
             self.layout.check_layer(descriptor, layer.encoding, layer.diff_id, diff_id)?;
             verified.size += descriptor.size;
             verified.tar_size += layer.tar_size;
@@ -215,11 +227,42 @@ impl LayoutVerifier<'_> {
         if let Some(layer) = self.layers.get(&key) {
             return Ok(*layer);
         }
-        let file = self.layout.checked_blob(descriptor)?;
-        let Scan { archive, members, .. } = scan_file(&file, End::Anywhere, targets)?;
+        let file = self.layout.checked_blob(descriptor, self.context)?;
+        let Scan { archive, members, .. } = scan_file(&file, End::Anywhere, targets, self.context)?;
         let layer =
             VerifiedLayer { encoding: file.encoding, diff_id: archive.digest, tar_size: archive.length, members };
         self.layers.insert(key, layer);
         Ok(layer)
     }
+}
+
+/// Where the targets of hard links in a layer may be, by the layer's place in its image.
+fn link_targets(number: usize) -> LinkTargets {
+    if number == 0 { LinkTargets::SameArchive } else { LinkTargets::SameOrLowerLayer }
+}
+
+/// The most layers that are counted for a total.
+const COUNTED_LAYERS: usize = 100_000;
+
+/// The bytes that [`LayoutVerifier`] will read, or 0 if they are not known before it does.
+fn layout_total(layout: &LayoutDir, selection: &Selection, cancel: &CancelToken) -> Result<u64> {
+    let (mut layers, mut total) = (HashSet::new(), Some(0_u64));
+    let mut add = |size: u64| total = total.and_then(|total| total.checked_add(size));
+    let walked = IndexWalk::new(layout, selection, cancel).run(&mut |item| {
+        match item {
+            IndexItem::Image(image) => {
+                for (number, descriptor) in image.manifest.layers.iter().enumerate() {
+                    let digest = descriptor.digest().map_err(|error| layout.error(error))?;
+                    if layers.len() < COUNTED_LAYERS && layers.insert((digest, link_targets(number))) {
+                        add(descriptor.size.saturating_mul(2));
+                    }
+                }
+            }
+            IndexItem::Other(blobs) => blobs.iter().for_each(|blob| add(blob.size)),
+        }
+        Ok(())
+    });
+    cancel.check()?;
+    // A fault in the layout is found again, and reported, where it is verified.
+    Ok(total.filter(|_| walked.is_ok() && layers.len() < COUNTED_LAYERS).unwrap_or(0))
 }

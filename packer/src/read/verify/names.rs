@@ -113,6 +113,8 @@ impl PathHasher {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::tree::stat::Timestamp;
 
@@ -133,7 +135,7 @@ mod tests {
             match index.add(&member(name)) {
                 Ok(_) => {}
                 Err(ReadError::Malformed(what) | ReadError::Unsupported(what)) => return what,
-                Err(ReadError::Io(error)) => return error.to_string(),
+                Err(error) => return error.at(Path::new("")).to_string(),
             }
         }
         "sound".into()

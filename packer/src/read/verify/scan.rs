@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use crate::cancel::CancelToken;
 use crate::read::archive::error::ReadError;
 use crate::read::archive::member::MemberKind;
 use crate::read::archive::reader::{ArchiveDigest, ArchiveReader, End};
@@ -17,8 +18,8 @@ pub(crate) struct Scan {
 }
 
 /// Reads every member, and every byte behind the last one.
-pub(crate) fn scan(tar: impl Read, end: End, targets: LinkTargets) -> Result<Scan, ReadError> {
-    let mut archive = ArchiveReader::new(tar, end);
+pub(crate) fn scan(tar: impl Read, end: End, targets: LinkTargets, cancel: &CancelToken) -> Result<Scan, ReadError> {
+    let mut archive = ArchiveReader::new(tar, end, cancel);
     let (mut names, mut detector, mut members) = (NameIndex::new(targets), FormatDetector::default(), 0);
     while let Some(member) = archive.next()? {
         let path = names.add(&member)?;

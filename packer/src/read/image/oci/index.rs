@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
 use crate::format::Tag;
@@ -48,12 +49,13 @@ impl Selection {
 pub(crate) struct IndexWalk<'a> {
     layout: &'a LayoutDir,
     selection: &'a Selection,
+    cancel: &'a CancelToken,
     seen: HashSet<(Fingerprint, bool)>,
 }
 
 impl<'a> IndexWalk<'a> {
-    pub(crate) fn new(layout: &'a LayoutDir, selection: &'a Selection) -> Self {
-        IndexWalk { layout, selection, seen: HashSet::new() }
+    pub(crate) fn new(layout: &'a LayoutDir, selection: &'a Selection, cancel: &'a CancelToken) -> Self {
+        IndexWalk { layout, selection, cancel, seen: HashSet::new() }
     }
 
     /// Passes every selected item to `visit`.
@@ -94,6 +96,7 @@ impl<'a> IndexWalk<'a> {
             return Err(Error::unfit(self.layout.path(), format!("has indexes nested more than {MAX_DEPTH} deep")));
         }
         for descriptor in index.manifests {
+            self.cancel.check()?;
             let digest = descriptor.digest().map_err(|error| self.layout.error(error))?;
             let is_selected = is_selected || self.selection.includes(&descriptor, depth, &digest);
             // An index that is not selected may contain a selected image.

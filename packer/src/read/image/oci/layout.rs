@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
 use crate::read::archive::error::ReadError;
+use crate::read::context::ReadContext;
 use crate::read::image::file::{ImageFile, open_error, open_in};
 use crate::read::image::oci::document::{Descriptor, Index, LayoutFile};
 
@@ -70,9 +71,9 @@ impl LayoutDir {
     }
 
     /// The blob of a descriptor, of the right size and digest.
-    pub(crate) fn checked_blob(&self, descriptor: &Descriptor) -> Result<ImageFile> {
+    pub(crate) fn checked_blob(&self, descriptor: &Descriptor, context: &ReadContext<'_>) -> Result<ImageFile> {
         let file = self.blob(descriptor)?;
-        let (expected, found) = (descriptor.digest().map_err(|error| self.error(error))?, file.hash()?);
+        let (expected, found) = (descriptor.digest().map_err(|error| self.error(error))?, file.hash(context)?);
         if found != expected {
             return Err(Error::image(&file.path, format!("its sha256 is {found}")));
         }
