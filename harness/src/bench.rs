@@ -5,24 +5,24 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::inspect::Listing;
-use crate::plan::{ARMS, Case, Peer, Step, Work, schedule};
+use crate::plan::{ARMS, Baseline, Case, Step, Work, schedule};
 use crate::progress::Progress;
 use crate::record::{Check, Journal, Label, Record, Role, Run, Sample};
 use crate::run::{Outcome, Runner};
 use crate::stats;
-use crate::verify::{Seen, invariants, io_volume};
+use crate::verify::{InspectedPack, invariants, io_volume};
 
 /// A bench that is to be run.
 #[derive(Debug)]
 pub struct Bench<'a> {
-    /// What is known beforehand; cases and peers are filled in already.
+    /// What is known beforehand; cases and baselines are filled in already.
     pub run: Run,
     /// What the tree holds, as somebody else than the packer finds it.
     pub tree: Listing,
-    /// The peers of [`Run::peers`] that can be run, by their names there.
-    pub peers: Vec<&'a Peer>,
+    /// The baselines of [`Run::baselines`] that can be run, by their names there.
+    pub baselines: Vec<&'a Baseline>,
     /// Rounds for each of them, and for each floor.
-    pub peer_rounds: usize,
+    pub baseline_rounds: usize,
     /// The cases whose floor is measured.
     pub floors: Vec<Case>,
 }
@@ -44,19 +44,19 @@ impl Bench<'_> {
         mut self,
         runner: &mut dyn Runner,
         journal: &mut Journal,
-        audience: &mut dyn Progress,
+        progress: &mut dyn Progress,
     ) -> Result<Record> {
         journal.save(&self.run)?;
         let cases = self.run.cases.clone();
         let steps = schedule(
             cases.len(),
             self.run.pairs,
-            self.peers.len() + self.floors.len(),
-            self.peer_rounds,
+            self.baselines.len() + self.floors.len(),
+            self.baseline_rounds,
             self.run.seed,
         );
         let mut samples = Vec::new();
-        let verified = self.verify(&cases, runner, journal, &mut samples, steps.len(), audience)?;
+        let verified = self.verify(&cases, runner, journal, &mut samples, steps.len(), progress)?;
         self.run.checks = verified.checks;
         journal.save(&self.run)?;
         if self.run.checks.iter().any(|check| !check.holds) {
@@ -66,7 +66,7 @@ impl Bench<'_> {
             let work = self.work(&cases, step);
             let left = steps[number..].iter().map(|step| verified.lengths.get(&self.work(&cases, step).name()));
             let left = left.map(|length| length.copied().unwrap_or_default()).sum();
-            audience.progress(number, steps.len(), &work.name(), Some(left));
+            progress.update(number, steps.len(), &work.name(), Some(left));
             let outcome = runner.run(work)?;
             let pair = match step {
                 Step::Arm { pair, .. } => *pair,
@@ -85,9 +85,9 @@ impl Bench<'_> {
     fn work<'b>(&'b self, cases: &'b [Case], step: &Step) -> Work<'b> {
         match step {
             Step::Arm { case, side, .. } => Work::Pack(&cases[*case], side.strategy()),
-            Step::Other { other, .. } => match self.peers.get(*other) {
-                Some(peer) => peer.work(),
-                None => Work::Floor(&self.floors[*other - self.peers.len()]),
+            Step::Other { other, .. } => match self.baselines.get(*other) {
+                Some(baseline) => baseline.work(),
+                None => Work::Floor(&self.floors[*other - self.baselines.len()]),
             },
         }
     }
@@ -100,22 +100,22 @@ impl Bench<'_> {
         journal: &mut Journal,
         samples: &mut Vec<Sample>,
         steps: usize,
-        audience: &mut dyn Progress,
+        progress: &mut dyn Progress,
     ) -> Result<Verified> {
         let mut lengths = BTreeMap::new();
-        let mut seen: Vec<Seen> = Vec::new();
+        let mut seen: Vec<InspectedPack> = Vec::new();
         for case in cases {
             for strategy in ARMS {
                 let work = Work::Pack(case, strategy);
-                audience.progress(0, steps, &format!("verifying {}", work.name()), None);
+                progress.update(0, steps, &format!("verifying {}", work.name()), None);
                 let (outcome, inspection) = runner.inspect(work)?;
                 lengths.insert(work.name(), outcome.length());
                 keep(journal, samples, Role::Verify, work, 0, outcome.clone())?;
-                seen.push(Seen { case: case.clone(), strategy, outcome, inspection });
+                seen.push(InspectedPack { case: case.clone(), strategy, outcome, inspection });
             }
         }
-        for work in self.peers.iter().map(|peer| peer.work()).chain(self.floors.iter().map(Work::Floor)) {
-            audience.progress(0, steps, &format!("warming up {}", work.name()), None);
+        for work in self.baselines.iter().map(|baseline| baseline.work()).chain(self.floors.iter().map(Work::Floor)) {
+            progress.update(0, steps, &format!("warming up {}", work.name()), None);
             let outcome = runner.run(work)?;
             lengths.insert(work.name(), outcome.length());
             keep(journal, samples, Role::Verify, work, 0, outcome)?;
@@ -142,7 +142,7 @@ fn keep(
 ) -> Result<()> {
     let case = match work {
         Work::Pack(case, _) | Work::Floor(case) => case.name(),
-        Work::Peer { name, .. } => name.to_owned(),
+        Work::Baseline { name, .. } => name.to_owned(),
     };
     let mut sample = Sample::new(samples.len(), Label { role, case, arm: work.arm(), pair }, outcome);
     if !work.is_ours() {

@@ -8,7 +8,7 @@
 //! Each folder imports only those before it. Nothing is timed that has not been verified, and the report is made from the
 //! records alone. How and why things are measured is described in `METHODOLOGY.md`.
 
-// The ground: files that know no folder.
+// The trees: files that know no folder.
 mod error;
 mod format;
 pub mod programs;

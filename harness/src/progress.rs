@@ -5,5 +5,5 @@ use std::time::Duration;
 /// Somebody who wants to know what is going on.
 pub trait Progress {
     /// `done` of `all` runs are over; `name` is next, and about `left` remains.
-    fn progress(&mut self, done: usize, all: usize, name: &str, left: Option<Duration>);
+    fn update(&mut self, done: usize, all: usize, name: &str, left: Option<Duration>);
 }

@@ -20,13 +20,13 @@ impl Study {
         &mut self,
         runners: &mut [impl Runner],
         journal: &mut Journal,
-        audience: &mut dyn Progress,
+        progress: &mut dyn Progress,
     ) -> Result<()> {
         journal.replace("study.json", self)?;
         let plain = Case { compression: "none".into(), threads: self.environment.cores };
         let steps = schedule(0, 0, self.points.len(), self.rounds, self.seed);
         for (subject, runner) in runners.iter_mut().enumerate() {
-            audience.progress(0, steps.len(), &format!("warming up {}", self.subjects[subject].name), None);
+            progress.update(0, steps.len(), &format!("warming up {}", self.subjects[subject].name), None);
             let work = Work::Pack(&plain, Strategy::SingleStream);
             let outcome = runner.run(work)?;
             let tree = &mut self.subjects[subject];
@@ -47,10 +47,10 @@ impl Study {
                 Step::Other { other, .. } => lengths[*other],
                 Step::Arm { .. } => None,
             });
-            audience.progress(number, steps.len(), &point.name, left.sum());
+            progress.update(number, steps.len(), &point.name, left.sum());
             let work = match &point.tool {
                 PointTool::Onepass(case) => Work::Pack(case, Strategy::SingleStream),
-                PointTool::Script(script) => Work::Peer { name: &point.name, script, maker: Maker::Pipeline },
+                PointTool::Script(script) => Work::Baseline { name: &point.name, script, maker: Maker::Pipeline },
             };
             let runner = runners.get_mut(point.subject).ok_or_else(|| Error::run(&point.name, "it has no tree"))?;
             let outcome = runner.run(work)?;

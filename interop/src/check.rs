@@ -1,4 +1,4 @@
-//! Checks: what a client had to do, and how that ended.
+//! CheckLog: what a client had to do, and how that ended.
 
 use std::fmt;
 
@@ -6,51 +6,51 @@ use harness::programs::installed;
 
 /// How a check ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ClientResult {
     /// The client did what it should.
     Passed,
     /// This program is not installed, or cannot run here.
     Missing(String),
     /// The client cannot do this with any such image, whoever made it.
-    Beyond(&'static str),
+    Unsupported(&'static str),
     /// What was wrong.
     Failed(String),
 }
 
 /// A check that was made.
 #[derive(Clone, Debug)]
-pub struct Check {
+pub struct ClientCheck {
     /// The client.
     pub client: &'static str,
     /// What it had to do, with which image.
     pub what: String,
     /// How that ended.
-    pub verdict: Verdict,
+    pub result: ClientResult,
 }
 
-impl fmt::Display for Check {
+impl fmt::Display for ClientCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Check { client, what, verdict } = self;
-        match verdict {
-            Verdict::Passed => write!(f, "ok       {client}: {what}"),
-            Verdict::Missing(tool) => write!(f, "MISSING  {client}: {what}: {tool}"),
-            Verdict::Beyond(limit) => write!(f, "limit    {client}: {what}: {limit}"),
-            Verdict::Failed(why) => write!(f, "FAILED   {client}: {what}: {why}"),
+        let ClientCheck { client, what, result } = self;
+        match result {
+            ClientResult::Passed => write!(f, "ok       {client}: {what}"),
+            ClientResult::Missing(tool) => write!(f, "MISSING  {client}: {what}: {tool}"),
+            ClientResult::Unsupported(limit) => write!(f, "limit    {client}: {what}: {limit}"),
+            ClientResult::Failed(why) => write!(f, "FAILED   {client}: {what}: {why}"),
         }
     }
 }
 
 /// Takes checks as they are made.
-pub(crate) struct Checks<'a> {
-    pub(crate) tell: &'a mut dyn FnMut(&Check),
-    pub(crate) made: Vec<Check>,
+pub(crate) struct CheckLog<'a> {
+    pub(crate) tell: &'a mut dyn FnMut(&ClientCheck),
+    pub(crate) made: Vec<ClientCheck>,
     /// What the tree is called.
     pub(crate) name: &'a str,
 }
 
-impl Checks<'_> {
-    pub(crate) fn add(&mut self, client: &'static str, what: impl fmt::Display, verdict: Verdict) {
-        let check = Check { client, what: format!("{what} of {}", self.name), verdict };
+impl CheckLog<'_> {
+    pub(crate) fn add(&mut self, client: &'static str, what: impl fmt::Display, result: ClientResult) {
+        let check = ClientCheck { client, what: format!("{what} of {}", self.name), result };
         (self.tell)(&check);
         self.made.push(check);
     }
@@ -61,14 +61,14 @@ impl Checks<'_> {
         what: impl fmt::Display,
         outcome: std::result::Result<(), String>,
     ) {
-        self.add(client, what, outcome.map_or_else(Verdict::Failed, |()| Verdict::Passed));
+        self.add(client, what, outcome.map_or_else(ClientResult::Failed, |()| ClientResult::Passed));
     }
 
     /// Whether the tools of a client are there; if not, that is its check.
-    pub(crate) fn has(&mut self, client: &'static str, what: impl fmt::Display, tools: &[&str]) -> bool {
+    pub(crate) fn has_tools(&mut self, client: &'static str, what: impl fmt::Display, tools: &[&str]) -> bool {
         match tools.iter().find(|tool| !installed(tool)) {
             Some(missing) => {
-                self.add(client, what, Verdict::Missing(format!("{missing} is not installed")));
+                self.add(client, what, ClientResult::Missing(format!("{missing} is not installed")));
                 false
             }
             None => true,

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why checks could not be made. What a client does wrong is no error: it is a [`Verdict`](crate::Verdict).
+/// Why checks could not be made. What a client does wrong is no error: it is a [`ClientResult`](crate::ClientResult).
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct Error(Box<Failure>);

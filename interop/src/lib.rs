@@ -9,24 +9,24 @@ mod error;
 mod lxd;
 mod oci;
 mod readers;
-mod setting;
-mod trees;
+mod setup;
+mod snapshot;
 
-pub use check::{Check, Verdict};
+pub use check::{ClientCheck, ClientResult};
 pub use error::{Error, Result};
-pub use setting::Setting;
+pub use setup::Setup;
 
-use check::Checks;
+use check::CheckLog;
 
 /// Makes all checks; `tell` hears of each as it is made.
 ///
 /// # Errors
 ///
-/// If an image cannot be packed, or the tree not be read. What a client does wrong is a [`Verdict`].
-pub fn run(setting: &Setting<'_>, tell: &mut dyn FnMut(&Check)) -> Result<Vec<Check>> {
-    let mut checks = Checks { tell, made: Vec::new(), name: setting.name };
-    readers::run(setting, &mut checks)?;
-    oci::run(setting, &mut checks)?;
-    lxd::run(setting, &mut checks)?;
+/// If an image cannot be packed, or the tree not be read. What a client does wrong is a [`ClientResult`].
+pub fn run(setup: &Setup<'_>, tell: &mut dyn FnMut(&ClientCheck)) -> Result<Vec<ClientCheck>> {
+    let mut checks = CheckLog { tell, made: Vec::new(), name: setup.name };
+    readers::run(setup, &mut checks)?;
+    oci::run(setup, &mut checks)?;
+    lxd::run(setup, &mut checks)?;
     Ok(checks.made)
 }

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::trees::{Limits, Listing, equal, remove};
+use crate::snapshot::{Losses, TreeSnapshot, check_tree, remove};
 use harness::run::Tool;
 
-use crate::check::{Checks, Verdict};
+use crate::check::{CheckLog, ClientResult};
 use crate::error::{Error, Result};
-use crate::setting::{Packed, Setting};
+use crate::setup::{PackedImage, Setup};
 
 /// What LXD leaves out when it unpacks an image.
-const DEV: Limits = Limits { dev: true, ..Limits::NONE };
+const DEV: Losses = Losses { dev: true, ..Losses::NONE };
 
 /// The codecs that LXD 5.0 takes; the last of them only for the rootfs of a split image.
 const CODECS: [&str; 7] = ["none", "gzip", "zstd", "xz:1", "external:bzip2:1", "external:lzma:1", "squashfs"];
@@ -24,8 +24,8 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(setting: &Setting<'_>) -> std::result::Result<Self, String> {
-        let directory = setting.scratch.join("lxd");
+    fn start(setup: &Setup<'_>) -> std::result::Result<Self, String> {
+        let directory = setup.scratch.join("lxd");
         std::fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
         let child = Command::new("lxd")
             .env("LXD_DIR", &directory)
@@ -66,40 +66,40 @@ impl Drop for Daemon {
     }
 }
 
-pub(crate) fn run(setting: &Setting<'_>, checks: &mut Checks<'_>) -> Result<()> {
-    if !checks.has("LXD", "import", &["lxd", "lxc"]) {
+pub(crate) fn run(setup: &Setup<'_>, checks: &mut CheckLog<'_>) -> Result<()> {
+    if !checks.has_tools("LXD", "import", &["lxd", "lxc"]) {
         return Ok(());
     }
     if !rustix::process::geteuid().is_root() {
-        checks.add("LXD", "import", Verdict::Missing("a daemon can be started by root only".into()));
+        checks.add("LXD", "import", ClientResult::Missing("a daemon can be started by root only".into()));
         return Ok(());
     }
-    let expected = Listing::of(setting.tree).map_err(|error| Error::run("reading the tree", error))?;
-    let daemon = match Daemon::start(setting) {
+    let expected = TreeSnapshot::of(setup.tree).map_err(|error| Error::run("reading the tree", error))?;
+    let daemon = match Daemon::start(setup) {
         Ok(daemon) => daemon,
         Err(why) => {
-            checks.add("LXD", "start", Verdict::Failed(why));
+            checks.add("LXD", "start", ClientResult::Failed(why));
             return Ok(());
         }
     };
     for format in ["unified", "split"] {
-        let tried = |codec: &&str| setting.tries(codec) && (format == "split" || *codec != "squashfs");
+        let tried = |codec: &&str| setup.includes(codec) && (format == "split" || *codec != "squashfs");
         for codec in CODECS.into_iter().filter(tried) {
             if codec == "squashfs" && !expected.is_plain() {
                 let what = format!("import {format} {codec}");
-                checks.add("LXD", what, Verdict::Beyond("a squashfs cannot hold all times and attributes"));
+                checks.add("LXD", what, ClientResult::Unsupported("a squashfs cannot hold all times and attributes"));
                 continue;
             }
-            let place = setting.scratch.join("images");
-            let image = setting.pack(&place, &["--format", format, "-c", codec])?;
+            let place = setup.scratch.join("images");
+            let image = setup.pack(&place, &["--format", format, "-c", codec])?;
             checks.outcome("LXD", format!("import {format} {codec}"), imported(&daemon, &image));
             let unpacked = daemon.lxc(&["init", &image.fingerprint, "ours"]).and_then(|_| {
-                let limits = if codec == "squashfs" { Limits { fractions: true, ..DEV } } else { DEV };
-                equal(&daemon.rootfs("ours"), &expected, limits)
+                let losses = if codec == "squashfs" { Losses { fractions: true, ..DEV } } else { DEV };
+                check_tree(&daemon.rootfs("ours"), &expected, losses)
             });
             checks.outcome("LXD", format!("unpack {format} {codec}"), unpacked);
             if (format, codec) == ("unified", "gzip") {
-                checks.outcome("LXD", "publish the instance", published(&daemon, setting));
+                checks.outcome("LXD", "publish the instance", published(&daemon, setup));
             }
             let removed =
                 daemon.lxc(&["delete", "ours"]).and_then(|_| daemon.lxc(&["image", "delete", &image.fingerprint]));
@@ -113,7 +113,7 @@ pub(crate) fn run(setting: &Setting<'_>, checks: &mut Checks<'_>) -> Result<()> 
 }
 
 /// Whether LXD takes an image, and calls it what we call it.
-fn imported(daemon: &Daemon, image: &Packed) -> std::result::Result<(), String> {
+fn imported(daemon: &Daemon, image: &PackedImage) -> std::result::Result<(), String> {
     let path = image.path.to_string_lossy();
     let files = if image.path.is_dir() { pages(&image.path)? } else { vec![path.into_owned()] };
     let arguments: Vec<&str> = ["image", "import"].into_iter().chain(files.iter().map(String::as_str)).collect();
@@ -136,14 +136,14 @@ fn pages(image: &Path) -> std::result::Result<Vec<String>, String> {
 }
 
 /// Whether an instance that LXD publishes has the members that its tree has in an image of ours.
-fn published(daemon: &Daemon, setting: &Setting<'_>) -> std::result::Result<(), String> {
+fn published(daemon: &Daemon, setup: &Setup<'_>) -> std::result::Result<(), String> {
     daemon.lxc(&["publish", "ours", "--alias", "theirs", "--compression", "none"])?;
-    let theirs = setting.scratch.join("theirs");
+    let theirs = setup.scratch.join("theirs");
     daemon.lxc(&["image", "export", "theirs", &theirs.to_string_lossy()])?;
     daemon.lxc(&["image", "delete", "theirs"])?;
-    let place = setting.scratch.join("again");
+    let place = setup.scratch.join("again");
     let rootfs = daemon.rootfs("ours");
-    let again = Setting { tree: &rootfs, ..setting.clone() };
+    let again = Setup { tree: &rootfs, ..setup.clone() };
     let ours = again.pack(&place, &["--format", "unified", "-c", "none"]).map_err(|error| error.to_string())?;
     let exported = format!("{}.tar", theirs.display());
     let (theirs, ours) = (members(Path::new(&exported))?, members(&ours.path)?);

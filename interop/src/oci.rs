@@ -5,63 +5,64 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::trees::{Limits, Listing, equal, remove};
+use crate::snapshot::{Losses, TreeSnapshot, check_tree, remove};
 use harness::inspect::sha256;
 use harness::run::Tool;
 
-use crate::check::{Checks, Verdict};
+use crate::check::{CheckLog, ClientResult};
 use crate::error::{Error, Result};
-use crate::setting::{Packed, Setting};
+use crate::setup::{PackedImage, Setup};
 
 const CODECS: [&str; 3] = ["none", "gzip", "zstd"];
 
 /// What names begin with that mean something else in a layer.
 const WHITEOUT: &str = ".wh.";
 
-pub(crate) fn run(setting: &Setting<'_>, checks: &mut Checks<'_>) -> Result<()> {
-    let expected = Listing::of(setting.tree).map_err(|error| Error::run("reading the tree", error))?.without(WHITEOUT);
-    let layout = setting.scratch.join("layout");
-    for codec in CODECS.into_iter().filter(|codec| setting.tries(codec)) {
+pub(crate) fn run(setup: &Setup<'_>, checks: &mut CheckLog<'_>) -> Result<()> {
+    let expected =
+        TreeSnapshot::of(setup.tree).map_err(|error| Error::run("reading the tree", error))?.without(WHITEOUT);
+    let layout = setup.scratch.join("layout");
+    for codec in CODECS.into_iter().filter(|codec| setup.includes(codec)) {
         // All into one layout.
         let options =
             ["--format", "oci", "--tag", codec, "-c", codec, "--cmd", "/bin/sh", "--env", "PATH=/bin:/usr/bin"];
-        let image = setting.pack(&layout, &[&options[..], &["--exclude", &format!("**/{WHITEOUT}*")]].concat())?;
-        umoci(&image, codec, &expected, setting, checks)?;
-        skopeo(&image, codec, setting, checks)?;
-        registry(&image, codec, setting, checks)?;
-        containers(&image, codec, &expected, setting, checks)?;
+        let image = setup.pack(&layout, &[&options[..], &["--exclude", &format!("**/{WHITEOUT}*")]].concat())?;
+        umoci(&image, codec, &expected, setup, checks)?;
+        skopeo(&image, codec, setup, checks)?;
+        registry(&image, codec, setup, checks)?;
+        containers(&image, codec, &expected, setup, checks)?;
     }
     if layout.exists() { remove(&layout) } else { Ok(()) }
 }
 
 /// The image as `oci:LAYOUT:TAG`, or without the first part, as umoci wants it.
-fn reference(image: &Packed, tag: &str) -> String {
+fn reference(image: &PackedImage, tag: &str) -> String {
     format!("{}:{tag}", image.path.display())
 }
 
 fn umoci(
-    image: &Packed,
+    image: &PackedImage,
     codec: &str,
-    expected: &Listing,
-    setting: &Setting<'_>,
-    checks: &mut Checks<'_>,
+    expected: &TreeSnapshot,
+    setup: &Setup<'_>,
+    checks: &mut CheckLog<'_>,
 ) -> Result<()> {
     let (client, what) = ("umoci", format!("unpack {codec}"));
     if codec == "zstd" {
-        checks.add(client, what, Verdict::Beyond("knows no zstd before version 0.5"));
-    } else if checks.has(client, &what, &["umoci"]) {
-        let into = setting.scratch.join("bundle");
+        checks.add(client, what, ClientResult::Unsupported("knows no zstd before version 0.5"));
+    } else if checks.has_tools(client, &what, &["umoci"]) {
+        let into = setup.scratch.join("bundle");
         let unpacked = Tool::new("umoci").args(["unpack", "--image", &reference(image, codec)]).arg(&into).run();
-        checks.outcome(client, what, unpacked.and_then(|()| equal(&into.join("rootfs"), expected, Limits::NONE)));
+        checks.outcome(client, what, unpacked.and_then(|()| check_tree(&into.join("rootfs"), expected, Losses::NONE)));
         remove(&into)?;
     }
     Ok(())
 }
 
-fn skopeo(image: &Packed, codec: &str, setting: &Setting<'_>, checks: &mut Checks<'_>) -> Result<()> {
+fn skopeo(image: &PackedImage, codec: &str, setup: &Setup<'_>, checks: &mut CheckLog<'_>) -> Result<()> {
     let (client, what) = ("skopeo", format!("copy {codec} to a directory"));
-    if checks.has(client, &what, &["skopeo"]) {
-        let into = setting.scratch.join("directory");
+    if checks.has_tools(client, &what, &["skopeo"]) {
+        let into = setup.scratch.join("directory");
         let copied = Tool::new("skopeo")
             .args(["copy", "--quiet", &format!("oci:{}", reference(image, codec)), &format!("dir:{}", into.display())])
             .run();
@@ -72,7 +73,7 @@ fn skopeo(image: &Packed, codec: &str, setting: &Setting<'_>, checks: &mut Check
 }
 
 /// Whether a manifest has the digest that the image is known by.
-fn same_manifest(manifest: &Path, image: &Packed) -> std::result::Result<(), String> {
+fn same_manifest(manifest: &Path, image: &PackedImage) -> std::result::Result<(), String> {
     let digest = sha256(manifest).map_err(|error| error.to_string())?;
     if digest == image.fingerprint { Ok(()) } else { Err(format!("it has the manifest {digest} then, not ours")) }
 }
@@ -84,13 +85,13 @@ struct Registry {
 }
 
 impl Registry {
-    fn start(setting: &Setting<'_>) -> std::result::Result<Self, String> {
+    fn start(setup: &Setup<'_>) -> std::result::Result<Self, String> {
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = free.map_err(|error| format!("no free port: {error}"))?.port();
-        let config = setting.scratch.join("registry.yml");
+        let config = setup.scratch.join("registry.yml");
         let text = format!(
             "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: '{}'}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n",
-            setting.scratch.join("registry").display()
+            setup.scratch.join("registry").display()
         );
         std::fs::write(&config, text).map_err(|error| format!("cannot write its configuration: {error}"))?;
         let child = Command::new("docker-registry")
@@ -119,11 +120,11 @@ impl Drop for Registry {
     }
 }
 
-fn registry(image: &Packed, codec: &str, setting: &Setting<'_>, checks: &mut Checks<'_>) -> Result<()> {
+fn registry(image: &PackedImage, codec: &str, setup: &Setup<'_>, checks: &mut CheckLog<'_>) -> Result<()> {
     let (client, what) = ("docker-registry", format!("{codec} there and back"));
-    if checks.has(client, &what, &["docker-registry", "skopeo"]) {
-        let back = setting.scratch.join("back");
-        let outcome = Registry::start(setting).and_then(|registry| {
+    if checks.has_tools(client, &what, &["docker-registry", "skopeo"]) {
+        let back = setup.scratch.join("back");
+        let outcome = Registry::start(setup).and_then(|registry| {
             let there = format!("docker://127.0.0.1:{}/onepass:{codec}", registry.port);
             let ours = format!("oci:{}", reference(image, codec));
             let copy = |from: &str, to: &str, plain: &str| {
@@ -134,7 +135,7 @@ fn registry(image: &Packed, codec: &str, setting: &Setting<'_>, checks: &mut Che
             same_manifest(&back.join("blobs/sha256").join(&image.fingerprint), image)
         });
         checks.outcome(client, what, outcome);
-        for used in ["back", "registry"].map(|used| setting.scratch.join(used)) {
+        for used in ["back", "registry"].map(|used| setup.scratch.join(used)) {
             if used.exists() {
                 remove(&used)?;
             }
@@ -145,14 +146,14 @@ fn registry(image: &Packed, codec: &str, setting: &Setting<'_>, checks: &mut Che
 
 /// podman and buildah, which share their storage: what one has pulled, the other mounts.
 fn containers(
-    image: &Packed,
+    image: &PackedImage,
     codec: &str,
-    expected: &Listing,
-    setting: &Setting<'_>,
-    checks: &mut Checks<'_>,
+    expected: &TreeSnapshot,
+    setup: &Setup<'_>,
+    checks: &mut CheckLog<'_>,
 ) -> Result<()> {
-    let (what, storage) = (format!("take {codec}"), setting.scratch.join("storage"));
-    if !checks.has("podman", &what, &["podman"]) || !checks.has("buildah", &what, &["buildah"]) {
+    let (what, storage) = (format!("take {codec}"), setup.scratch.join("storage"));
+    if !checks.has_tools("podman", &what, &["podman"]) || !checks.has_tools("buildah", &what, &["buildah"]) {
         return Ok(());
     }
     // podman wants a short path for what it keeps while it runs.
@@ -174,7 +175,7 @@ fn containers(
     let from = if id.is_empty() { Err("podman has no image".into()) } else { Ok(["from", "--quiet", &id]) };
     let outcome = from.and_then(|from| tool("buildah").args(from).output()).and_then(|container| {
         let mounted = tool("buildah").args(["mount", container.trim()]).output()?;
-        let outcome = equal(Path::new(mounted.trim()), expected, Limits { early_times: true, ..Limits::NONE });
+        let outcome = check_tree(Path::new(mounted.trim()), expected, Losses { early_times: true, ..Losses::NONE });
         tool("buildah").args(["umount", container.trim()]).run().and(outcome)
     });
     checks.outcome("buildah", &what, outcome);

@@ -1,4 +1,4 @@
-//! Builds of the command `onepass`: as it is released, and of another revision.
+//! BuildArms of the command `onepass`: as it is released, and of another revision.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -7,13 +7,13 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use fixtures::{Fixture, Shape, Yardstick};
-use harness::record::Likeness;
+use harness::record::FidelityFigure;
 use packer::{Compression, Pack};
 
 /// A fixture beside the real tree, as records have it.
-pub(crate) fn likeness(fixture: &Fixture, scratch: &Path) -> Result<Vec<Likeness>> {
+pub(crate) fn likeness(fixture: &Fixture, scratch: &Path) -> Result<Vec<FidelityFigure>> {
     let figures = shape(fixture, scratch)?.told();
-    Ok(figures.into_iter().map(|(what, [real, fixture], near)| Likeness { what, real, fixture, near }).collect())
+    Ok(figures.into_iter().map(|(what, [real, fixture], near)| FidelityFigure { what, real, fixture, near }).collect())
 }
 
 /// Measures the classes and, of a fixture that has a target for it, the whole tar.

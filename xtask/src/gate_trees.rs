@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use fixtures::{Fixture, Profile};
 use harness::gate::expected::Expected;
-use harness::gate::{Budget, Exact, Examined, Tree};
+use harness::gate::{Budget, ExactFindings, ExactGates, Tree};
 use harness::plan::Case;
-use harness::record::Diary;
-use harness::run::{Lease, Processes};
+use harness::record::SampleLog;
+use harness::run::{Processes, ScratchDir};
 use packer::Compression;
 
 use crate::cli::{ProgressLine, repository, scratch_or_default};
@@ -73,16 +73,16 @@ pub(crate) fn timed() -> [Case; 2] {
 }
 
 /// What packs, and where.
-pub(crate) struct Ground {
+pub(crate) struct GateTrees {
     /// The command.
     pub(crate) onepass: PathBuf,
-    scratch: Lease,
+    scratch: ScratchDir,
 }
 
-impl Ground {
+impl GateTrees {
     /// A directory of our own in `scratch`, or in the one for temporary files.
     pub(crate) fn take(onepass: PathBuf, scratch: Option<&Path>) -> Result<Self> {
-        Ok(Ground { onepass, scratch: Lease::take(&scratch_or_default(scratch))? })
+        Ok(GateTrees { onepass, scratch: ScratchDir::create(&scratch_or_default(scratch))? })
     }
 
     /// The directory.
@@ -109,8 +109,8 @@ impl Ground {
         depth: Depth,
         options: &[&str],
         expected: &Expected,
-        diary: &mut Diary<'_>,
-    ) -> Result<Examined> {
+        log: &mut SampleLog<'_>,
+    ) -> Result<ExactFindings> {
         let options = [&ONE_OWNER, options].concat();
         let mut trees = Vec::new();
         for tree in [EXACT, FURTHER].into_iter().chain(INPUTS) {
@@ -119,7 +119,7 @@ impl Ground {
         let mut trees =
             trees.iter_mut().map(|(name, runner)| Tree { name: name.clone(), rootfs: runner.rootfs.clone(), runner });
         let mut next = || trees.next().context("a gate has no tree");
-        let exact = Exact {
+        let exact = ExactGates {
             tree: next()?,
             cases: Case::all(&[Compression::None, Compression::GZIP, Compression::ZSTD], 2),
             further: next()?,
@@ -131,7 +131,7 @@ impl Ground {
                 .collect(),
             expected,
         };
-        Ok(exact.run(diary, &mut ProgressLine::new()))
+        Ok(exact.run(log, &mut ProgressLine::new()))
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::decision::is_narrow;
 use super::expected::Expected;
-use super::gate_run::{Against, GateRun, Time};
-use super::paired_trial::Timed;
+use super::gate_run::{Against, GateRun, TimeGate};
+use super::paired_trial::TimedCase;
 use crate::verify::Gate;
 
 /// Which ratios of a run are taken over.
@@ -38,10 +38,10 @@ impl Expected {
         let pinned = run.sizes.iter().filter(|size| !size.compression.starts_with("external:"));
         self.sizes = pinned.map(|size| ((size.fixture.clone(), size.compression.clone()), size.bytes)).collect();
         match &run.time {
-            Time::NotAsked => {}
-            Time::Failed(why) => return Err(format!("the times are not known: {why}")),
-            Time::Measured(timing) if timing.against == Against::TwoPass => {
-                for Timed { case, ratio, .. } in timing.timed.iter().filter(|timed| timed.cold == 0) {
+            TimeGate::NotAsked => {}
+            TimeGate::Failed(why) => return Err(format!("the times are not known: {why}")),
+            TimeGate::Measured(timing) if timing.against == Against::TwoPass => {
+                for TimedCase { case, ratio, .. } in timing.timed.iter().filter(|timed| timed.cold == 0) {
                     let key = (timing.subject.clone(), case.clone(), run.environment.class());
                     let Some(ratio) = ratio.filter(is_narrow) else { continue };
                     if ratios == Ratios::All || !self.ratios.contains_key(&key) {
@@ -49,7 +49,7 @@ impl Expected {
                     }
                 }
             }
-            Time::Measured(_) => {}
+            TimeGate::Measured(_) => {}
         }
         let after = self.to_string();
         let gone =

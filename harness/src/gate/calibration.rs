@@ -11,12 +11,12 @@ use std::time::Duration;
 use packer::Strategy;
 use serde::{Deserialize, Serialize};
 
-use super::decision::{Ruling, is_narrow};
-use super::paired_trial::{Builds, Contest, ROUNDS, Timed};
+use super::decision::{Decision, is_narrow};
+use super::paired_trial::{BuildArms, PairedTrial, ROUNDS, TimedCase};
 use crate::error::{Error, Result};
 use crate::plan::Case;
 use crate::progress::Progress;
-use crate::record::{Diary, Journal, Label, read};
+use crate::record::{Journal, Label, SampleLog, read};
 use crate::run::{Environment, Outcome, Runner};
 use fixtures::Random;
 
@@ -54,28 +54,28 @@ pub struct Calibration {
     /// How many comparisons of each kind were asked for: the same build, the slowed one.
     pub wanted: [usize; 2],
     /// Of each case the ratio to two passes that was accepted before anything was compared.
-    pub accepted: Vec<Timed>,
+    pub accepted: Vec<TimedCase>,
     /// What was compared, in that order.
-    pub comparisons: Vec<Comparison>,
+    pub comparisons: Vec<BuildComparison>,
     /// Whether all that was asked for was run.
     pub complete: bool,
 }
 
 /// A comparison of two builds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Comparison {
+pub struct BuildComparison {
     /// What was compared.
-    pub kind: Kind,
+    pub kind: TestedBuild,
     /// What it was compared with.
-    pub beside: Beside,
+    pub beside: ReferenceKind,
     /// What the gate saw.
-    pub timed: Timed,
+    pub timed: TimedCase,
 }
 
 /// What is compared with a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum TestedBuild {
     /// The build itself.
     Same,
     /// One that takes a fifth longer.
@@ -85,39 +85,39 @@ pub enum Kind {
 /// What one stream stands beside: the two ways in which the gate can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Beside {
+pub enum ReferenceKind {
     /// Two passes; the ratio is compared with the accepted one.
     TwoPass,
     /// One stream of another build; nothing should have changed.
     Base,
 }
 
-impl Beside {
+impl ReferenceKind {
     /// Both.
-    pub const ALL: [Beside; 2] = [Beside::TwoPass, Beside::Base];
+    pub const ALL: [ReferenceKind; 2] = [ReferenceKind::TwoPass, ReferenceKind::Base];
 
     /// How the reference packs.
     fn strategy(self) -> Strategy {
         match self {
-            Beside::TwoPass => Strategy::TwoPass,
-            Beside::Base => Strategy::SingleStream,
+            ReferenceKind::TwoPass => Strategy::TwoPass,
+            ReferenceKind::Base => Strategy::SingleStream,
         }
     }
 }
 
-impl Kind {
+impl TestedBuild {
     /// Its name in samples.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Same => "same",
-            Kind::Slowed => "slowed",
+            TestedBuild::Same => "same",
+            TestedBuild::Slowed => "slowed",
         }
     }
 }
 
 /// What packs in a calibration.
-pub struct Subjects<'a> {
+pub struct CalibrationBuilds<'a> {
     /// The build, to be compared with.
     pub base: &'a mut dyn Runner,
     /// The same one.
@@ -151,50 +151,59 @@ impl Calibration {
     /// # Errors
     ///
     /// If a run fails, or the record cannot be written.
-    pub fn run(&mut self, subjects: Subjects<'_>, journal: &mut Journal, audience: &mut dyn Progress) -> Result<()> {
+    pub fn run(
+        &mut self,
+        subjects: CalibrationBuilds<'_>,
+        journal: &mut Journal,
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
         journal.replace("calibration.json", self)?;
-        let mut notes = Diary::of(journal);
-        let Subjects { base, same, slowed } = subjects;
+        let mut log = SampleLog::of(journal);
+        let CalibrationBuilds { base, same, slowed } = subjects;
         let trials = self.trials();
         let all = trials.len();
         self.accepted =
-            self.accept(same, base, &mut notes, &mut Numbered { audience: &mut *audience, before: 0, all })?;
+            self.accept(same, base, &mut log, &mut Numbered { progress: &mut *progress, before: 0, all })?;
         for (number, Trial { kind, beside, case }) in trials.into_iter().enumerate() {
             let subject = match kind {
-                Kind::Same => &mut *same,
-                Kind::Slowed => &mut *slowed,
+                TestedBuild::Same => &mut *same,
+                TestedBuild::Slowed => &mut *slowed,
             };
-            let mut builds =
-                Builds { subject, called: kind.name(), reference: &mut *base, strategy: beside.strategy() };
+            let mut builds = BuildArms {
+                candidate: subject,
+                called: kind.name(),
+                reference: &mut *base,
+                strategy: beside.strategy(),
+            };
             let expected = match beside {
-                Beside::TwoPass => self.accepted[case].ratio.filter(is_narrow).map(|ratio| ratio.value),
-                Beside::Base => Some(1.0),
+                ReferenceKind::TwoPass => self.accepted[case].ratio.filter(is_narrow).map(|ratio| ratio.value),
+                ReferenceKind::Base => Some(1.0),
             };
             // The first seeds are of what was accepted.
             let seed = self.seed + ROUNDS * (number as u64 + 1);
-            let contest = self.contest(vec![(self.cases[case].clone(), expected)], seed);
+            let trial = self.trial(vec![(self.cases[case].clone(), expected)], seed);
             let mut note = |label: Label, outcome: &Outcome| {
                 let case = format!("comparison {}: {}", number + 1, label.case);
-                notes.note(Label { case, ..label }, outcome)
+                log.append(Label { case, ..label }, outcome)
             };
-            let mut told = Numbered { audience: &mut *audience, before: number, all };
-            let timed = contest.run(&mut builds, &mut note, &mut told)?.into_iter().next();
+            let mut told = Numbered { progress: &mut *progress, before: number, all };
+            let timed = trial.run(&mut builds, &mut note, &mut told)?.into_iter().next();
             let timed = timed.ok_or_else(|| Error::run("a comparison", "it has no case"))?;
-            self.comparisons.push(Comparison { kind, beside, timed });
-            notes.journal().replace("calibration.json", self)?;
+            self.comparisons.push(BuildComparison { kind, beside, timed });
+            log.journal().replace("calibration.json", self)?;
         }
         self.complete = true;
-        notes.journal().replace("calibration.json", self)
+        log.journal().replace("calibration.json", self)
     }
 
     /// What is to be compared, in which order: of each kind, all cases in both ways as often as each other.
     fn trials(&self) -> Vec<Trial> {
-        let ways: Vec<(Beside, usize)> =
-            (0..self.cases.len()).flat_map(|case| Beside::ALL.map(|beside| (beside, case))).collect();
+        let ways: Vec<(ReferenceKind, usize)> =
+            (0..self.cases.len()).flat_map(|case| ReferenceKind::ALL.map(|beside| (beside, case))).collect();
         let of =
             |kind, wanted| ways.iter().cycle().take(wanted).map(move |&(beside, case)| Trial { kind, beside, case });
         let [same, slowed] = self.wanted;
-        let mut trials: Vec<Trial> = of(Kind::Same, same).chain(of(Kind::Slowed, slowed)).collect();
+        let mut trials: Vec<Trial> = of(TestedBuild::Same, same).chain(of(TestedBuild::Slowed, slowed)).collect();
         Random::new(self.seed).shuffle(&mut trials);
         trials
     }
@@ -204,21 +213,25 @@ impl Calibration {
         &self,
         same: &mut dyn Runner,
         base: &mut dyn Runner,
-        notes: &mut Diary<'_>,
-        audience: &mut dyn Progress,
-    ) -> Result<Vec<Timed>> {
+        log: &mut SampleLog<'_>,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<TimedCase>> {
         let cases = self.cases.iter().map(|case| (case.clone(), None)).collect();
-        let mut builds =
-            Builds { subject: same, called: Kind::Same.name(), reference: base, strategy: Strategy::TwoPass };
+        let mut builds = BuildArms {
+            candidate: same,
+            called: TestedBuild::Same.name(),
+            reference: base,
+            strategy: Strategy::TwoPass,
+        };
         let mut note = |label: Label, outcome: &Outcome| {
             let case = format!("accepted: {}", label.case);
-            notes.note(Label { case, ..label }, outcome)
+            log.append(Label { case, ..label }, outcome)
         };
-        self.contest(cases, self.seed).run(&mut builds, &mut note, audience)
+        self.trial(cases, self.seed).run(&mut builds, &mut note, progress)
     }
 
-    fn contest(&self, cases: Vec<(Case, Option<f64>)>, seed: u64) -> Contest {
-        Contest { cases, pairs: self.pairs, seed, limit: Duration::MAX }
+    fn trial(&self, cases: Vec<(Case, Option<f64>)>, seed: u64) -> PairedTrial {
+        PairedTrial { cases, pairs: self.pairs, seed, limit: Duration::MAX }
     }
 
     /// Reads a calibration from its directory.
@@ -256,19 +269,19 @@ impl Calibration {
 
     /// What the gate said of one kind.
     #[must_use]
-    pub fn counts(&self, kind: Kind) -> Counts {
+    pub fn counts(&self, kind: TestedBuild) -> Counts {
         self.counts_of(|comparison| comparison.kind == kind)
     }
 
     /// What the gate said of some comparisons.
     #[must_use]
-    pub fn counts_of(&self, wanted: impl Fn(&Comparison) -> bool) -> Counts {
+    pub fn counts_of(&self, wanted: impl Fn(&BuildComparison) -> bool) -> Counts {
         let mut counts = Counts::default();
         for comparison in self.comparisons.iter().filter(|comparison| wanted(comparison)) {
             match comparison.timed.ruling {
-                Some(Ruling::Passed) => counts.passed += 1,
-                Some(Ruling::Slower) => counts.slower += 1,
-                Some(Ruling::Inconclusive) | None => counts.inconclusive += 1,
+                Some(Decision::Passed) => counts.passed += 1,
+                Some(Decision::Slower) => counts.slower += 1,
+                Some(Decision::Inconclusive) | None => counts.inconclusive += 1,
             }
         }
         counts
@@ -277,14 +290,16 @@ impl Calibration {
     /// Whether so much was compared that something follows.
     #[must_use]
     pub fn is_enough(&self) -> bool {
-        self.complete && self.counts(Kind::Same).all() >= SAME && self.counts(Kind::Slowed).all() >= SLOWED
+        self.complete
+            && self.counts(TestedBuild::Same).all() >= SAME
+            && self.counts(TestedBuild::Slowed).all() >= SLOWED
     }
 
     /// Whether the gate may fail on this class of machine.
     #[must_use]
     pub fn permits(&self) -> bool {
-        let slowed = self.counts(Kind::Slowed);
-        self.is_enough() && self.counts(Kind::Same).slower == 0 && slowed.slower * 10 >= slowed.all() * CAUGHT
+        let slowed = self.counts(TestedBuild::Slowed);
+        self.is_enough() && self.counts(TestedBuild::Same).slower == 0 && slowed.slower * 10 >= slowed.all() * CAUGHT
     }
 }
 
@@ -299,21 +314,21 @@ fn order(name: &str) -> (String, u64) {
 /// A comparison that is to be made.
 #[derive(Clone, Copy, Debug)]
 struct Trial {
-    kind: Kind,
-    beside: Beside,
+    kind: TestedBuild,
+    beside: ReferenceKind,
     /// The number of the case.
     case: usize,
 }
 
-/// Tells an audience which comparison it is.
+/// Tells an progress which comparison it is.
 struct Numbered<'a> {
-    audience: &'a mut dyn Progress,
+    progress: &'a mut dyn Progress,
     before: usize,
     all: usize,
 }
 
 impl Progress for Numbered<'_> {
-    fn progress(&mut self, _: usize, _: usize, name: &str, left: Option<Duration>) {
-        self.audience.progress(self.before, self.all, name, left);
+    fn update(&mut self, _: usize, _: usize, name: &str, left: Option<Duration>) {
+        self.progress.update(self.before, self.all, name, left);
     }
 }

@@ -20,7 +20,7 @@ pub const WIDEST: f64 = 0.08;
 
 /// What a batch looks like beside what was expected of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
+pub enum BatchVerdict {
     /// Nothing is wrong.
     Fine,
     /// It is slower.
@@ -32,7 +32,7 @@ pub enum Look {
 /// What one case comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Ruling {
+pub enum Decision {
     /// It is not slower.
     Passed,
     /// It is slower, twice.
@@ -55,22 +55,22 @@ pub fn is_narrow(ratio: &Interval) -> bool {
 
 /// Looks at the ratio of a batch.
 #[must_use]
-pub fn look(ratio: &Interval, expected: f64) -> Look {
+pub fn judge_batch(ratio: &Interval, expected: f64) -> BatchVerdict {
     match is_narrow(ratio) {
-        false => Look::Wide,
-        true if ratio.value > MARGIN * expected && ratio.low > expected => Look::Suspect,
-        true => Look::Fine,
+        false => BatchVerdict::Wide,
+        true if ratio.value > MARGIN * expected && ratio.low > expected => BatchVerdict::Suspect,
+        true => BatchVerdict::Fine,
     }
 }
 
 /// What follows from the batches so far; nothing if a fresh one is needed.
 #[must_use]
-pub fn ruling(looks: &[Look]) -> Option<Ruling> {
-    match looks {
-        [] | [Look::Suspect] => None,
-        [.., Look::Wide] => Some(Ruling::Inconclusive),
-        [.., Look::Fine] => Some(Ruling::Passed),
-        [.., Look::Suspect] => Some(Ruling::Slower),
+pub fn decide(batch_verdicts: &[BatchVerdict]) -> Option<Decision> {
+    match batch_verdicts {
+        [] | [BatchVerdict::Suspect] => None,
+        [.., BatchVerdict::Wide] => Some(Decision::Inconclusive),
+        [.., BatchVerdict::Fine] => Some(Decision::Passed),
+        [.., BatchVerdict::Suspect] => Some(Decision::Slower),
     }
 }
 
@@ -85,35 +85,35 @@ mod tests {
     #[test]
     fn a_batch_is_suspect_only_beyond_the_margin_and_beyond_chance() {
         for (value, half, expected, found) in [
-            (0.80, 0.03, 0.80, Look::Fine),
-            (0.87, 0.03, 0.80, Look::Fine),
-            (0.89, 0.03, 0.80, Look::Suspect),
-            (0.50, 0.03, 0.80, Look::Fine),
-            (0.89, 0.081, 0.80, Look::Wide),
-            (2.00, 0.20, 0.80, Look::Wide),
+            (0.80, 0.03, 0.80, BatchVerdict::Fine),
+            (0.87, 0.03, 0.80, BatchVerdict::Fine),
+            (0.89, 0.03, 0.80, BatchVerdict::Suspect),
+            (0.50, 0.03, 0.80, BatchVerdict::Fine),
+            (0.89, 0.081, 0.80, BatchVerdict::Wide),
+            (2.00, 0.20, 0.80, BatchVerdict::Wide),
         ] {
-            assert_eq!(look(&interval(value, half), expected), found, "{value} ± {half} beside {expected}");
+            assert_eq!(judge_batch(&interval(value, half), expected), found, "{value} ± {half} beside {expected}");
         }
         // Beyond the margin, and yet its interval holds what is expected.
         let chance = Interval { value: 1.12, low: 0.99, high: 1.14, confidence: 0.95 };
-        assert_eq!(look(&chance, 1.0), Look::Fine);
+        assert_eq!(judge_batch(&chance, 1.0), BatchVerdict::Fine);
         let few_pairs = Interval { confidence: 0.94, ..interval(0.9, 0.01) };
-        assert_eq!(look(&few_pairs, 0.8), Look::Wide);
+        assert_eq!(judge_batch(&few_pairs, 0.8), BatchVerdict::Wide);
     }
 
     #[test]
     fn one_suspect_batch_asks_for_another_and_two_are_slower() {
-        use Look::{Fine, Suspect, Wide};
-        for (looks, expected) in [
+        use BatchVerdict::{Fine, Suspect, Wide};
+        for (batch_verdicts, expected) in [
             (&[][..], None),
-            (&[Fine], Some(Ruling::Passed)),
-            (&[Wide], Some(Ruling::Inconclusive)),
+            (&[Fine], Some(Decision::Passed)),
+            (&[Wide], Some(Decision::Inconclusive)),
             (&[Suspect], None),
-            (&[Suspect, Fine], Some(Ruling::Passed)),
-            (&[Suspect, Wide], Some(Ruling::Inconclusive)),
-            (&[Suspect, Suspect], Some(Ruling::Slower)),
+            (&[Suspect, Fine], Some(Decision::Passed)),
+            (&[Suspect, Wide], Some(Decision::Inconclusive)),
+            (&[Suspect, Suspect], Some(Decision::Slower)),
         ] {
-            assert_eq!(ruling(looks), expected, "{looks:?}");
+            assert_eq!(decide(batch_verdicts), expected, "{batch_verdicts:?}");
         }
     }
 }

@@ -13,9 +13,9 @@ use crate::error::Result;
 use crate::inspect::Listing;
 use crate::plan::{Case, Work};
 use crate::progress::Progress;
-use crate::record::{Diary, Label, Role};
-use crate::run::{Confine, Outcome};
-use crate::verify::{Finding, Gate, Seen, io_volume};
+use crate::record::{Label, Role, SampleLog};
+use crate::run::{DiskLimitRunner, Outcome};
+use crate::verify::{Finding, Gate, InspectedPack, io_volume};
 
 /// A tree, and what packs it.
 pub struct Tree<'a> {
@@ -24,11 +24,11 @@ pub struct Tree<'a> {
     /// Where it is.
     pub rootfs: PathBuf,
     /// What packs it.
-    pub runner: &'a mut dyn Confine,
+    pub runner: &'a mut dyn DiskLimitRunner,
 }
 
 /// What the exact gates run. All images get one owner, so that it does not matter who made the trees.
-pub struct Exact<'a> {
+pub struct ExactGates<'a> {
     /// The tree for all gates but the last.
     pub tree: Tree<'a>,
     /// How it is packed.
@@ -47,7 +47,7 @@ pub struct Exact<'a> {
 
 /// What the exact gates found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Examined {
+pub struct ExactFindings {
     /// One finding for each gate.
     pub findings: Vec<Finding>,
     /// The sizes of images that can be accepted.
@@ -57,19 +57,19 @@ pub struct Examined {
 /// How each case is packed: the two strategies, and the one again.
 const RUNS: [Strategy; 3] = [Strategy::TwoPass, Strategy::SingleStream, Strategy::SingleStream];
 
-impl Exact<'_> {
+impl ExactGates<'_> {
     /// Runs and judges all of them. What fails is told by its gate.
     #[must_use]
-    pub fn run(mut self, diary: &mut Diary<'_>, audience: &mut dyn Progress) -> Examined {
+    pub fn run(mut self, log: &mut SampleLog<'_>, progress: &mut dyn Progress) -> ExactFindings {
         let mut sizes = Vec::new();
-        let mut findings = match self.observe(diary, audience) {
+        let mut findings = match self.observe(log, progress) {
             Err(error) => [Gate::Sameness, Gate::Space, Gate::Written, Gate::Read]
                 .map(|gate| Finding::missing(gate, &error))
                 .to_vec(),
             Ok(seen) => {
                 sizes.extend(seen.iter().filter_map(|one| self.size(one)));
                 sizes.dedup();
-                audience.progress(0, 1, "disk space", None);
+                progress.update(0, 1, "disk space", None);
                 let space = space::prove(&seen, self.tree.runner);
                 let tree = Listing::of_tree(&self.tree.rootfs);
                 vec![
@@ -83,7 +83,7 @@ impl Exact<'_> {
                 ]
             }
         };
-        let further = self.compress(diary, audience);
+        let further = self.compress(log, progress);
         findings.push(match further {
             Err(error) => {
                 // Some sizes without the others are nothing to accept.
@@ -95,50 +95,50 @@ impl Exact<'_> {
                 sizes::judge(&sizes, self.expected)
             }
         });
-        findings.push(match self.fill(diary, audience) {
+        findings.push(match self.fill(log, progress) {
             Err(error) => Finding::missing(Gate::Memory, error),
             Ok(peaks) => memory::judge(&peaks),
         });
-        Examined { findings, sizes }
+        ExactFindings { findings, sizes }
     }
 
     /// Packs the tree in all cases, and looks at the images.
-    fn observe(&mut self, diary: &mut Diary<'_>, audience: &mut dyn Progress) -> Result<Vec<Seen>> {
+    fn observe(&mut self, log: &mut SampleLog<'_>, progress: &mut dyn Progress) -> Result<Vec<InspectedPack>> {
         let mut seen = Vec::new();
         let all = self.cases.len() * RUNS.len();
         for case in &self.cases {
             for (run, strategy) in RUNS.into_iter().enumerate() {
                 let work = Work::Pack(case, strategy);
-                audience.progress(seen.len(), all, &work.name(), None);
+                progress.update(seen.len(), all, &work.name(), None);
                 let (outcome, inspection) = self.tree.runner.inspect(work)?;
-                diary.note(label(&self.tree.name, work, run), &outcome)?;
-                seen.push(Seen { case: case.clone(), strategy, outcome, inspection });
+                log.append(label(&self.tree.name, work, run), &outcome)?;
+                seen.push(InspectedPack { case: case.clone(), strategy, outcome, inspection });
             }
         }
         Ok(seen)
     }
 
-    fn size(&self, one: &Seen) -> Option<Size> {
+    fn size(&self, one: &InspectedPack) -> Option<Size> {
         (one.strategy == Strategy::SingleStream).then(|| size(&self.tree.name, &one.case, &one.outcome))
     }
 
     /// Packs the further tree.
-    fn compress(&mut self, diary: &mut Diary<'_>, audience: &mut dyn Progress) -> Result<Vec<Size>> {
+    fn compress(&mut self, log: &mut SampleLog<'_>, progress: &mut dyn Progress) -> Result<Vec<Size>> {
         let all = self.compressions.len();
         let Tree { name, runner, .. } = &mut self.further;
         let compress = |(number, compression): (usize, &String)| {
             let case = Case { compression: compression.clone(), threads: memory::THREADS };
             let work = Work::Pack(&case, Strategy::SingleStream);
-            audience.progress(number, all, &format!("{name}, {}", work.name()), None);
+            progress.update(number, all, &format!("{name}, {}", work.name()), None);
             let outcome = runner.run(work)?;
-            diary.note(label(name, work, 0), &outcome)?;
+            log.append(label(name, work, 0), &outcome)?;
             Ok(size(name, &case, &outcome))
         };
         self.compressions.iter().enumerate().map(compress).collect()
     }
 
     /// Packs the small input and the large one.
-    fn fill(&mut self, diary: &mut Diary<'_>, audience: &mut dyn Progress) -> Result<Vec<(Budget, Peaks)>> {
+    fn fill(&mut self, log: &mut SampleLog<'_>, progress: &mut dyn Progress) -> Result<Vec<(Budget, Peaks)>> {
         let mut found = Vec::new();
         let all = self.budgets.len();
         for budget in &self.budgets {
@@ -146,10 +146,10 @@ impl Exact<'_> {
             let work = Work::Pack(&case, Strategy::SingleStream);
             let mut peaks = [Vec::new(), Vec::new()];
             for (tree, peaks) in self.inputs.iter_mut().zip(&mut peaks) {
-                audience.progress(found.len(), all, &format!("{}, {}", tree.name, work.name()), None);
+                progress.update(found.len(), all, &format!("{}, {}", tree.name, work.name()), None);
                 for run in 0..memory::RUNS {
                     let outcome = tree.runner.run(work)?;
-                    diary.note(label(&tree.name, work, run), &outcome)?;
+                    log.append(label(&tree.name, work, run), &outcome)?;
                     peaks.push(outcome.pack.and_then(|pack| pack.vm_hwm));
                 }
             }
@@ -164,7 +164,7 @@ impl Exact<'_> {
 fn label(tree: &str, work: Work<'_>, pair: usize) -> Label {
     let case = match work {
         Work::Pack(case, _) => format!("{tree}, {}", case.name()),
-        Work::Peer { .. } | Work::Floor(_) => tree.to_owned(),
+        Work::Baseline { .. } | Work::Floor(_) => tree.to_owned(),
     };
     Label { role: Role::Verify, case, arm: work.arm(), pair }
 }

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::decision::{self, Ruling};
+use super::decision::{self, Decision};
 use super::image_size::Size;
-use super::paired_trial::Timed;
+use super::paired_trial::TimedCase;
 use crate::error::Result;
 use crate::record::{Interval, Journal, read};
 use crate::run::Environment;
-use crate::verify::{Finding, Verdict};
+use crate::verify::{Finding, GateVerdict};
 
 /// The version of the schema of `gate.json`.
 pub const SCHEMA: u32 = 1;
@@ -34,7 +34,7 @@ pub struct GateRun {
     /// The sizes of all images that can be accepted.
     pub sizes: Vec<Size>,
     /// What the gate on time says.
-    pub time: Time,
+    pub time: TimeGate,
     /// Whether all that was asked for was run.
     pub complete: bool,
 }
@@ -42,18 +42,18 @@ pub struct GateRun {
 /// What became of the gate on time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Time {
+pub enum TimeGate {
     /// Nobody asked.
     NotAsked,
     /// It could not be run; why.
     Failed(String),
     /// It was run.
-    Measured(Timing),
+    Measured(TimeMeasurement),
 }
 
 /// What was timed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Timing {
+pub struct TimeMeasurement {
     /// The tree.
     pub subject: String,
     /// What one stream was compared with.
@@ -61,7 +61,7 @@ pub struct Timing {
     /// The record of a calibration that lets this gate fail on this class of machine. Without one it only warns.
     pub calibration: Option<String>,
     /// The cases.
-    pub timed: Vec<Timed>,
+    pub timed: Vec<TimedCase>,
 }
 
 /// What the time of one stream is divided by.
@@ -76,7 +76,7 @@ pub enum Against {
 
 /// What a run of the gates comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Conclusion {
+pub enum GateOutcome {
     /// Everything holds.
     Passed,
     /// An exact gate is broken, or a regression was confirmed.
@@ -87,15 +87,15 @@ pub enum Conclusion {
     Inconclusive,
 }
 
-impl Conclusion {
+impl GateOutcome {
     /// The exit code.
     #[must_use]
     pub fn code(self) -> u8 {
         match self {
-            Conclusion::Passed => 0,
-            Conclusion::Failed => 1,
-            Conclusion::NotMeasured => 2,
-            Conclusion::Inconclusive => 3,
+            GateOutcome::Passed => 0,
+            GateOutcome::Failed => 1,
+            GateOutcome::NotMeasured => 2,
+            GateOutcome::Inconclusive => 3,
         }
     }
 }
@@ -103,13 +103,13 @@ impl Conclusion {
 impl GateRun {
     /// What it comes to. What is broken counts more than what is unknown.
     #[must_use]
-    pub fn conclusion(&self) -> Conclusion {
-        let broken = self.findings.iter().any(|finding| matches!(finding.verdict, Verdict::Broken { .. }));
-        let missing = self.findings.iter().any(|finding| matches!(finding.verdict, Verdict::NotMeasured(_)));
+    pub fn conclusion(&self) -> GateOutcome {
+        let broken = self.findings.iter().any(|finding| matches!(finding.verdict, GateVerdict::Broken { .. }));
+        let missing = self.findings.iter().any(|finding| matches!(finding.verdict, GateVerdict::NotMeasured(_)));
         match self.time.conclusion() {
-            _ if broken => Conclusion::Failed,
-            Conclusion::Failed => Conclusion::Failed,
-            _ if missing || !self.complete || self.findings.is_empty() => Conclusion::NotMeasured,
+            _ if broken => GateOutcome::Failed,
+            GateOutcome::Failed => GateOutcome::Failed,
+            _ if missing || !self.complete || self.findings.is_empty() => GateOutcome::NotMeasured,
             time => time,
         }
     }
@@ -123,23 +123,23 @@ impl GateRun {
     /// The last line.
     #[must_use]
     pub fn verdict(&self) -> String {
-        let named = |wanted: fn(&Verdict) -> bool, time: bool| {
+        let named = |wanted: fn(&GateVerdict) -> bool, time: bool| {
             let findings = self.findings.iter().filter(|finding| wanted(&finding.verdict));
             findings.map(|finding| finding.gate.name()).chain(time.then_some("T time")).collect::<Vec<_>>().join(", ")
         };
         let time = self.time.conclusion();
         match self.conclusion() {
-            Conclusion::Passed if time == Conclusion::Passed && self.time.blocks() => "The gates PASS.".into(),
-            Conclusion::Passed => "The gates PASS; time is not judged.".into(),
-            Conclusion::Failed => {
-                let broken = |verdict: &Verdict| matches!(verdict, Verdict::Broken { .. });
-                format!("The gates FAIL: {}.", named(broken, time == Conclusion::Failed))
+            GateOutcome::Passed if time == GateOutcome::Passed && self.time.blocks() => "The gates PASS.".into(),
+            GateOutcome::Passed => "The gates PASS; time is not judged.".into(),
+            GateOutcome::Failed => {
+                let broken = |verdict: &GateVerdict| matches!(verdict, GateVerdict::Broken { .. });
+                format!("The gates FAIL: {}.", named(broken, time == GateOutcome::Failed))
             }
-            Conclusion::NotMeasured => {
-                let missing = |verdict: &Verdict| matches!(verdict, Verdict::NotMeasured(_));
-                format!("NOT MEASURED: {}.", named(missing, time == Conclusion::NotMeasured))
+            GateOutcome::NotMeasured => {
+                let missing = |verdict: &GateVerdict| matches!(verdict, GateVerdict::NotMeasured(_));
+                format!("NOT MEASURED: {}.", named(missing, time == GateOutcome::NotMeasured))
             }
-            Conclusion::Inconclusive => {
+            GateOutcome::Inconclusive => {
                 "INCONCLUSIVE: the times vary too much to be judged; everything else holds.".into()
             }
         }
@@ -164,34 +164,34 @@ impl GateRun {
     }
 }
 
-impl Time {
+impl TimeGate {
     /// Whether it was run where it may fail: the gate was calibrated there, and there is something to compare with.
     fn blocks(&self) -> bool {
         match self {
-            Time::Measured(Timing { calibration: Some(_), timed, .. }) => {
+            TimeGate::Measured(TimeMeasurement { calibration: Some(_), timed, .. }) => {
                 timed.iter().all(|timed| timed.expected.is_some())
             }
             _ => false,
         }
     }
 
-    fn conclusion(&self) -> Conclusion {
+    fn conclusion(&self) -> GateOutcome {
         let timing = match self {
-            Time::NotAsked => return Conclusion::Passed,
-            Time::Failed(_) => return Conclusion::NotMeasured,
-            Time::Measured(timing) => timing,
+            TimeGate::NotAsked => return GateOutcome::Passed,
+            TimeGate::Failed(_) => return GateOutcome::NotMeasured,
+            TimeGate::Measured(timing) => timing,
         };
-        let any = |ruling: Option<Ruling>| timing.timed.iter().any(|timed| timed.ruling == ruling);
+        let any = |ruling: Option<Decision>| timing.timed.iter().any(|timed| timed.ruling == ruling);
         if !self.blocks() {
-            Conclusion::Passed
-        } else if any(Some(Ruling::Slower)) {
-            Conclusion::Failed
+            GateOutcome::Passed
+        } else if any(Some(Decision::Slower)) {
+            GateOutcome::Failed
         } else if any(None) || timing.timed.is_empty() {
-            Conclusion::NotMeasured
-        } else if any(Some(Ruling::Inconclusive)) {
-            Conclusion::Inconclusive
+            GateOutcome::NotMeasured
+        } else if any(Some(Decision::Inconclusive)) {
+            GateOutcome::Inconclusive
         } else {
-            Conclusion::Passed
+            GateOutcome::Passed
         }
     }
 
@@ -199,15 +199,15 @@ impl Time {
     #[must_use]
     pub fn line(&self) -> String {
         let (word, why) = match self {
-            Time::NotAsked => ("not asked", String::new()),
-            Time::Failed(why) => ("not measured", why.clone()),
-            Time::Measured(timing) => {
+            TimeGate::NotAsked => ("not asked", String::new()),
+            TimeGate::Failed(why) => ("not measured", why.clone()),
+            TimeGate::Measured(timing) => {
                 let word = match self.conclusion() {
                     _ if !self.blocks() => "warns only",
-                    Conclusion::Passed => "passed",
-                    Conclusion::Failed => "REGRESSION",
-                    Conclusion::NotMeasured => "not measured",
-                    Conclusion::Inconclusive => "inconclusive",
+                    GateOutcome::Passed => "passed",
+                    GateOutcome::Failed => "REGRESSION",
+                    GateOutcome::NotMeasured => "not measured",
+                    GateOutcome::Inconclusive => "inconclusive",
                 };
                 (word, timing.to_string())
             }
@@ -216,7 +216,7 @@ impl Time {
     }
 }
 
-impl fmt::Display for Timing {
+impl fmt::Display for TimeMeasurement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let against = match &self.against {
             Against::TwoPass => "two passes".to_owned(),
@@ -232,7 +232,7 @@ impl fmt::Display for Timing {
 }
 
 /// What is said of one case.
-fn told(timed: &Timed, against: &str) -> String {
+fn told(timed: &TimedCase, against: &str) -> String {
     let interval = |ratio: &Interval| format!("{:.3} [{:.3}, {:.3}]", ratio.value, ratio.low, ratio.high);
     let batches: Vec<String> = timed.batches.iter().map(|batch| interval(&batch.ratio)).collect();
     let expected = match timed.expected {
@@ -240,14 +240,14 @@ fn told(timed: &Timed, against: &str) -> String {
         None => "no ratio was accepted for this class of machine".into(),
     };
     let ruling = match timed.ruling {
-        Some(Ruling::Slower) => ": slower, twice",
-        Some(Ruling::Inconclusive)
+        Some(Decision::Slower) => ": slower, twice",
+        Some(Decision::Inconclusive)
             if timed.batches.iter().any(|batch| decision::half_width(&batch.ratio) > decision::WIDEST) =>
         {
             ": too wide to judge"
         }
-        Some(Ruling::Inconclusive) => ": no time was left for a batch",
-        Some(Ruling::Passed) | None => "",
+        Some(Decision::Inconclusive) => ": no time was left for a batch",
+        Some(Decision::Passed) | None => "",
     };
     let cold = if timed.cold > 0 { format!(", {} runs read from the disk", timed.cold) } else { String::new() };
     format!("{} {} × {against}, {expected}{ruling}{cold}", timed.case, batches.join(", then "))

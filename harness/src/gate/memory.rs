@@ -3,7 +3,7 @@
 //! How many buffers are in use at once depends a little on who is faster. Whatever grows with the input does so in every run,
 //! so what counts as growth is from the most of the small input's runs to the least of the large one's.
 
-use crate::verify::{Finding, Gate, Verdict};
+use crate::verify::{Finding, Gate, GateVerdict};
 
 /// How much memory a compression may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,25 +35,25 @@ pub(super) fn judge(peaks: &[(Budget, Peaks)]) -> Finding {
     Finding::gather(Gate::Memory, peaks.iter().map(|(budget, peaks)| one(budget, peaks)))
 }
 
-fn one(budget: &Budget, peaks: &Peaks) -> (Verdict, String) {
+fn one(budget: &Budget, peaks: &Peaks) -> (GateVerdict, String) {
     let name = &budget.compression;
     let all = |peaks: &[Option<u64>]| peaks.iter().copied().collect::<Option<Vec<u64>>>();
     let (Some(small), Some(large)) = (all(&peaks.small), all(&peaks.large)) else {
-        return (Verdict::NotMeasured(format!("{name}: the packer cannot read VmHWM")), String::new());
+        return (GateVerdict::NotMeasured(format!("{name}: the packer cannot read VmHWM")), String::new());
     };
     let (Some(most), Some(before), Some(after)) =
         (small.iter().chain(&large).max(), small.iter().max(), large.iter().min())
     else {
-        return (Verdict::NotMeasured(format!("{name}: it was not run")), String::new());
+        return (GateVerdict::NotMeasured(format!("{name}: it was not run")), String::new());
     };
     let figures = format!("{name} {} of {}", mebibytes(*most), mebibytes(budget.most));
     let verdict = if *most > budget.most {
-        Verdict::broken(format!("{name}: at most {}", mebibytes(budget.most)), mebibytes(*most))
+        GateVerdict::broken(format!("{name}: at most {}", mebibytes(budget.most)), mebibytes(*most))
     } else if after.saturating_sub(*before) > TOLERANCE {
         let expected = format!("{name}: no more than {} more for a larger input", mebibytes(TOLERANCE));
-        Verdict::broken(expected, format!("{} more", mebibytes(after - before)))
+        GateVerdict::broken(expected, format!("{} more", mebibytes(after - before)))
     } else {
-        Verdict::Passed
+        GateVerdict::Passed
     };
     (verdict, figures)
 }
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     /// Peaks in MiB; the budget is 64.
-    fn judged(small: &[u64], large: &[u64]) -> Verdict {
+    fn judged(small: &[u64], large: &[u64]) -> GateVerdict {
         let peaks = |peaks: &[u64]| peaks.iter().map(|peak| Some(peak << 20)).collect();
         let budget = Budget { compression: "none".into(), most: 64 << 20 };
         judge(&[(budget, Peaks { small: peaks(small), large: peaks(large) })]).verdict
@@ -75,10 +75,13 @@ mod tests {
 
     #[test]
     fn a_budget_is_for_all_runs_and_growth_is_what_all_runs_have() {
-        assert_eq!(judged(&[20, 21, 30], &[22, 36, 20]), Verdict::Passed);
-        assert_eq!(judged(&[20, 20, 20], &[28, 28, 28]), Verdict::Passed);
-        let broken = |verdict: Verdict, words: &str| {
-            assert!(matches!(&verdict, Verdict::Broken { expected, .. } if expected.contains(words)), "{verdict:?}");
+        assert_eq!(judged(&[20, 21, 30], &[22, 36, 20]), GateVerdict::Passed);
+        assert_eq!(judged(&[20, 20, 20], &[28, 28, 28]), GateVerdict::Passed);
+        let broken = |verdict: GateVerdict, words: &str| {
+            assert!(
+                matches!(&verdict, GateVerdict::Broken { expected, .. } if expected.contains(words)),
+                "{verdict:?}"
+            );
         };
         broken(judged(&[20, 20, 20], &[29, 30, 29]), "a larger input");
         broken(judged(&[20, 20, 20], &[20, 65, 20]), "at most 64.0 MiB");
@@ -89,8 +92,8 @@ mod tests {
     fn what_cannot_be_read_is_not_measured() {
         let budget = Budget { compression: "none".into(), most: 1 };
         let peaks = Peaks { small: vec![Some(1), None], large: vec![Some(1)] };
-        assert!(matches!(judge(&[(budget.clone(), peaks)]).verdict, Verdict::NotMeasured(_)));
+        assert!(matches!(judge(&[(budget.clone(), peaks)]).verdict, GateVerdict::NotMeasured(_)));
         let nothing = Peaks { small: Vec::new(), large: Vec::new() };
-        assert!(matches!(judge(&[(budget, nothing)]).verdict, Verdict::NotMeasured(_)));
+        assert!(matches!(judge(&[(budget, nothing)]).verdict, GateVerdict::NotMeasured(_)));
     }
 }

@@ -1,4 +1,4 @@
-//! The gates: what must hold of every change. Exact quantities, which have no noise, come first; time comes last.
+//! The gates: what must hold of every change. ExactGates quantities, which have no noise, come first; time comes last.
 //!
 //! ```text
 //! trees ─▶ exact gates (G0 … G5) ─▶ time ─▶ findings ─▶ record ─▶ verdict
@@ -27,8 +27,8 @@ pub mod paired_trial;
 // What is kept.
 pub mod gate_run;
 
-pub use crate::verify::{Finding, Gate, Verdict};
+pub use crate::verify::{Finding, Gate, GateVerdict};
 pub use accept::Ratios;
-pub use exact::{Exact, Examined, Tree};
+pub use exact::{ExactFindings, ExactGates, Tree};
 pub use image_size::Size;
 pub use memory::Budget;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use packer::Strategy;
 use serde::{Deserialize, Serialize};
 
-use super::decision::{self, Look, Ruling};
+use super::decision::{self, BatchVerdict, Decision};
 use crate::error::Result;
 use crate::plan::{Case, Side, Step, Work, schedule};
 use crate::progress::Progress;
@@ -20,11 +20,11 @@ use crate::stats::{self, is_cold};
 /// The least time of a unit.
 const UNIT: Duration = Duration::from_secs(2);
 
-/// The most rounds of pairs that a contest has, and seeds that it uses: two batches, both extended.
+/// The most rounds of pairs that a trial has, and seeds that it uses: two batches, both extended.
 pub const ROUNDS: u64 = 4;
 
-/// The two sides of all pairs.
-pub trait Sides {
+/// The two arms of all pairs.
+pub trait TrialArms {
     /// Runs a case once.
     ///
     /// # Errors
@@ -37,9 +37,9 @@ pub trait Sides {
 }
 
 /// One stream beside two passes.
-pub struct Strategies<'a>(pub &'a mut dyn Runner);
+pub struct StrategyArms<'a>(pub &'a mut dyn Runner);
 
-impl Sides for Strategies<'_> {
+impl TrialArms for StrategyArms<'_> {
     fn run(&mut self, case: &Case, side: Side) -> Result<Outcome> {
         self.0.run(Work::Pack(case, side.strategy()))
     }
@@ -50,9 +50,9 @@ impl Sides for Strategies<'_> {
 }
 
 /// One stream of one build beside another build.
-pub struct Builds<'a> {
+pub struct BuildArms<'a> {
     /// What is asked about.
-    pub subject: &'a mut dyn Runner,
+    pub candidate: &'a mut dyn Runner,
     /// What it is called in samples, as `new`.
     pub called: &'static str,
     /// What it stands beside.
@@ -61,17 +61,17 @@ pub struct Builds<'a> {
     pub strategy: Strategy,
 }
 
-impl Sides for Builds<'_> {
+impl TrialArms for BuildArms<'_> {
     fn run(&mut self, case: &Case, side: Side) -> Result<Outcome> {
         match side {
-            Side::Subject => self.subject.run(Work::Pack(case, side.strategy())),
+            Side::Candidate => self.candidate.run(Work::Pack(case, side.strategy())),
             Side::Reference => self.reference.run(Work::Pack(case, self.strategy)),
         }
     }
 
     fn arm(&self, side: Side) -> &'static str {
         match side {
-            Side::Subject => self.called,
+            Side::Candidate => self.called,
             Side::Reference => "base",
         }
     }
@@ -79,7 +79,7 @@ impl Sides for Builds<'_> {
 
 /// Cases that are timed together.
 #[derive(Clone, Debug)]
-pub struct Contest {
+pub struct PairedTrial {
     /// The cases, each with the ratio that is expected, if there is one.
     pub cases: Vec<(Case, Option<f64>)>,
     /// Pairs of a round: of a batch, unless it is extended.
@@ -92,7 +92,7 @@ pub struct Contest {
 
 /// What was timed of one case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Timed {
+pub struct TimedCase {
     /// The case's name.
     pub case: String,
     /// The ratio that was expected, if there was one.
@@ -106,7 +106,7 @@ pub struct Timed {
     /// The ratio of all pairs together; nothing without pairs.
     pub ratio: Option<Interval>,
     /// What follows; nothing if nothing was expected.
-    pub ruling: Option<Ruling>,
+    pub ruling: Option<Decision>,
 }
 
 /// A batch of pairs.
@@ -116,9 +116,9 @@ pub struct Batch {
     pub seed: u64,
     /// Its pairs, with those that it was extended by.
     pub pairs: usize,
-    /// Time of the subject ÷ time of the reference.
+    /// Time of the candidate ÷ time of the reference.
     pub ratio: Interval,
-    /// The median times of both in nanoseconds, the subject's first.
+    /// The median times of both in nanoseconds, the candidate's first.
     pub medians_ns: [u64; 2],
 }
 
@@ -126,68 +126,68 @@ pub struct Batch {
 pub type Note<'a> = &'a mut dyn FnMut(Label, &Outcome) -> Result<()>;
 
 /// A case under way.
-struct Entrant<'a> {
+struct CaseState<'a> {
     case: &'a Case,
-    timed: Timed,
+    timed: TimedCase,
     /// How long a pair takes, with what comes between runs.
     pair: Duration,
     /// The times of all pairs in nanoseconds, batch by batch.
     pairs: Vec<(f64, f64)>,
 }
 
-/// A contest under way.
-struct Session<'a> {
-    contest: &'a Contest,
-    sides: &'a mut dyn Sides,
+/// A trial under way.
+struct TrialRunner<'a> {
+    trial: &'a PairedTrial,
+    arms: &'a mut dyn TrialArms,
     note: Note<'a>,
     spent: Duration,
 }
 
-impl Contest {
+impl PairedTrial {
     /// Runs all pairs.
     ///
     /// # Errors
     ///
     /// If a run fails, or cannot be noted.
-    pub fn run(&self, sides: &mut dyn Sides, note: Note<'_>, audience: &mut dyn Progress) -> Result<Vec<Timed>> {
-        let mut session = Session { contest: self, sides, note, spent: Duration::ZERO };
-        let mut entrants = Vec::new();
+    pub fn run(&self, arms: &mut dyn TrialArms, note: Note<'_>, progress: &mut dyn Progress) -> Result<Vec<TimedCase>> {
+        let mut runner = TrialRunner { trial: self, arms, note, spent: Duration::ZERO };
+        let mut states = Vec::new();
         for (number, (case, expected)) in self.cases.iter().enumerate() {
-            audience.progress(number, self.cases.len(), &format!("warming up {}", case.name()), None);
-            entrants.push(session.warm_up(case, *expected)?);
+            progress.update(number, self.cases.len(), &format!("warming up {}", case.name()), None);
+            states.push(runner.warm_up(case, *expected)?);
         }
         for round in 0..ROUNDS {
-            let due = entrants.iter_mut().filter(|entrant| entrant.is_due(self.pairs));
-            let mut due: Vec<&mut Entrant<'_>> = due.collect();
-            due.retain(|entrant| session.has_time(entrant));
-            session.round(&mut due, self.seed + round, audience)?;
+            let due = states.iter_mut().filter(|state| state.needs_round(self.pairs));
+            let mut due: Vec<&mut CaseState<'_>> = due.collect();
+            due.retain(|state| runner.has_time(state));
+            runner.round(&mut due, self.seed + round, progress)?;
         }
-        Ok(entrants.into_iter().map(Entrant::judged).collect())
+        Ok(states.into_iter().map(CaseState::decided).collect())
     }
 }
 
-impl Session<'_> {
-    /// Runs both sides once, untimed, which tells how many runs are a unit.
-    fn warm_up<'b>(&mut self, case: &'b Case, expected: Option<f64>) -> Result<Entrant<'b>> {
+impl TrialRunner<'_> {
+    /// Runs both arms once, untimed, which tells how many runs are a unit.
+    fn warm_up<'b>(&mut self, case: &'b Case, expected: Option<f64>) -> Result<CaseState<'b>> {
         let timed =
-            Timed { case: case.name(), expected, runs: 1, cold: 0, batches: Vec::new(), ratio: None, ruling: None };
-        let mut entrant = Entrant { case, timed, pair: Duration::ZERO, pairs: Vec::new() };
+            TimedCase { case: case.name(), expected, runs: 1, cold: 0, batches: Vec::new(), ratio: None, ruling: None };
+        let mut state = CaseState { case, timed, pair: Duration::ZERO, pairs: Vec::new() };
         let mut shortest = Duration::MAX;
-        for side in [Side::Reference, Side::Subject] {
+        for side in [Side::Reference, Side::Candidate] {
             let outcome = self.once(case, side, Role::Verify, 0)?;
             shortest = shortest.min(Duration::from_nanos(outcome.wall_ns));
-            entrant.pair += outcome.length();
+            state.pair += outcome.length();
         }
         let runs = UNIT.as_nanos().div_ceil(shortest.as_nanos().max(1));
-        entrant.timed.runs = usize::try_from(runs).unwrap_or(usize::MAX);
-        entrant.pair = entrant.pair.saturating_mul(u32::try_from(runs).unwrap_or(u32::MAX));
-        Ok(entrant)
+        state.timed.runs = usize::try_from(runs).unwrap_or(usize::MAX);
+        state.pair = state.pair.saturating_mul(u32::try_from(runs).unwrap_or(u32::MAX));
+        Ok(state)
     }
 
     /// Sets the time of a round aside, if there is so much left.
-    fn has_time(&mut self, entrant: &Entrant<'_>) -> bool {
-        let after = self.spent.saturating_add(entrant.pair.saturating_mul(self.contest.pairs as u32));
-        let fits = after <= self.contest.limit;
+    fn has_time(&mut self, state: &CaseState<'_>) -> bool {
+        let after = self.spent.saturating_add(state.pair.saturating_mul(self.trial.pairs as u32));
+        let fits = after <= self.trial.limit;
         if fits {
             self.spent = after;
         }
@@ -195,72 +195,75 @@ impl Session<'_> {
     }
 
     /// Runs a round of pairs of each of these cases.
-    fn round(&mut self, entrants: &mut [&mut Entrant<'_>], seed: u64, audience: &mut dyn Progress) -> Result<()> {
-        let steps = schedule(entrants.len(), self.contest.pairs, 0, 0, seed);
-        let mut times = vec![vec![(0.0, 0.0); self.contest.pairs]; entrants.len()];
+    fn round(&mut self, states: &mut [&mut CaseState<'_>], seed: u64, progress: &mut dyn Progress) -> Result<()> {
+        let steps = schedule(states.len(), self.trial.pairs, 0, 0, seed);
+        let mut times = vec![vec![(0.0, 0.0); self.trial.pairs]; states.len()];
         for (number, step) in steps.iter().enumerate() {
             let Step::Arm { case, side, pair } = *step else { continue };
-            let name = format!("{}, {}", entrants[case].timed.case, self.sides.arm(side));
-            let halves = entrants.iter().map(|entrant| entrant.pair / 2).sum::<Duration>() / entrants.len() as u32;
-            audience.progress(number, steps.len(), &name, Some(halves * (steps.len() - number) as u32));
-            let begun = entrants[case].begun(self.contest.pairs);
-            let time = self.unit(entrants[case], side, begun + pair)?;
+            let name = format!("{}, {}", states[case].timed.case, self.arms.arm(side));
+            let halves = states.iter().map(|state| state.pair / 2).sum::<Duration>() / states.len() as u32;
+            progress.update(number, steps.len(), &name, Some(halves * (steps.len() - number) as u32));
+            let pairs_in_open_batch = states[case].pairs_in_open_batch(self.trial.pairs);
+            let time = self.unit(states[case], side, pairs_in_open_batch + pair)?;
             match side {
-                Side::Subject => times[case][pair].0 = time,
+                Side::Candidate => times[case][pair].0 = time,
                 Side::Reference => times[case][pair].1 = time,
             }
         }
-        for (entrant, times) in entrants.iter_mut().zip(times) {
-            entrant.take(seed, &times);
+        for (state, times) in states.iter_mut().zip(times) {
+            state.finish_round(seed, &times);
         }
         Ok(())
     }
 
     /// Runs one side for as often as a unit asks for; its time in nanoseconds.
-    fn unit(&mut self, entrant: &mut Entrant<'_>, side: Side, pair: usize) -> Result<f64> {
+    fn unit(&mut self, state: &mut CaseState<'_>, side: Side, pair: usize) -> Result<f64> {
         let mut time = 0.0;
-        for _ in 0..entrant.timed.runs {
-            let outcome = self.once(entrant.case, side, Role::Measure, pair)?;
+        for _ in 0..state.timed.runs {
+            let outcome = self.once(state.case, side, Role::Measure, pair)?;
             time += outcome.wall_ns as f64;
             let tar = outcome.pack.as_ref().map_or(0, |pack| pack.tar_size);
-            entrant.timed.cold += usize::from(is_cold(&outcome.usage, tar));
+            state.timed.cold += usize::from(is_cold(&outcome.usage, tar));
         }
         Ok(time)
     }
 
     fn once(&mut self, case: &Case, side: Side, role: Role, pair: usize) -> Result<Outcome> {
-        let outcome = self.sides.run(case, side)?;
-        let label = Label { role, case: case.name(), arm: self.sides.arm(side), pair };
+        let outcome = self.arms.run(case, side)?;
+        let label = Label { role, case: case.name(), arm: self.arms.arm(side), pair };
         (self.note)(label, &outcome)?;
         Ok(outcome)
     }
 }
 
-impl Entrant<'_> {
-    fn looks(&self) -> Vec<Look> {
-        let looks =
-            |expected| self.timed.batches.iter().map(move |batch| decision::look(&batch.ratio, expected)).collect();
-        self.timed.expected.map(looks).unwrap_or_default()
+impl CaseState<'_> {
+    fn batch_verdicts(&self) -> Vec<BatchVerdict> {
+        let batch_verdicts = |expected| {
+            self.timed.batches.iter().map(move |batch| decision::judge_batch(&batch.ratio, expected)).collect()
+        };
+        self.timed.expected.map(batch_verdicts).unwrap_or_default()
     }
 
     /// Whether it needs a round of so many pairs: its first batch, more of that, or a fresh one.
-    fn is_due(&self, pairs: usize) -> bool {
-        self.timed.batches.is_empty() || self.begun(pairs) > 0 || self.looks() == [Look::Suspect]
+    fn needs_round(&self, pairs: usize) -> bool {
+        self.timed.batches.is_empty()
+            || self.pairs_in_open_batch(pairs) > 0
+            || self.batch_verdicts() == [BatchVerdict::Suspect]
     }
 
     /// How many pairs the batch that the next round belongs to has already: none, unless that one is to be extended.
-    fn begun(&self, pairs: usize) -> usize {
+    fn pairs_in_open_batch(&self, pairs: usize) -> usize {
         let wide = |batch: &&Batch| batch.pairs == pairs && !decision::is_narrow(&batch.ratio);
         self.timed.batches.last().filter(wide).map_or(0, |batch| batch.pairs)
     }
 
     /// Takes the times of a round.
-    fn take(&mut self, seed: u64, times: &[(f64, f64)]) {
-        let begun = self.begun(times.len());
-        let extended = if begun > 0 { self.timed.batches.pop() } else { None };
+    fn finish_round(&mut self, seed: u64, times: &[(f64, f64)]) {
+        let pairs_in_open_batch = self.pairs_in_open_batch(times.len());
+        let extended = if pairs_in_open_batch > 0 { self.timed.batches.pop() } else { None };
         let seed = extended.map_or(seed, |batch| batch.seed);
         self.pairs.extend_from_slice(times);
-        let pairs = begun + times.len();
+        let pairs = pairs_in_open_batch + times.len();
         let times = &self.pairs[self.pairs.len() - pairs..];
         let median = |side: fn(&(f64, f64)) -> f64| {
             stats::median(&times.iter().map(side).collect::<Vec<_>>()).map_or(0, |median| median.value as u64)
@@ -272,8 +275,9 @@ impl Entrant<'_> {
     }
 
     /// What follows from all batches. One that did not fit the time is missing or as wide as it was, and nothing follows.
-    fn judged(self) -> Timed {
-        let ruling = self.timed.expected.map(|_| decision::ruling(&self.looks()).unwrap_or(Ruling::Inconclusive));
-        Timed { ratio: stats::ratio(&self.pairs).map(Interval::from), ruling, ..self.timed }
+    fn decided(self) -> TimedCase {
+        let ruling =
+            self.timed.expected.map(|_| decision::decide(&self.batch_verdicts()).unwrap_or(Decision::Inconclusive));
+        TimedCase { ratio: stats::ratio(&self.pairs).map(Interval::from), ruling, ..self.timed }
     }
 }

@@ -2,16 +2,16 @@
 
 use crate::inspect::Listing;
 use crate::record::Check;
-use crate::verify::{Finding, Gate, Seen, Verdict, invariants};
+use crate::verify::{Finding, Gate, GateVerdict, InspectedPack, invariants};
 
 /// Judges images of one tree that lists so.
-pub(super) fn judge(seen: &[Seen], tree: &Listing) -> Finding {
+pub(super) fn judge(seen: &[InspectedPack], tree: &Listing) -> Finding {
     let mut laws = invariants::identity(seen);
     laws.push(invariants::listing(seen, tree));
     let figures = format!("{} images, {} members each", seen.len(), tree.members);
     let verdict = |check: Check| match check.holds {
-        true => Verdict::Passed,
-        false => Verdict::broken(check.law, check.detail),
+        true => GateVerdict::Passed,
+        false => GateVerdict::broken(check.law, check.detail),
     };
     Finding::gather(Gate::Sameness, laws.into_iter().map(|check| (verdict(check), figures.clone())))
 }
@@ -19,26 +19,26 @@ pub(super) fn judge(seen: &[Seen], tree: &Listing) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inspect::Inside;
+    use crate::inspect::InnerTar;
     use crate::verify::test_support::{listing, seen};
 
     /// What is said to be broken after a change to the last image.
-    fn broken(change: impl FnOnce(&mut Seen)) -> String {
+    fn broken(change: impl FnOnce(&mut InspectedPack)) -> String {
         let mut seen = seen("gzip:5");
         change(&mut seen[2]);
         match judge(&seen, &listing()).verdict {
-            Verdict::Broken { expected, .. } => expected,
+            GateVerdict::Broken { expected, .. } => expected,
             other => format!("{other:?}"),
         }
     }
 
-    fn inside(seen: &mut Seen) -> &mut Inside {
+    fn inside(seen: &mut InspectedPack) -> &mut InnerTar {
         seen.inspection.tar.as_mut().unwrap()
     }
 
     #[test]
     fn one_image_of_the_tree_passes() {
-        assert_eq!(judge(&seen("gzip:5"), &listing()).verdict, Verdict::Passed);
+        assert_eq!(judge(&seen("gzip:5"), &listing()).verdict, GateVerdict::Passed);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use super::expected::Expected;
 use super::image_size::Size;
-use crate::verify::{Finding, Gate, Verdict};
+use crate::verify::{Finding, Gate, GateVerdict};
 
 /// Judges sizes by the table.
 pub(super) fn judge(sizes: &[Size], expected: &Expected) -> Finding {
@@ -15,23 +15,23 @@ pub(super) fn judge(sizes: &[Size], expected: &Expected) -> Finding {
     let missing = unknown.first().map(|first| {
         let Size { fixture, compression, .. } = first;
         let of = format!("{fixture} with {compression}");
-        Verdict::NotMeasured(format!("no size was accepted of {} images, as of {of}", unknown.len()))
+        GateVerdict::NotMeasured(format!("no size was accepted of {} images, as of {of}", unknown.len()))
     });
     let verdicts = known.into_iter().filter_map(|size| one(size, expected)).chain(missing);
     Finding::gather(Gate::Sizes, verdicts.map(|verdict| (verdict, figures.clone())))
 }
 
 /// Judges a size; nothing if none was accepted.
-fn one(size: &Size, expected: &Expected) -> Option<Verdict> {
+fn one(size: &Size, expected: &Expected) -> Option<GateVerdict> {
     let Size { fixture, compression, bytes, encoder } = size;
     let accepted = expected.size(fixture, compression)?;
     if accepted == *bytes {
-        return Some(Verdict::Passed);
+        return Some(GateVerdict::Passed);
     }
     let by = if encoder.is_empty() { String::new() } else { format!(" by {encoder}") };
     let change = *bytes as f64 / accepted as f64 * 100.0 - 100.0;
     let found = format!("{bytes}{by}, {change:+.3} %");
-    Some(Verdict::broken(format!("{fixture} with {compression}: {accepted} bytes"), found))
+    Some(GateVerdict::broken(format!("{fixture} with {compression}: {accepted} bytes"), found))
 }
 
 #[cfg(test)]
@@ -45,10 +45,10 @@ mod tests {
             let (fixture, compression, encoder) = ("a tree".into(), compression.into(), "libdeflate 1".into());
             judge(&[Size { fixture, compression, bytes, encoder }], &expected).verdict
         };
-        assert_eq!(judged("gzip:5", 1000), Verdict::Passed);
-        let broken = Verdict::broken("a tree with gzip:5: 1000 bytes", "1001 by libdeflate 1, +0.100 %");
+        assert_eq!(judged("gzip:5", 1000), GateVerdict::Passed);
+        let broken = GateVerdict::broken("a tree with gzip:5: 1000 bytes", "1001 by libdeflate 1, +0.100 %");
         assert_eq!(judged("gzip:5", 1001), broken);
-        assert!(matches!(judged("gzip:6", 1000), Verdict::NotMeasured(_)));
-        assert!(matches!(judged("external:gzip", 7), Verdict::NotMeasured(_)), "nothing is left to look at");
+        assert!(matches!(judged("gzip:6", 1000), GateVerdict::NotMeasured(_)));
+        assert!(matches!(judged("external:gzip", 7), GateVerdict::NotMeasured(_)), "nothing is left to look at");
     }
 }

@@ -8,8 +8,8 @@ use packer::Strategy;
 use crate::error::Result;
 use crate::format::bytes;
 use crate::plan::Work;
-use crate::run::{self, Confine, Confined};
-use crate::verify::{Finding, Gate, Seen, Verdict, invariants};
+use crate::run::{self, DiskLimitRunner, LimitedRun};
+use crate::verify::{Finding, Gate, GateVerdict, InspectedPack, invariants};
 
 /// What a filesystem needs for itself.
 const SPARE: u64 = 64 << 10;
@@ -24,7 +24,7 @@ fn room(bytes: u64) -> u64 {
 
 /// The two sizes that a filesystem gets for one case.
 #[derive(Clone, Copy, Debug)]
-struct Rooms {
+struct DiskLimits {
     /// For the image.
     image: u64,
     /// For the tar and the image.
@@ -36,62 +36,71 @@ struct Rooms {
 /// # Errors
 ///
 /// If a run cannot be started.
-pub(super) fn prove(seen: &[Seen], runner: &mut dyn Confine) -> Result<Finding> {
-    let mut found: Vec<(Verdict, String)> = Vec::new();
+pub(super) fn prove(seen: &[InspectedPack], runner: &mut dyn DiskLimitRunner) -> Result<Finding> {
+    let mut found: Vec<(GateVerdict, String)> = Vec::new();
     for check in invariants::disk(seen) {
-        let verdict = if check.holds { Verdict::Passed } else { Verdict::broken(check.law, check.detail) };
+        let verdict = if check.holds { GateVerdict::Passed } else { GateVerdict::broken(check.law, check.detail) };
         found.push((verdict, String::new()));
     }
     // With `none` the two strategies are the same pass.
     let piped = seen.iter().filter(|one| one.case.compression != "none" && one.strategy == Strategy::TwoPass);
     for one in piped {
         let (image, tar) = (one.outcome.image_size, one.pack().tar_size);
-        let rooms = Rooms { image: room(image), both: room(image + tar) };
+        let limits = DiskLimits { image: room(image), both: room(image + tar) };
         let pack = |strategy| Work::Pack(&one.case, strategy);
-        let narrow = runner.confine(pack(Strategy::SingleStream), rooms.image)?;
-        let verdict = if let Confined::Forbidden(why) = narrow {
-            reduced(one, seen, rooms, runner, &why)?
+        let narrow = runner.run_with_disk_limit(pack(Strategy::SingleStream), limits.image)?;
+        let verdict = if let LimitedRun::Forbidden(why) = narrow {
+            reduced(one, seen, limits, runner, &why)?
         } else {
-            let tight = runner.confine(pack(Strategy::TwoPass), rooms.image)?;
-            let wide = runner.confine(pack(Strategy::TwoPass), rooms.both)?;
-            proved(&one.case.name(), rooms, &[narrow, tight, wide])
+            let tight = runner.run_with_disk_limit(pack(Strategy::TwoPass), limits.image)?;
+            let wide = runner.run_with_disk_limit(pack(Strategy::TwoPass), limits.both)?;
+            proved(&one.case.name(), limits, &[narrow, tight, wide])
         };
-        let [narrow, wide] = [rooms.image, rooms.both].map(bytes);
+        let [narrow, wide] = [limits.image, limits.both].map(bytes);
         found.push((verdict, format!("{}: one stream in {narrow}, two passes in {wide}", one.case.compression)));
     }
     Ok(Finding::gather(Gate::Space, found))
 }
 
 /// Judges one stream and two passes in the room of an image, and two passes in that of both.
-fn proved(name: &str, rooms: Rooms, outcomes: &[Confined; 3]) -> Verdict {
+fn proved(name: &str, limits: DiskLimits, outcomes: &[LimitedRun; 3]) -> GateVerdict {
     let [narrow, tight, wide] = outcomes;
-    let fits = |outcome: &Confined, what: &str, room: u64| match outcome {
-        Confined::Succeeded => Verdict::Passed,
-        Confined::Failed(words) => Verdict::broken(format!("{name}: {what} fits {room} bytes"), words),
-        Confined::Forbidden(why) => Verdict::NotMeasured(why.clone()),
+    let fits = |outcome: &LimitedRun, what: &str, room: u64| match outcome {
+        LimitedRun::Succeeded => GateVerdict::Passed,
+        LimitedRun::Failed(words) => GateVerdict::broken(format!("{name}: {what} fits {room} bytes"), words),
+        LimitedRun::Forbidden(why) => GateVerdict::NotMeasured(why.clone()),
     };
-    let full = format!("{name}: two passes do not fit {} bytes, and say that there is no space left", rooms.image);
+    let full = format!("{name}: two passes do not fit {} bytes, and say that there is no space left", limits.image);
     let tight = match tight {
-        Confined::Succeeded => Verdict::broken(full, "they do"),
-        Confined::Failed(words) if words.contains("no space left on device") => Verdict::Passed,
-        Confined::Failed(words) => Verdict::broken(full, words),
-        Confined::Forbidden(why) => Verdict::NotMeasured(why.clone()),
+        LimitedRun::Succeeded => GateVerdict::broken(full, "they do"),
+        LimitedRun::Failed(words) if words.contains("no space left on device") => GateVerdict::Passed,
+        LimitedRun::Failed(words) => GateVerdict::broken(full, words),
+        LimitedRun::Forbidden(why) => GateVerdict::NotMeasured(why.clone()),
     };
-    let verdicts = [fits(narrow, "one stream", rooms.image), tight, fits(wide, "two passes", rooms.both)];
+    let verdicts = [fits(narrow, "one stream", limits.image), tight, fits(wide, "two passes", limits.both)];
     Finding::gather(Gate::Space, verdicts.map(|verdict| (verdict, String::new()))).verdict
 }
 
 /// Judges by the packer's own account, and by what is seen of the filesystem.
-fn reduced(one: &Seen, seen: &[Seen], rooms: Rooms, runner: &mut dyn Confine, why: &str) -> Result<Verdict> {
+fn reduced(
+    one: &InspectedPack,
+    seen: &[InspectedPack],
+    limits: DiskLimits,
+    runner: &mut dyn DiskLimitRunner,
+    why: &str,
+) -> Result<GateVerdict> {
     let name = one.case.name();
     let held = one.pack().scratch_peak;
-    if held <= rooms.image || held > rooms.both {
-        return Ok(Verdict::broken(format!("{name}: two passes hold the tar and the image"), format!("{held} bytes")));
+    if held <= limits.image || held > limits.both {
+        return Ok(GateVerdict::broken(
+            format!("{name}: two passes hold the tar and the image"),
+            format!("{held} bytes"),
+        ));
     }
     let streams = seen.iter().filter(|other| other.case == one.case && other.strategy == Strategy::SingleStream);
     // What a pack holds is seen in every run, what others write is not.
     let mut least = streams.map(|stream| stream.outcome.scratch.peak).min().unwrap_or(u64::MAX);
-    let most = rooms.image + run::tolerance(rooms.image);
+    let most = limits.image + run::tolerance(limits.image);
     for _ in 0..AGAIN {
         if least <= most {
             break;
@@ -99,9 +108,9 @@ fn reduced(one: &Seen, seen: &[Seen], rooms: Rooms, runner: &mut dyn Confine, wh
         least = least.min(runner.run(Work::Pack(&one.case, Strategy::SingleStream))?.scratch.peak);
     }
     Ok(if least <= most {
-        Verdict::Reduced(format!("by the packer's own account, and as seen from outside: {why}"))
+        GateVerdict::Reduced(format!("by the packer's own account, and as seen from outside: {why}"))
     } else {
-        Verdict::NotMeasured(format!(
+        GateVerdict::NotMeasured(format!(
             "{name}: {why}; and {least} bytes were seen from outside where the packer tells of {}: it hides something, or \
              others write to that filesystem",
             one.outcome.image_size
@@ -138,17 +147,17 @@ mod tests {
         }
     }
 
-    impl Confine for Holding {
-        fn confine(&mut self, work: Work<'_>, room: u64) -> Result<Confined> {
+    impl DiskLimitRunner for Holding {
+        fn run_with_disk_limit(&mut self, work: Work<'_>, room: u64) -> Result<LimitedRun> {
             if self.forbidden {
-                return Ok(Confined::Forbidden("operation not permitted".into()));
+                return Ok(LimitedRun::Forbidden("operation not permitted".into()));
             }
             let fits = self.run(work)?.scratch.peak <= room;
-            Ok(if fits { Confined::Succeeded } else { Confined::Failed(self.words.into()) })
+            Ok(if fits { LimitedRun::Succeeded } else { LimitedRun::Failed(self.words.into()) })
         }
     }
 
-    fn verdict(mut packer: Holding) -> Verdict {
+    fn verdict(mut packer: Holding) -> GateVerdict {
         let mut seen = seen("gzip:5");
         for one in &mut seen {
             one.outcome = packer.run(Work::Pack(&one.case, one.strategy)).unwrap();
@@ -158,26 +167,29 @@ mod tests {
 
     #[test]
     fn one_stream_holds_the_image_alone() {
-        assert_eq!(verdict(HONEST), Verdict::Passed);
-        assert_eq!(verdict(Holding { hidden: IMAGE / 100, ..HONEST }), Verdict::Passed);
+        assert_eq!(verdict(HONEST), GateVerdict::Passed);
+        assert_eq!(verdict(Holding { hidden: IMAGE / 100, ..HONEST }), GateVerdict::Passed);
         let hidden = verdict(Holding { hidden: TAR, ..HONEST });
-        assert!(matches!(&hidden, Verdict::Broken { expected, .. } if expected.contains("one stream")), "{hidden:?}");
+        assert!(
+            matches!(&hidden, GateVerdict::Broken { expected, .. } if expected.contains("one stream")),
+            "{hidden:?}"
+        );
     }
 
     #[test]
     fn two_passes_that_fit_or_fail_for_another_reason_are_told() {
         let words = verdict(Holding { words: "broken pipe", ..HONEST });
-        assert!(matches!(&words, Verdict::Broken { found, .. } if found == "broken pipe"), "{words:?}");
-        let rooms = Rooms { image: 1, both: 2 };
-        let fits = proved("gzip", rooms, &[Confined::Succeeded, Confined::Succeeded, Confined::Succeeded]);
-        assert!(matches!(&fits, Verdict::Broken { found, .. } if found == "they do"), "{fits:?}");
+        assert!(matches!(&words, GateVerdict::Broken { found, .. } if found == "broken pipe"), "{words:?}");
+        let limits = DiskLimits { image: 1, both: 2 };
+        let fits = proved("gzip", limits, &[LimitedRun::Succeeded, LimitedRun::Succeeded, LimitedRun::Succeeded]);
+        assert!(matches!(&fits, GateVerdict::Broken { found, .. } if found == "they do"), "{fits:?}");
     }
 
     #[test]
     fn where_no_filesystem_can_be_made_the_gate_is_reduced() {
         let forbidden = Holding { forbidden: true, ..HONEST };
-        assert!(matches!(verdict(forbidden), Verdict::Reduced(why) if why.contains("not permitted")));
+        assert!(matches!(verdict(forbidden), GateVerdict::Reduced(why) if why.contains("not permitted")));
         let hidden = verdict(Holding { hidden: TAR, forbidden: true, ..HONEST });
-        assert!(matches!(&hidden, Verdict::NotMeasured(why) if why.contains("hides something")), "{hidden:?}");
+        assert!(matches!(&hidden, GateVerdict::NotMeasured(why) if why.contains("hides something")), "{hidden:?}");
     }
 }

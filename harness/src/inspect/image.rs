@@ -15,12 +15,12 @@ pub struct Inspection {
     /// The sha256 of the file.
     pub sha256: String,
     /// The tar in it, or why it cannot be decoded.
-    pub tar: Result<Inside, String>,
+    pub tar: Result<InnerTar, String>,
 }
 
 /// The tar in an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inside {
+pub struct InnerTar {
     /// Its sha256.
     pub diff_id: String,
     /// Its size in bytes.
@@ -35,13 +35,13 @@ pub(crate) fn inspect(image: &Path) -> io::Result<Inspection> {
     let mut file = BufReader::with_capacity(256 << 10, File::open(image)?);
     let magic = file.fill_buf()?.to_vec();
     let tar = if magic.starts_with(&[0x1f, 0x8b]) {
-        look_into(flate2::bufread::MultiGzDecoder::new(file))
+        inspect_tar(flate2::bufread::MultiGzDecoder::new(file))
     } else if magic.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        zstd::stream::read::Decoder::with_buffer(file).and_then(look_into)
+        zstd::stream::read::Decoder::with_buffer(file).and_then(inspect_tar)
     } else if let Some((_, program)) = PROGRAMS.iter().find(|(start, _)| magic.starts_with(start)) {
-        read_by(program, image)
+        decode_with(program, image)
     } else {
-        look_into(file)
+        inspect_tar(file)
     };
     Ok(Inspection { sha256, tar: tar.map_err(|error| error.to_string()) })
 }
@@ -52,7 +52,7 @@ pub(crate) fn inspect(image: &Path) -> io::Result<Inspection> {
 ///
 /// If it cannot be read.
 pub fn sha256(file: &Path) -> io::Result<String> {
-    let mut whole = Hashing::new(File::open(file)?);
+    let mut whole = HashingReader::new(File::open(file)?);
     whole.drain()?;
     Ok(hexadecimal(whole.hasher))
 }
@@ -62,10 +62,10 @@ const PROGRAMS: [(&[u8], &str); 4] =
     [(b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2"), (b"\x5d\0\0", "lzma"), (b"\x04\x22\x4d\x18", "lz4")];
 
 /// What a program decodes.
-fn read_by(program: &str, image: &Path) -> io::Result<Inside> {
+fn decode_with(program: &str, image: &Path) -> io::Result<InnerTar> {
     let mut command = Command::new(program);
     let mut child = command.arg("-dc").stdin(File::open(image)?).stdout(Stdio::piped()).spawn()?;
-    let read = child.stdout.take().map(look_into);
+    let read = child.stdout.take().map(inspect_tar);
     match (child.wait()?, read) {
         (status, Some(read)) if status.success() => read,
         (status, _) => Err(io::Error::other(format!("`{program} -dc` failed ({status})"))),
@@ -73,24 +73,24 @@ fn read_by(program: &str, image: &Path) -> io::Result<Inside> {
 }
 
 /// Reads a tar to its end, whatever can be made of it.
-fn look_into(tar: impl Read) -> io::Result<Inside> {
-    let mut tar = Hashing::new(tar);
+fn inspect_tar(tar: impl Read) -> io::Result<InnerTar> {
+    let mut tar = HashingReader::new(tar);
     let listing = Listing::of_archive(&mut tar).map_err(|error| error.to_string());
     tar.drain()?;
-    Ok(Inside { diff_id: hexadecimal(tar.hasher), size: tar.length, listing })
+    Ok(InnerTar { diff_id: hexadecimal(tar.hasher), size: tar.length, listing })
 }
 
 /// Hashes what is read through it, and remembers why that failed.
-struct Hashing<From> {
+struct HashingReader<From> {
     from: From,
     hasher: Sha256,
     length: u64,
     failure: Option<io::Error>,
 }
 
-impl<From: Read> Hashing<From> {
+impl<From: Read> HashingReader<From> {
     fn new(from: From) -> Self {
-        Hashing { from, hasher: Sha256::new(), length: 0, failure: None }
+        HashingReader { from, hasher: Sha256::new(), length: 0, failure: None }
     }
 
     /// Reads what is left; fails if any read has failed.
@@ -101,7 +101,7 @@ impl<From: Read> Hashing<From> {
     }
 }
 
-impl<From: Read> Read for Hashing<From> {
+impl<From: Read> Read for HashingReader<From> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = loop {
             match self.from.read(buffer) {

@@ -26,7 +26,7 @@ pub struct Listing {
 
 /// A list under way.
 #[derive(Default)]
-struct Lines {
+struct ListingBuilder {
     members: u64,
     hasher: Sha256,
     last: Vec<u8>,
@@ -34,7 +34,7 @@ struct Lines {
 }
 
 /// What is said of one member.
-struct Line<'a> {
+struct ListedEntry<'a> {
     kind: char,
     mode: u32,
     size: u64,
@@ -43,9 +43,9 @@ struct Line<'a> {
     target: &'a [u8],
 }
 
-impl Lines {
-    fn add(&mut self, line: &Line<'_>) {
-        let Line { kind, mode, size, seconds, path, target } = line;
+impl ListingBuilder {
+    fn add(&mut self, entry: &ListedEntry<'_>) {
+        let ListedEntry { kind, mode, size, seconds, path, target } = entry;
         self.members += 1;
         self.hasher.update(format!("{kind} {mode:o} {size} {seconds} "));
         for bytes in [*path, *target] {
@@ -62,7 +62,7 @@ impl Lines {
 
     fn add_member(&mut self, entry: &tar::Entry<'_, impl Read>) {
         let (header, path) = (entry.header(), entry.path_bytes());
-        self.add(&Line {
+        self.add(&ListedEntry {
             kind: char::from(header.entry_type().as_byte()),
             mode: header.mode().unwrap_or(0) & 0o7777,
             size: entry.size(),
@@ -89,20 +89,20 @@ impl Listing {
     ///
     /// If it cannot be read.
     pub fn of_tree(root: &Path) -> io::Result<Self> {
-        let mut lines = Lines::default();
+        let mut builder = ListingBuilder::default();
         let device = fs::symlink_metadata(root)?.dev();
-        visit(root, b"", device, &mut HashMap::new(), &mut lines)?;
-        Ok(lines.finish())
+        visit(root, b"", device, &mut HashMap::new(), &mut builder)?;
+        Ok(builder.finish())
     }
 
     /// The members of an archive that is read as a stream.
     pub(crate) fn of_archive(from: impl Read) -> io::Result<Self> {
-        let mut lines = Lines::default();
+        let mut builder = ListingBuilder::default();
         let mut archive = tar::Archive::new(from);
         for entry in archive.entries()? {
-            lines.add_member(&entry?);
+            builder.add_member(&entry?);
         }
-        Ok(lines.finish())
+        Ok(builder.finish())
     }
 }
 
@@ -111,14 +111,20 @@ fn visit(
     name: &[u8],
     device: u64,
     seen: &mut HashMap<(u64, u64), Vec<u8>>,
-    lines: &mut Lines,
+    builder: &mut ListingBuilder,
 ) -> io::Result<()> {
     let found = fs::symlink_metadata(path)?;
     let file_type = found.file_type();
-    let line =
-        Line { kind: '0', mode: found.mode() & 0o7777, size: 0, seconds: found.mtime(), path: name, target: b"" };
+    let entry = ListedEntry {
+        kind: '0',
+        mode: found.mode() & 0o7777,
+        size: 0,
+        seconds: found.mtime(),
+        path: name,
+        target: b"",
+    };
     if file_type.is_dir() {
-        lines.add(&Line { kind: '5', path: if name.is_empty() { b"." } else { name }, ..line });
+        builder.add(&ListedEntry { kind: '5', path: if name.is_empty() { b"." } else { name }, ..entry });
         if found.dev() != device {
             return Ok(());
         }
@@ -127,22 +133,22 @@ fn visit(
         return names.into_iter().try_for_each(|child| {
             let below =
                 if name.is_empty() { child.as_bytes().to_vec() } else { [name, b"/", child.as_bytes()].concat() };
-            visit(&path.join(&child), &below, device, seen, lines)
+            visit(&path.join(&child), &below, device, seen, builder)
         });
     }
     let first = seen.entry((found.dev(), found.ino())).or_insert_with(|| name.to_vec());
     if found.nlink() > 1 && first != name {
-        lines.add(&Line { kind: '1', target: first, ..line });
+        builder.add(&ListedEntry { kind: '1', target: first, ..entry });
     } else if file_type.is_symlink() {
-        lines.add(&Line { kind: '2', target: fs::read_link(path)?.as_os_str().as_bytes(), ..line });
+        builder.add(&ListedEntry { kind: '2', target: fs::read_link(path)?.as_os_str().as_bytes(), ..entry });
     } else if file_type.is_char_device() {
-        lines.add(&Line { kind: '3', ..line });
+        builder.add(&ListedEntry { kind: '3', ..entry });
     } else if file_type.is_block_device() {
-        lines.add(&Line { kind: '4', ..line });
+        builder.add(&ListedEntry { kind: '4', ..entry });
     } else if file_type.is_fifo() {
-        lines.add(&Line { kind: '6', ..line });
+        builder.add(&ListedEntry { kind: '6', ..entry });
     } else if !file_type.is_socket() {
-        lines.add(&Line { size: found.len(), ..line });
+        builder.add(&ListedEntry { size: found.len(), ..entry });
     }
     Ok(())
 }
@@ -154,12 +160,12 @@ mod tests {
     use super::*;
 
     fn listed(paths: &[&str]) -> Listing {
-        let mut lines = Lines::default();
+        let mut builder = ListingBuilder::default();
         for path in paths {
             let path = path.as_bytes();
-            lines.add(&Line { kind: '0', mode: 0o644, size: 0, seconds: 0, path, target: b"" });
+            builder.add(&ListedEntry { kind: '0', mode: 0o644, size: 0, seconds: 0, path, target: b"" });
         }
-        lines.finish()
+        builder.finish()
     }
 
     /// `a-b` comes before `a/b` by bytes, and behind it in an archive, where `a` is followed by what is in it.

@@ -4,5 +4,5 @@ mod image;
 mod listing;
 
 pub(crate) use image::inspect;
-pub use image::{Inside, Inspection, sha256};
+pub use image::{InnerTar, Inspection, sha256};
 pub use listing::Listing;

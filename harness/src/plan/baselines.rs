@@ -6,7 +6,7 @@ use crate::programs::installed;
 
 /// A pipeline of installed tools. `$ROOTFS` is the tree, `$OUT` a directory to write to, `$CONTAINER` the tree in LXD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer {
+pub struct Baseline {
     /// The name in records.
     pub name: &'static str,
     /// What it is, in words.
@@ -18,14 +18,14 @@ pub struct Peer {
     /// Who makes the image.
     pub maker: Maker,
     /// The compression of ours that does the same.
-    pub like: Like,
+    pub like: Counterpart,
     /// When it is run.
     pub when: When,
 }
 
-/// Which of our codecs a peer is compared with.
+/// Which of our codecs a baseline is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Like {
+pub enum Counterpart {
     /// `none`
     None,
     /// `gzip` at its default level.
@@ -36,7 +36,7 @@ pub enum Like {
     Xz,
 }
 
-/// When a peer is run.
+/// When a baseline is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
     /// In every suite.
@@ -72,8 +72,8 @@ macro_rules! publish {
 
 /// All of them. Every pipeline ends with `sync FILE`, because our image is on the disk when we say that it is done. LXD does not wait for
 /// the disk.
-pub const PEERS: [Peer; 17] = [
-    Peer {
+pub const BASELINES: [Baseline; 17] = [
+    Baseline {
         name: "files-gzip",
         title: "tar to a file, gzip to a second file, sha256 (two passes, before 2019)",
         tools: &["tar", "gzip", "sha256sum", "sync"],
@@ -83,92 +83,92 @@ pub const PEERS: [Peer; 17] = [
              sha256sum \"$OUT/image\""
         ),
         maker: Maker::Pipeline,
-        like: Like::Gzip,
+        like: Counterpart::Gzip,
         when: When::Always,
     },
-    Peer {
+    Baseline {
         name: "pipe-gzip",
         title: "tar | gzip | tee | sha256sum (one stream, since 2019)",
         tools: &["tar", "gzip", "tee", "sha256sum", "sync"],
         script: pipe!("gzip -n | tee \"$OUT/image\" | sha256sum"),
         maker: Maker::Pipeline,
-        like: Like::Gzip,
+        like: Counterpart::Gzip,
         when: When::Always,
     },
-    Peer {
+    Baseline {
         name: "pipe-pigz",
         title: "tar | pigz | tee | sha256sum",
         tools: &["tar", "pigz", "tee", "sha256sum", "sync"],
         script: pipe!("pigz -n | tee \"$OUT/image\" | sha256sum"),
         maker: Maker::Pipeline,
-        like: Like::Gzip,
+        like: Counterpart::Gzip,
         when: When::Always,
     },
-    Peer {
+    Baseline {
         name: "pipe-zstd",
         title: "tar | zstd -T0 -3 | tee | sha256sum",
         tools: &["tar", "zstd", "tee", "sha256sum", "sync"],
         script: pipe!("zstd -q -T0 -3 | tee \"$OUT/image\" | sha256sum"),
         maker: Maker::Pipeline,
-        like: Like::Zstd,
+        like: Counterpart::Zstd,
         when: When::Always,
     },
-    Peer {
+    Baseline {
         name: "pipe-none",
         title: "tar | tee | openssl sha256 (no compression)",
         tools: &["tar", "tee", "openssl", "sync"],
         script: pipe!("tee \"$OUT/image\" | openssl sha256"),
         maker: Maker::Pipeline,
-        like: Like::None,
+        like: Counterpart::None,
         when: When::Always,
     },
-    Peer {
+    Baseline {
         name: "pipe-xz",
         title: "tar | xz -T0 -6 | tee | sha256sum",
         tools: &["tar", "xz", "tee", "sha256sum", "sync"],
         script: pipe!("xz -T0 -6 | tee \"$OUT/image\" | sha256sum"),
         maker: Maker::Pipeline,
-        like: Like::Xz,
+        like: Counterpart::Xz,
         when: When::Full,
     },
-    Peer {
+    Baseline {
         name: "pipe-gzip-unhashed",
         title: "tar | gzip (not hashed)",
         tools: &["tar", "gzip", "sync"],
         script: pipe!("gzip -n > \"$OUT/image\""),
         maker: Maker::Pipeline,
-        like: Like::Gzip,
+        like: Counterpart::Gzip,
         when: When::Full,
     },
-    Peer {
+    Baseline {
         name: "pipe-pigz-unhashed",
         title: "tar | pigz (not hashed)",
         tools: &["tar", "pigz", "sync"],
         script: pipe!("pigz -n > \"$OUT/image\""),
         maker: Maker::Pipeline,
-        like: Like::Gzip,
+        like: Counterpart::Gzip,
         when: When::Full,
     },
-    Peer {
+    Baseline {
         name: "pipe-zstd-unhashed",
         title: "tar | zstd -T0 -3 (not hashed)",
         tools: &["tar", "zstd", "sync"],
         script: pipe!("zstd -q -T0 -3 > \"$OUT/image\""),
         maker: Maker::Pipeline,
-        like: Like::Zstd,
+        like: Counterpart::Zstd,
         when: When::Full,
     },
-    Peer {
+    Baseline {
         name: "pipe-none-unhashed",
         title: "tar (no compression, not hashed)",
         tools: &["tar", "sync"],
         // Into a file, GNU tar would not read the tree at all if that were /dev/null; a pipe is the same for all.
         script: pipe!("cat > \"$OUT/image\""),
         maker: Maker::Pipeline,
-        like: Like::None,
+        like: Counterpart::None,
         when: When::Full,
     },
-    Peer {
+    Baseline {
         name: "bsdtar-gzip",
         title: "bsdtar --gzip | tee | sha256sum",
         tools: &["bsdtar", "tee", "sha256sum", "sync"],
@@ -176,20 +176,20 @@ pub const PEERS: [Peer; 17] = [
         script: "LC_ALL=C.UTF-8 bsdtar --numeric-owner --gzip --options gzip:compression-level=6 -C \"$ROOTFS\" -cf - . | \
                  tee \"$OUT/image\" | sha256sum && sync \"$OUT/image\"",
         maker: Maker::Pipeline,
-        like: Like::Gzip,
+        like: Counterpart::Gzip,
         when: When::Full,
     },
-    Peer {
+    Baseline {
         name: "mksquashfs-gzip",
         title: "mksquashfs -comp gzip, sha256 (a filesystem, on all cores)",
         tools: &["mksquashfs", "sha256sum", "sync"],
         script: "mksquashfs \"$ROOTFS\" \"$OUT/image\" -comp gzip -Xcompression-level 6 -no-progress -quiet && \
                  sync \"$OUT/image\" && sha256sum \"$OUT/image\"",
         maker: Maker::Pipeline,
-        like: Like::Gzip,
+        like: Counterpart::Gzip,
         when: When::Full,
     },
-    Peer {
+    Baseline {
         name: "umoci-insert",
         title: "umoci insert (an OCI layer, by Go's gzip on all cores)",
         tools: &["umoci", "find", "sort", "head", "cut", "mv", "sync"],
@@ -199,48 +199,48 @@ pub const PEERS: [Peer; 17] = [
                  mv \"$(find \"$OUT/layout/blobs/sha256\" -type f -printf '%s %p\\n' | sort -rn | head -n 1 | cut -d ' ' -f 2-)\" \
                  \"$OUT/image\" && sync \"$OUT/image\"",
         maker: Maker::Pipeline,
-        like: Like::Gzip,
+        like: Counterpart::Gzip,
         when: When::Full,
     },
-    Peer {
+    Baseline {
         name: "publish-none",
         title: "lxc publish --compression none (no compression, by a running LXD)",
         tools: &[],
         script: publish!("none"),
         maker: Maker::Lxd,
-        like: Like::None,
+        like: Counterpart::None,
         when: When::Full,
     },
-    Peer {
+    Baseline {
         name: "publish-gzip",
         title: "lxc publish --compression gzip (by a running LXD)",
         tools: &[],
         script: publish!("gzip"),
         maker: Maker::Lxd,
-        like: Like::Gzip,
+        like: Counterpart::Gzip,
         when: When::Full,
     },
-    Peer {
+    Baseline {
         name: "publish-pigz",
         title: "lxc publish --compression pigz (by a running LXD)",
         tools: &["pigz"],
         script: publish!("pigz"),
         maker: Maker::Lxd,
-        like: Like::Gzip,
+        like: Counterpart::Gzip,
         when: When::Full,
     },
-    Peer {
+    Baseline {
         name: "publish-zstd",
         title: "lxc publish --compression zstd (by a running LXD)",
         tools: &["zstd"],
         script: publish!("zstd"),
         maker: Maker::Lxd,
-        like: Like::Zstd,
+        like: Counterpart::Zstd,
         when: When::Full,
     },
 ];
 
-impl Peer {
+impl Baseline {
     /// Whether a suite runs it.
     #[must_use]
     pub fn is_in(&self, suite: Suite) -> bool {
@@ -250,7 +250,7 @@ impl Peer {
     /// One run of it.
     #[must_use]
     pub fn work(&self) -> Work<'_> {
-        Work::Peer { name: self.name, script: self.script, maker: self.maker }
+        Work::Baseline { name: self.name, script: self.script, maker: self.maker }
     }
 
     /// The first program that is needed and not installed.

@@ -52,7 +52,7 @@ pub enum Suite {
     Smoke,
     /// The main job: in less than five minutes on two cores.
     Quick,
-    /// External compressors as well, and more rounds of the peers.
+    /// External compressors as well, and more rounds of the baselines.
     Full,
 }
 
@@ -79,9 +79,9 @@ impl Suite {
         }
     }
 
-    /// The rounds that each peer gets.
+    /// The rounds that each baseline gets.
     #[must_use]
-    pub fn peer_rounds(self) -> usize {
+    pub fn baseline_rounds(self) -> usize {
         match self {
             Suite::Smoke => 1,
             Suite::Quick => 3,
@@ -135,7 +135,7 @@ impl Side {
     #[must_use]
     pub fn strategy(self) -> Strategy {
         match self {
-            Side::Subject => Strategy::SingleStream,
+            Side::Candidate => Strategy::SingleStream,
             Side::Reference => Strategy::TwoPass,
         }
     }

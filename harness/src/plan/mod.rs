@@ -6,7 +6,7 @@ mod points;
 mod schedule;
 mod work;
 
-pub use baselines::{Like, PEERS, Peer, When};
+pub use baselines::{BASELINES, Baseline, Counterpart, When};
 pub use cases::{ARMS, Case, Suite};
 pub use points::{CODECS, Point, PointTool, curve, scaling};
 pub use schedule::{Side, Step, schedule};

@@ -10,7 +10,7 @@ use fixtures::Random;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// What is asked about: one stream, or the new build.
-    Subject,
+    Candidate,
     /// What it stands beside: two passes, or the old build.
     Reference,
 }
@@ -20,8 +20,8 @@ impl Side {
     #[must_use]
     pub fn other(self) -> Self {
         match self {
-            Side::Subject => Side::Reference,
-            Side::Reference => Side::Subject,
+            Side::Candidate => Side::Reference,
+            Side::Reference => Side::Candidate,
         }
     }
 }
@@ -76,7 +76,7 @@ pub fn schedule(cases: usize, pairs: usize, others: usize, other_rounds: usize, 
 fn balanced(pairs: usize, random: &mut Random) -> Vec<Side> {
     let odd = random.below(2) as usize;
     let mut first: Vec<Side> =
-        (0..pairs).map(|pair| if (pair + odd).is_multiple_of(2) { Side::Subject } else { Side::Reference }).collect();
+        (0..pairs).map(|pair| if (pair + odd).is_multiple_of(2) { Side::Candidate } else { Side::Reference }).collect();
     random.shuffle(&mut first);
     first
 }
@@ -104,7 +104,7 @@ mod tests {
                 };
                 prop_assert_eq!((case, pair), (case_2, pair_2));
                 prop_assert_ne!(side, side_2);
-                firsts[case] += if side == Side::Subject { 1 } else { -1 };
+                firsts[case] += if side == Side::Candidate { 1 } else { -1 };
                 at += 2;
             }
             prop_assert!(firsts.iter().all(|balance| balance.unsigned_abs() <= (pairs % 2) as u64), "{:?}", firsts);

@@ -11,7 +11,7 @@ pub enum Work<'a> {
     /// Our packer.
     Pack(&'a Case, Strategy),
     /// Other tools.
-    Peer {
+    Baseline {
         /// What they are called in records.
         name: &'a str,
         /// What bash runs.
@@ -29,27 +29,27 @@ impl Work<'_> {
     pub fn name(&self) -> String {
         match self {
             Work::Pack(case, strategy) => format!("{}, {strategy}", case.name()),
-            Work::Peer { name, .. } => (*name).to_owned(),
+            Work::Baseline { name, .. } => (*name).to_owned(),
             Work::Floor(case) => format!("{}, floor", case.name()),
         }
     }
 
     /// Whether what it takes is taken by processes of ours, and can be told.
     pub(crate) fn is_ours(&self) -> bool {
-        !matches!(self, Work::Peer { maker: Maker::Lxd, .. })
+        !matches!(self, Work::Baseline { maker: Maker::Lxd, .. })
     }
 
     /// The name of the arm in samples.
     pub(crate) fn arm(&self) -> &'static str {
         match self {
             Work::Pack(_, strategy) => strategy.name(),
-            Work::Peer { .. } => "peer",
+            Work::Baseline { .. } => "peer",
             Work::Floor(_) => "floor",
         }
     }
 }
 
-/// Who makes the image of a peer.
+/// Who makes the image of a baseline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Maker {

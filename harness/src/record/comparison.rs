@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Two-pass against single-stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Comparison {
+pub struct StrategyComparison {
     /// The case's name.
     pub case: String,
     /// Pairs that were measured.

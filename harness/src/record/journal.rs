@@ -85,16 +85,16 @@ impl Journal {
 
 /// Notes runs in a journal, one after the other.
 #[derive(Debug)]
-pub struct Diary<'a> {
+pub struct SampleLog<'a> {
     journal: &'a mut Journal,
     next: usize,
 }
 
-impl<'a> Diary<'a> {
+impl<'a> SampleLog<'a> {
     /// For a journal that has no samples yet.
     #[must_use]
     pub fn of(journal: &'a mut Journal) -> Self {
-        Diary { journal, next: 0 }
+        SampleLog { journal, next: 0 }
     }
 
     /// The journal.
@@ -107,7 +107,7 @@ impl<'a> Diary<'a> {
     /// # Errors
     ///
     /// If it cannot be written.
-    pub fn note(&mut self, label: Label, outcome: &Outcome) -> Result<()> {
+    pub fn append(&mut self, label: Label, outcome: &Outcome) -> Result<()> {
         let sample = Sample::new(self.next, label, outcome.clone());
         self.next += 1;
         self.journal.add(&sample)

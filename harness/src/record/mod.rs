@@ -11,11 +11,11 @@ mod run;
 mod sample;
 mod study;
 
-pub use comparison::{Arm, Comparison, Interval};
+pub use comparison::{Arm, Interval, StrategyComparison};
 pub use date::date;
-pub use journal::{Diary, Journal};
+pub use journal::{Journal, SampleLog};
 pub(crate) use read::read;
 pub use read::samples;
-pub use run::{Check, Likeness, PeerRecord, Record, Run, Subject};
+pub use run::{BaselineRecord, Check, FidelityFigure, PackedTree, Record, Run};
 pub use sample::{Label, Role, SCHEMA, Sample};
 pub use study::{STUDY_SCHEMA, Study, StudyKind};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::comparison::Comparison;
+use super::comparison::StrategyComparison;
 use super::read::{read, samples};
 use super::sample::{SCHEMA, Sample};
 use crate::error::Result;
@@ -30,27 +30,28 @@ pub struct Run {
     /// What the schedule was shuffled with.
     pub seed: u64,
     /// The tree.
-    pub subject: Subject,
+    pub subject: PackedTree,
     /// If it is a fixture, and somebody looked: how near it is to the real tree that it stands for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub likeness: Vec<Likeness>,
+    pub likeness: Vec<FidelityFigure>,
     /// The machine and the tools.
     pub environment: Environment,
     /// The comparisons, in order.
     pub cases: Vec<Case>,
-    /// The peers, in order.
-    pub peers: Vec<PeerRecord>,
+    /// The baselines, in order.
+    #[serde(rename = "peers")]
+    pub baselines: Vec<BaselineRecord>,
     /// What was verified before anything was timed.
     pub checks: Vec<Check>,
     /// Whether all that was planned was run.
     pub complete: bool,
     /// What follows from the samples; empty until the run is complete.
-    pub comparisons: Vec<Comparison>,
+    pub comparisons: Vec<StrategyComparison>,
 }
 
 /// The tree that was packed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Subject {
+pub struct PackedTree {
     /// A fixture, as `debian-base x1 seed 1`, or what the user called their tree.
     pub name: String,
     /// Members of the archive.
@@ -63,7 +64,7 @@ pub struct Subject {
 
 /// A figure of a fixture beside that of a real tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Likeness {
+pub struct FidelityFigure {
     /// What it is, as `elf-shared: ratio by gzip -6`.
     pub what: String,
     /// How it is in the real tree.
@@ -76,7 +77,7 @@ pub struct Likeness {
 
 /// A pipeline of other tools.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PeerRecord {
+pub struct BaselineRecord {
     /// Its name in the samples.
     pub name: String,
     /// What it is, in words.

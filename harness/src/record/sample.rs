@@ -16,9 +16,9 @@ pub struct Sample {
     pub sequence: usize,
     /// Whether it counts: the first run of each arm only warms up and is verified.
     pub role: Role,
-    /// The case's or the peer's name.
+    /// The case's or the baseline's name.
     pub case: String,
-    /// `single-stream`, `two-pass`, `peer` or `floor`.
+    /// `single-stream`, `two-pass`, `baseline` or `floor`.
     pub arm: String,
     /// The pair or the round.
     pub pair: usize,
@@ -32,7 +32,7 @@ pub struct Sample {
     /// The scratch space that was seen from outside; nothing if a daemon did the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scratch: Option<Curve>,
-    /// The peak of memory of the largest of a peer's processes, in bytes; not in older records, nor where a daemon did the work.
+    /// The peak of memory of the largest of a baseline's processes, in bytes; not in older records, nor where a daemon did the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
     /// What the packer says of itself.
@@ -61,7 +61,7 @@ pub struct Label {
 pub enum Role {
     /// Untimed: warms the page cache, and is verified.
     Verify,
-    /// Timed.
+    /// TimedCase.
     Measure,
 }
 

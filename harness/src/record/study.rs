@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::read::{read, samples};
-use super::run::Subject;
+use super::run::PackedTree;
 use super::sample::Sample;
 use crate::error::Result;
 use crate::plan::Point;
@@ -45,7 +45,7 @@ pub struct Study {
     /// The machine and the tools.
     pub environment: Environment,
     /// The trees.
-    pub subjects: Vec<Subject>,
+    pub subjects: Vec<PackedTree>,
     /// What is run, in the order of the tables.
     pub points: Vec<Point>,
     /// Whether all that was planned was run.

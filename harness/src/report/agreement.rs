@@ -9,26 +9,26 @@ use std::cmp::Ordering;
 
 use super::compare::quotient;
 use super::tables::{Table, interval};
-use crate::record::{Comparison, Interval, Record};
-use crate::stats::{PeerLine, comparisons, peer_lines};
+use crate::record::{Interval, Record, StrategyComparison};
+use crate::stats::{BaselineLine, baseline_lines, comparisons};
 
 /// How far a size may be from that of the other tree, as a part of it.
 const NEAR: f64 = 0.05;
 
 /// What two runs make of the same questions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conclusions {
+pub struct Agreement {
     /// What makes them less alike than they should be, and what only one of them asked, in sentences.
     pub remarks: Vec<String>,
     /// Each ratio in both runs, and what that comes to.
     pub table: Table,
     /// What each row comes to.
-    pub verdicts: Vec<Verdict>,
+    pub verdicts: Vec<Conclusion>,
 }
 
 /// What a ratio in two runs comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Conclusion {
     /// The same conclusion, and no difference between the two was seen.
     Same,
     /// The same conclusion, by another amount.
@@ -40,9 +40,9 @@ pub enum Verdict {
 }
 
 /// A question that both runs answer: its name, the two answers as text, and the verdict.
-type Row = ([String; 3], Verdict);
+type Row = ([String; 3], Conclusion);
 
-impl Conclusions {
+impl Agreement {
     /// Puts the conclusions of two runs side by side.
     #[must_use]
     pub fn new(first: &Record, second: &Record) -> Self {
@@ -54,36 +54,37 @@ impl Conclusions {
         rows.extend(cases.iter().map(|(one, other)| disk(one, other)));
         let tars = [first, second].map(|record| record.run.subject.tar_size as f64);
         rows.extend(cases.iter().map(|(one, other)| image(one, other, tars)));
-        let peers = [first, second].map(|record| peer_lines(record).into_iter().filter_map(beside).collect::<Vec<_>>());
-        let (peers, alone) = both(&peers, |(name, _)| name.clone());
+        let baselines =
+            [first, second].map(|record| baseline_lines(record).into_iter().filter_map(beside).collect::<Vec<_>>());
+        let (baselines, alone) = both(&baselines, |(name, _)| name.clone());
         remarks.extend(alone);
-        rows.extend(peers.iter().map(|((name, one), (_, other))| row(name.clone(), one, other)));
+        rows.extend(baselines.iter().map(|((name, one), (_, other))| row(name.clone(), one, other)));
         let verdicts = rows.iter().map(|(_, verdict)| *verdict).collect();
         let rows = rows.into_iter().map(|([what, one, other], verdict)| [what, one, other, verdict.text().into()]);
-        Conclusions { remarks, table: Table::new(["", "first", "second", "conclusion"], rows.collect()), verdicts }
+        Agreement { remarks, table: Table::new(["", "first", "second", "conclusion"], rows.collect()), verdicts }
     }
 
     /// Whether there is a conclusion, and none differs.
     #[must_use]
     pub fn agree(&self) -> bool {
-        let decided = |verdict: &Verdict| matches!(verdict, Verdict::Same | Verdict::Apart);
+        let decided = |verdict: &Conclusion| matches!(verdict, Conclusion::Same | Conclusion::Apart);
         !self.differ() && self.verdicts.iter().any(decided)
     }
 
     /// Whether one differs.
     #[must_use]
     pub fn differ(&self) -> bool {
-        self.verdicts.contains(&Verdict::Differs)
+        self.verdicts.contains(&Conclusion::Differs)
     }
 }
 
-impl Verdict {
+impl Conclusion {
     fn text(self) -> &'static str {
         match self {
-            Verdict::Same => "same",
-            Verdict::Apart => "same, by another amount",
-            Verdict::Open => "cannot be told",
-            Verdict::Differs => "DIFFERS",
+            Conclusion::Same => "same",
+            Conclusion::Apart => "same, by another amount",
+            Conclusion::Open => "cannot be told",
+            Conclusion::Differs => "DIFFERS",
         }
     }
 
@@ -91,22 +92,22 @@ impl Verdict {
     fn of_times(one: &Interval, other: &Interval) -> Self {
         let overlap = one.low <= other.high && other.low <= one.high;
         if one.confidence < 0.95 || other.confidence < 0.95 {
-            Verdict::Open
+            Conclusion::Open
         } else if one.side() != other.side() {
-            if overlap { Verdict::Open } else { Verdict::Differs }
+            if overlap { Conclusion::Open } else { Conclusion::Differs }
         } else if one.side() == Ordering::Equal {
             // Two that say nothing say nothing in common.
-            Verdict::Open
+            Conclusion::Open
         } else if overlap {
-            Verdict::Same
+            Conclusion::Same
         } else {
-            Verdict::Apart
+            Conclusion::Apart
         }
     }
 
     /// Of two ratios of sizes.
     fn of_sizes(one: f64, other: f64) -> Self {
-        if (other / one - 1.0).abs() <= NEAR { Verdict::Same } else { Verdict::Differs }
+        if (other / one - 1.0).abs() <= NEAR { Conclusion::Same } else { Conclusion::Differs }
     }
 }
 
@@ -136,30 +137,31 @@ fn both<'a, Of>(lists: &'a [Vec<Of>; 2], name: impl Fn(&Of) -> String) -> (Vec<(
 }
 
 fn row(what: String, one: &Interval, other: &Interval) -> Row {
-    ([what, interval(one), interval(other)], Verdict::of_times(one, other))
+    ([what, interval(one), interval(other)], Conclusion::of_times(one, other))
 }
 
-fn time(one: &Comparison, other: &Comparison) -> Row {
+fn time(one: &StrategyComparison, other: &StrategyComparison) -> Row {
     row(format!("{}: time ÷ that of two passes", one.case), &one.ratio, &other.ratio)
 }
 
 fn sizes(what: String, one: f64, other: f64) -> Row {
-    ([what, format!("{one:.3}"), format!("{other:.3}")], Verdict::of_sizes(one, other))
+    ([what, format!("{one:.3}"), format!("{other:.3}")], Conclusion::of_sizes(one, other))
 }
 
-fn disk(one: &Comparison, other: &Comparison) -> Row {
-    let share = |found: &Comparison| found.single_stream.scratch_peak as f64 / found.two_pass.scratch_peak as f64;
+fn disk(one: &StrategyComparison, other: &StrategyComparison) -> Row {
+    let share =
+        |found: &StrategyComparison| found.single_stream.scratch_peak as f64 / found.two_pass.scratch_peak as f64;
     sizes(format!("{}: scratch peak ÷ that of two passes", one.case), share(one), share(other))
 }
 
-fn image(one: &Comparison, other: &Comparison, tars: [f64; 2]) -> Row {
+fn image(one: &StrategyComparison, other: &StrategyComparison, tars: [f64; 2]) -> Row {
     let [first, second] =
         [(one, tars[0]), (other, tars[1])].map(|(found, tar)| found.single_stream.image_size as f64 / tar);
     sizes(format!("{}: image ÷ tar", one.case), first, second)
 }
 
-/// Our time divided by that of a peer; nothing if it was not measured.
-fn beside(line: PeerLine) -> Option<(String, Interval)> {
+/// Our time divided by that of a baseline; nothing if it was not measured.
+fn beside(line: BaselineLine) -> Option<(String, Interval)> {
     let ((theirs, ..), (case, ours, _)) = (line.measured?, line.ours?);
     Some((format!("{case}: time ÷ that of {}", line.name), quotient(&theirs, &ours)))
 }
@@ -168,38 +170,38 @@ fn beside(line: PeerLine) -> Option<(String, Interval)> {
 mod tests {
     use super::*;
 
-    fn check(one: [f64; 3], other: [f64; 3], expected: Verdict) {
+    fn check(one: [f64; 3], other: [f64; 3], expected: Conclusion) {
         let of = |[value, low, high]: [f64; 3]| Interval { value, low, high, confidence: 0.95 };
         for (one, other) in [(one, other), (other, one)] {
-            assert_eq!(Verdict::of_times(&of(one), &of(other)), expected, "{one:?} {other:?}");
+            assert_eq!(Conclusion::of_times(&of(one), &of(other)), expected, "{one:?} {other:?}");
         }
         let unsure = Interval { confidence: 0.75, ..of(one) };
-        assert_eq!(Verdict::of_times(&unsure, &of(other)), Verdict::Open, "three runs decide nothing");
+        assert_eq!(Conclusion::of_times(&unsure, &of(other)), Conclusion::Open, "three runs decide nothing");
     }
 
     #[test]
     fn a_conclusion_differs_where_the_sides_do_and_no_ratio_fits_both() {
-        check([0.8, 0.7, 0.9], [0.85, 0.75, 0.95], Verdict::Same);
-        check([1.2, 1.1, 1.3], [1.25, 1.2, 1.3], Verdict::Same);
-        check([1.0, 0.9, 1.1], [1.05, 0.95, 1.2], Verdict::Open);
-        check([0.5, 0.4, 0.6], [0.8, 0.7, 0.9], Verdict::Apart);
-        check([0.9, 0.8, 0.97], [0.98, 0.9, 1.06], Verdict::Open);
-        check([0.8, 0.7, 0.9], [1.0, 0.95, 1.05], Verdict::Differs);
-        check([0.8, 0.7, 0.9], [1.2, 1.1, 1.3], Verdict::Differs);
-        check([1.0, 0.99, 1.01], [1.2, 1.1, 1.3], Verdict::Differs);
+        check([0.8, 0.7, 0.9], [0.85, 0.75, 0.95], Conclusion::Same);
+        check([1.2, 1.1, 1.3], [1.25, 1.2, 1.3], Conclusion::Same);
+        check([1.0, 0.9, 1.1], [1.05, 0.95, 1.2], Conclusion::Open);
+        check([0.5, 0.4, 0.6], [0.8, 0.7, 0.9], Conclusion::Apart);
+        check([0.9, 0.8, 0.97], [0.98, 0.9, 1.06], Conclusion::Open);
+        check([0.8, 0.7, 0.9], [1.0, 0.95, 1.05], Conclusion::Differs);
+        check([0.8, 0.7, 0.9], [1.2, 1.1, 1.3], Conclusion::Differs);
+        check([1.0, 0.99, 1.01], [1.2, 1.1, 1.3], Conclusion::Differs);
     }
 
     #[test]
     fn sizes_are_the_same_within_a_twentieth() {
         for (one, other, expected) in [
-            (0.3, 0.3, Verdict::Same),
-            (0.3, 0.314, Verdict::Same),
-            (0.3, 0.286, Verdict::Same),
-            (0.3, 0.316, Verdict::Differs),
-            (0.3, 0.284, Verdict::Differs),
-            (0.3, f64::NAN, Verdict::Differs),
+            (0.3, 0.3, Conclusion::Same),
+            (0.3, 0.314, Conclusion::Same),
+            (0.3, 0.286, Conclusion::Same),
+            (0.3, 0.316, Conclusion::Differs),
+            (0.3, 0.284, Conclusion::Differs),
+            (0.3, f64::NAN, Conclusion::Differs),
         ] {
-            assert_eq!(Verdict::of_sizes(one, other), expected, "{one} {other}");
+            assert_eq!(Conclusion::of_sizes(one, other), expected, "{one} {other}");
         }
     }
 }

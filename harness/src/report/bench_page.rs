@@ -6,7 +6,7 @@ use super::tables::{self, Table};
 use super::{claim_2019, plots, provenance, verdict};
 use crate::format::bytes;
 use crate::plan::Maker;
-use crate::record::{Check, PeerRecord, Record};
+use crate::record::{BaselineRecord, Check, Record};
 use crate::stats;
 
 /// What can fool a reader of these figures; the long form is in `harness/METHODOLOGY.md`.
@@ -19,8 +19,8 @@ const THREATS: [&str; 6] = [
     "Two passes are onepass's own, as parallel as its one stream: what is saved over the tools of 2019 is told by the peers, not by this ratio.",
 ];
 
-/// What the columns of the peers' table are.
-const PEERS: &str = "How many times as fast onepass is: with all cores, and with one thread, beside the same tool, which may use all cores. The \
+/// What the columns of the baselines' table are.
+const BASELINES: &str = "How many times as fast onepass is: with all cores, and with one thread, beside the same tool, which may use all cores. The \
                      largest process, where it is told, is the peak of memory of the largest of the processes of the pipeline, and never less \
                      than the few megabytes of the program that starts it.";
 
@@ -35,12 +35,12 @@ const CONTAINER: &str = "The tree is in LXD as `$CONTAINER`, which is never star
                          is all below `dev`, is not in what it publishes. After each run, untimed, the image is removed.";
 
 /// What stands below a plot.
-fn beside(record: &Record, plot: &str, peers: &Table) -> Vec<Block> {
+fn beside(record: &Record, plot: &str, baselines: &Table) -> Vec<Block> {
     match plot {
         "scratch.svg" => accounts(record).map(Block::Text).into_iter().collect(),
-        "throughput.svg" if !peers.rows.is_empty() => {
+        "throughput.svg" if !baselines.rows.is_empty() => {
             let daemon = by_lxd(record).map(|_| Block::Text(DAEMON.into()));
-            [Block::Table(peers.clone()), Block::Text(PEERS.into())].into_iter().chain(daemon).collect()
+            [Block::Table(baselines.clone()), Block::Text(BASELINES.into())].into_iter().chain(daemon).collect()
         }
         "order.svg" => {
             let warmth = warmth(record).map(Block::Text);
@@ -78,12 +78,12 @@ fn warmth(record: &Record) -> Option<String> {
     })
 }
 
-/// The peers that were made by LXD, if there were any.
-fn by_lxd(record: &Record) -> Option<&PeerRecord> {
-    record.run.peers.iter().find(|peer| peer.maker == Maker::Lxd && peer.missing.is_none())
+/// The baselines that were made by LXD, if there were any.
+fn by_lxd(record: &Record) -> Option<&BaselineRecord> {
+    record.run.baselines.iter().find(|baseline| baseline.maker == Maker::Lxd && baseline.missing.is_none())
 }
 
-pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peers: &Table) -> Page {
+pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, baselines: &Table) -> Page {
     let run = &record.run;
     let mut sections = vec![Section::new(
         "Two passes and one stream",
@@ -100,7 +100,7 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peer
     for plot in plots::all(record) {
         let file = plot.file;
         let mut section = Section::plot(plot);
-        section.blocks.extend(beside(record, file, peers));
+        section.blocks.extend(beside(record, file, baselines));
         sections.push(section);
     }
     if let Some(claims) = claim_2019::table(record) {
@@ -161,7 +161,7 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peer
         "With what",
         vec![Block::Facts(provenance::facts(&run.environment, &record.samples, runs))],
     ));
-    let peers = run.peers.iter().map(|peer| format!("{}: `{}`", peer.name, peer.script));
+    let baselines = run.baselines.iter().map(|baseline| format!("{}: `{}`", baseline.name, baseline.script));
     let mut commands = provenance::asked(&run.command);
     commands.extend([
         Block::Text(
@@ -169,7 +169,7 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peer
              peers, run by `bash -o pipefail -c`:"
                 .into(),
         ),
-        Block::List(peers.collect()),
+        Block::List(baselines.collect()),
     ]);
     commands.extend(by_lxd(record).map(|_| Block::Text(CONTAINER.into())));
     commands.push(Block::Text(provenance::SOURCES.into()));
@@ -194,12 +194,12 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peer
 }
 
 /// What the README shows of a run.
-pub(super) fn excerpt(record: &Record, comparison: &Table, peers: &Table, directory: &str) -> String {
+pub(super) fn excerpt(record: &Record, comparison: &Table, baselines: &Table, directory: &str) -> String {
     let (subject, environment) = (&record.run.subject, &record.run.environment);
-    let peers = if peers.rows.is_empty() { String::new() } else { table(peers) + "\n" };
+    let baselines = if baselines.rows.is_empty() { String::new() } else { table(baselines) + "\n" };
     format!(
         "Measured on {} ({} entries, a tar of {}), {} with {} cores, {}; every sample is in [`{directory}`]({directory}).\n\n\
-         {}\n{}\n{peers}![Scratch space over time]({directory}/scratch.svg)\n\n\
+         {}\n{}\n{baselines}![Scratch space over time]({directory}/scratch.svg)\n\n\
          ![Time, one stream against two passes]({directory}/time.svg)\n",
         subject.name,
         subject.entries,

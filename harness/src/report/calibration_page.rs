@@ -4,9 +4,9 @@ use super::page::{Block, Page, Section};
 use super::provenance;
 use super::tables::{Table, interval};
 use crate::format::time;
-use crate::gate::calibration::{Beside, Calibration, Comparison, Kind, SAME, SLOWED};
-use crate::gate::decision::{Ruling, half_width};
-use crate::gate::paired_trial::{Batch, Timed};
+use crate::gate::calibration::{BuildComparison, Calibration, ReferenceKind, SAME, SLOWED, TestedBuild};
+use crate::gate::decision::{Decision, half_width};
+use crate::gate::paired_trial::{Batch, TimedCase};
 use crate::plan::Case;
 use crate::record::Sample;
 use crate::stats::{self, Estimate};
@@ -25,7 +25,9 @@ pub(super) fn verdict(calibration: &Calibration) -> Vec<String> {
              warns on {class}."
         ),
     }];
-    for (kind, called) in [(Kind::Same, "The same packer"), (Kind::Slowed, "One that takes a fifth longer")] {
+    for (kind, called) in
+        [(TestedBuild::Same, "The same packer"), (TestedBuild::Slowed, "One that takes a fifth longer")]
+    {
         let counts = calibration.counts(kind);
         let (low, high) = stats::proportion(counts.slower, counts.all());
         sentences.push(format!(
@@ -52,9 +54,9 @@ pub(super) fn verdict(calibration: &Calibration) -> Vec<String> {
 fn ways(calibration: &Calibration) -> Table {
     let mut rows = Vec::new();
     for case in &calibration.cases {
-        for way in Beside::ALL {
-            let cells = [Kind::Same, Kind::Slowed].map(|kind| {
-                let counts = calibration.counts_of(|Comparison { kind: other, beside, timed }| {
+        for way in ReferenceKind::ALL {
+            let cells = [TestedBuild::Same, TestedBuild::Slowed].map(|kind| {
+                let counts = calibration.counts_of(|BuildComparison { kind: other, beside, timed }| {
                     (*other, *beside) == (kind, way) && timed.case == case.name()
                 });
                 format!("{} / {} / {}", counts.passed, counts.slower, counts.inconclusive)
@@ -68,30 +70,30 @@ fn ways(calibration: &Calibration) -> Table {
 
 /// The ratios that the comparisons beside two passes began with.
 fn accepted(calibration: &Calibration) -> Table {
-    let row = |timed: &Timed| [timed.case.clone(), timed.ratio.as_ref().map_or_else(String::new, interval)];
+    let row = |timed: &TimedCase| [timed.case.clone(), timed.ratio.as_ref().map_or_else(String::new, interval)];
     Table::new(["case", "one stream ÷ two passes [95 %]"], calibration.accepted.iter().map(row).collect())
 }
 
-fn beside(beside: Beside) -> &'static str {
+fn beside(beside: ReferenceKind) -> &'static str {
     match beside {
-        Beside::TwoPass => "two passes",
-        Beside::Base => "one stream",
+        ReferenceKind::TwoPass => "two passes",
+        ReferenceKind::Base => "one stream",
     }
 }
 
 /// Every comparison, in order.
 pub(super) fn table(calibration: &Calibration) -> Table {
-    let row = |(number, comparison): (usize, &Comparison)| {
-        let Timed { batches, ruling, cold, .. } = &comparison.timed;
+    let row = |(number, comparison): (usize, &BuildComparison)| {
+        let TimedCase { batches, ruling, cold, .. } = &comparison.timed;
         let ratio = |batch: &Batch| match batch.pairs > calibration.pairs {
             true => format!("{}, {} pairs", interval(&batch.ratio), batch.pairs),
             false => interval(&batch.ratio),
         };
         let medians = batches.first().map_or([0; 2], |batch| batch.medians_ns);
         let ruling = match ruling {
-            Some(Ruling::Slower) => "slower",
-            Some(Ruling::Passed) => "not slower",
-            Some(Ruling::Inconclusive) | None => "too noisy",
+            Some(Decision::Slower) => "slower",
+            Some(Decision::Passed) => "not slower",
+            Some(Decision::Inconclusive) | None => "too noisy",
         };
         [
             format!("{}: {}", number + 1, comparison.kind.name()),

@@ -12,7 +12,7 @@ pub(super) struct Axis {
 }
 
 /// A line. Its class is one of `c1` … `c6`.
-pub(super) struct Line {
+pub(super) struct Series {
     pub(super) name: String,
     pub(super) class: &'static str,
     /// Where it goes, and what is written beside a point, if anything.
@@ -27,7 +27,7 @@ const TOP: f64 = 16.0;
 const BOTTOM: f64 = HEIGHT - 56.0;
 
 /// Draws the lines.
-pub(super) fn draw(x: &Axis, y: &Axis, lines: &[Line]) -> Svg {
+pub(super) fn draw(x: &Axis, y: &Axis, lines: &[Series]) -> Svg {
     let mut svg = Svg::new(WIDTH, HEIGHT);
     let all = || lines.iter().flat_map(|line| &line.points);
     let (across, up) = (Scale::new(x, all().map(|point| point.0)), Scale::new(y, all().map(|point| point.1)));

@@ -5,7 +5,7 @@
 
 use super::tables::{Table, interval};
 use crate::format::{bytes, change};
-use crate::record::{Comparison, Interval, Record, Role, Sample};
+use crate::record::{Interval, Record, Role, Sample, StrategyComparison};
 use crate::stats::{self, comparisons, pairs};
 
 /// Where it was said.
@@ -55,8 +55,9 @@ fn times(record: &Record) -> Vec<(String, Interval)> {
 
 /// The least and the most that one stream saves on the disk, beside the tar; nothing if nothing is compressed.
 fn space(record: &Record) -> Option<(u64, u64)> {
-    let saved =
-        |comparison: Comparison| comparison.two_pass.scratch_peak.saturating_sub(comparison.single_stream.scratch_peak);
+    let saved = |comparison: StrategyComparison| {
+        comparison.two_pass.scratch_peak.saturating_sub(comparison.single_stream.scratch_peak)
+    };
     let compressed = comparisons(record).into_iter().filter(|comparison| !comparison.case.starts_with("none"));
     let saved: Vec<u64> = compressed.map(saved).collect();
     Some((saved.iter().min().copied()?, saved.iter().max().copied()?))

@@ -8,12 +8,12 @@ use std::cmp::Ordering;
 
 use super::tables::Table;
 use crate::format::{bytes, three, time};
-use crate::record::{Arm, Comparison, Interval, Record, Run};
+use crate::record::{Arm, Interval, Record, Run, StrategyComparison};
 use crate::stats::comparisons;
 
 /// Two runs, compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Compared {
+pub struct RunComparison {
     /// What makes the comparison weaker, or impossible, in sentences.
     pub remarks: Vec<String>,
     /// Each figure of each case that both have.
@@ -28,7 +28,7 @@ struct Comparable {
     machine: bool,
 }
 
-impl Compared {
+impl RunComparison {
     /// Compares the second run with the first.
     #[must_use]
     pub fn new(first: &Record, second: &Record) -> Self {
@@ -44,7 +44,7 @@ impl Compared {
         for other in others.iter().filter(|other| ones.iter().all(|one| one.case != other.case)) {
             remarks.push(format!("{} was measured in the second run only.", other.case));
         }
-        Compared { remarks, table: Table::new(["", "first", "second", "second ÷ first [95 %]", ""], rows) }
+        RunComparison { remarks, table: Table::new(["", "first", "second", "second ÷ first [95 %]", ""], rows) }
     }
 }
 
@@ -71,14 +71,15 @@ fn comparable(first: &Run, second: &Run) -> (Comparable, Vec<String>) {
 }
 
 /// The rows of one case.
-fn case(one: &Comparison, other: &Comparison, comparable: &Comparable) -> Vec<[String; 5]> {
+fn case(one: &StrategyComparison, other: &StrategyComparison, comparable: &Comparable) -> Vec<[String; 5]> {
     let name = |what: &str| format!("{}: {what}", one.case);
     let quotient = quotient(&one.ratio, &other.ratio);
     let [first, second] = [one, other].map(|comparison| three(comparison.ratio.value));
     let mut rows = vec![[name("time ÷ that of two passes"), first, second, interval(&quotient), told(&quotient)]];
-    for (what, arm) in
-        [("single-stream", (|one| &one.single_stream) as fn(&Comparison) -> &Arm), ("two-pass", |one| &one.two_pass)]
-    {
+    for (what, arm) in [
+        ("single-stream", (|one| &one.single_stream) as fn(&StrategyComparison) -> &Arm),
+        ("two-pass", |one| &one.two_pass),
+    ] {
         let (one, other) = (arm(one), arm(other));
         if comparable.machine {
             let quotient = self::quotient(&one.wall_ns, &other.wall_ns);

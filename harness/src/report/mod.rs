@@ -23,8 +23,8 @@ use crate::error::{Error, Result};
 use crate::gate::calibration::Calibration;
 use crate::record::{Record, Sample, Study};
 
-pub use agreement::{Conclusions, Verdict};
-pub use compare::Compared;
+pub use agreement::{Agreement, Conclusion};
+pub use compare::RunComparison;
 pub use tables::Table;
 
 /// Everything that is shown of a bench, in every form.
@@ -35,7 +35,7 @@ pub struct Report {
     /// Two-pass against single-stream.
     pub comparison: Table,
     /// Other tools.
-    pub peers: Table,
+    pub baselines: Table,
     /// How far the times are from what no packer can save; nothing if that was not measured.
     pub floor: Option<Table>,
     files: Files,
@@ -45,10 +45,10 @@ impl Report {
     /// Makes the report of a record.
     #[must_use]
     pub fn new(record: &Record) -> Self {
-        let (verdict, comparison, peers) =
-            (verdict::sentences(record), tables::comparison(record), tables::peers(record));
-        let files = Files::of(&bench_page::page(record, &verdict, &comparison, &peers));
-        Report { verdict, comparison, peers, floor: tables::floor(record), files }
+        let (verdict, comparison, baselines) =
+            (verdict::sentences(record), tables::comparison(record), tables::baselines(record));
+        let files = Files::of(&bench_page::page(record, &verdict, &comparison, &baselines));
+        Report { verdict, comparison, baselines, floor: tables::floor(record), files }
     }
 
     /// Writes `report.md`, `report.html` and the plots into a directory of records.
@@ -63,7 +63,7 @@ impl Report {
     /// The part that the README shows: the table and two plots, with links to `directory` as it is written there.
     #[must_use]
     pub fn excerpt(&self, record: &Record, directory: &str) -> String {
-        bench_page::excerpt(record, &self.comparison, &self.peers, directory)
+        bench_page::excerpt(record, &self.comparison, &self.baselines, directory)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::svg::{Anchor, Svg, ticks};
 use crate::format::{bytes, three, time};
-use crate::record::{Comparison, Record, Role, Sample};
-use crate::stats::{comparisons, peak, peer_lines};
+use crate::record::{Record, Role, Sample, StrategyComparison};
+use crate::stats::{baseline_lines, comparisons, peak};
 
 /// A plot, and what is said beside it.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) fn all(record: &Record) -> Vec<Plot> {
     ]
 }
 
-fn forest(found: &[Comparison]) -> Plot {
+fn forest(found: &[StrategyComparison]) -> Plot {
     let (left, right, row) = (170.0, WIDTH - 190.0, 34.0);
     let height = 60.0 + row * found.len() as f64;
     let low = found.iter().map(|case| case.ratio.low).fold(0.95, f64::min).max(0.3);
@@ -76,11 +76,11 @@ fn forest(found: &[Comparison]) -> Plot {
 }
 
 /// The case that a picture of one case shows: gzip with all threads, or the last one there is.
-fn shown(found: &[Comparison]) -> &Comparison {
+fn shown(found: &[StrategyComparison]) -> &StrategyComparison {
     found.iter().rfind(|case| case.case.starts_with("gzip")).or(found.last()).expect("there is a comparison")
 }
 
-fn scratch(record: &Record, found: &[Comparison]) -> Plot {
+fn scratch(record: &Record, found: &[StrategyComparison]) -> Plot {
     let case = &shown(found).case;
     let curve = |arm: &str| {
         record
@@ -127,7 +127,11 @@ fn time_tick(nanoseconds: f64) -> String {
 }
 
 /// Horizontal bars in pairs: two-pass above single-stream.
-fn bars(found: &[Comparison], value: impl Fn(&Comparison, bool) -> f64, label: impl Fn(f64) -> String) -> Svg {
+fn bars(
+    found: &[StrategyComparison],
+    value: impl Fn(&StrategyComparison, bool) -> f64,
+    label: impl Fn(f64) -> String,
+) -> Svg {
     let (left, right, row) = (170.0, WIDTH - 130.0, 52.0);
     let most = found.iter().map(|case| value(case, false).max(value(case, true))).fold(1.0, f64::max);
     let mut svg = Svg::new(WIDTH, 14.0 + row * found.len() as f64);
@@ -145,8 +149,8 @@ fn bars(found: &[Comparison], value: impl Fn(&Comparison, bool) -> f64, label: i
     svg
 }
 
-fn written(found: &[Comparison]) -> Plot {
-    let value = |case: &Comparison, single: bool| if single { case.single_stream.bytes_written } else { case.two_pass.bytes_written } as f64;
+fn written(found: &[StrategyComparison]) -> Plot {
+    let value = |case: &StrategyComparison, single: bool| if single { case.single_stream.bytes_written } else { case.two_pass.bytes_written } as f64;
     let svg = bars(found, value, |value| bytes(value as u64));
     let caption =
         "All bytes that were written to make one image: two passes write the tar as well as the image, one stream \
@@ -155,14 +159,14 @@ fn written(found: &[Comparison]) -> Plot {
     Plot { file: "written.svg", title: "Bytes written", caption, svg }
 }
 
-fn throughput(record: &Record, found: &[Comparison]) -> Plot {
+fn throughput(record: &Record, found: &[StrategyComparison]) -> Plot {
     let tar = record.run.subject.tar_size as f64;
     let mut points: Vec<(f64, f64, String, &str)> = Vec::new();
     for case in found {
         let arm = &case.single_stream;
         points.push((tar / arm.image_size as f64, tar / arm.wall_ns.value * 1e3, case.case.clone(), "one"));
     }
-    for line in peer_lines(record) {
+    for line in baseline_lines(record) {
         if let Some((median, _, _, size)) = line.measured {
             points.push((tar / size as f64, tar / median.value * 1e3, line.name, "other"));
         }
@@ -205,7 +209,7 @@ fn throughput(record: &Record, found: &[Comparison]) -> Plot {
     Plot { file: "throughput.svg", title: "Beside other tools", caption, svg }
 }
 
-fn phases(record: &Record, found: &[Comparison]) -> Plot {
+fn phases(record: &Record, found: &[StrategyComparison]) -> Plot {
     let (left, right, row) = (250.0, WIDTH - 90.0, 30.0);
     let mean = |case: &str, arm: &str| -> Vec<(String, f64)> {
         let of: Vec<_> = record
@@ -254,7 +258,7 @@ fn phases(record: &Record, found: &[Comparison]) -> Plot {
     Plot { file: "phases.svg", title: "Phases", caption, svg }
 }
 
-fn order(record: &Record, found: &[Comparison]) -> Plot {
+fn order(record: &Record, found: &[StrategyComparison]) -> Plot {
     let (left, right, row) = (170.0, WIDTH - 40.0, 74.0);
     let last = record.samples.iter().map(|sample| sample.sequence).max().unwrap_or(1).max(1) as f64;
     let mut svg = Svg::new(WIDTH, 30.0 + row * found.len() as f64);

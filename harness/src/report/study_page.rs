@@ -1,13 +1,13 @@
 //! The pages of the studies: the curve of the levels, and how cost grows with the work.
 
-use super::chart::{Axis, Line, draw};
+use super::chart::{Axis, Series, draw};
 use super::page::{Block, Page, Section};
 use super::plots::Plot;
 use super::provenance;
 use super::tables::Table;
 use crate::format::{bytes, three, time};
 use crate::plan::{Point, PointTool};
-use crate::record::{Study, StudyKind, Subject};
+use crate::record::{PackedTree, Study, StudyKind};
 use crate::stats::Measured;
 
 const CLASSES: [&str; 6] = ["c1", "c2", "c3", "c4", "c5", "c6"];
@@ -57,7 +57,7 @@ pub(super) fn page(study: &Study, verdict: &[String], points: &Table) -> Page {
             "The same kind of tree in several sizes, packed with all cores and in one stream.".into(),
         ),
     };
-    let tree = |subject: &Subject| {
+    let tree = |subject: &PackedTree| {
         format!(
             "{}: {} entries, a tar of {} (sha256 `{}`)",
             subject.name,
@@ -221,11 +221,11 @@ fn plots(study: &Study) -> Vec<Plot> {
 }
 
 /// One line for each series.
-fn lines<'a>(found: &[Measured<'a>], point: impl Fn(&Measured<'a>) -> (f64, f64, String)) -> Vec<Line> {
+fn lines<'a>(found: &[Measured<'a>], point: impl Fn(&Measured<'a>) -> (f64, f64, String)) -> Vec<Series> {
     let line = |(name, class): (&str, &'static str)| {
         let mut points: Vec<_> = of(found, name).iter().map(&point).collect();
         points.sort_by(|one, other| one.0.total_cmp(&other.0));
-        Line { name: name.to_owned(), class, points }
+        Series { name: name.to_owned(), class, points }
     };
     series(found).into_iter().zip(CLASSES.into_iter().cycle()).map(line).collect()
 }

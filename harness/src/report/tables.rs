@@ -1,8 +1,8 @@
 //! The tables, as rows of text that any form can show.
 
 use crate::format::{beside, bytes, change, three, time};
-use crate::record::{Arm, Comparison, Interval, Likeness, Record};
-use crate::stats::{PeerLine, comparisons, floor_lines, noise_lines, peer_lines};
+use crate::record::{Arm, FidelityFigure, Interval, Record, StrategyComparison};
+use crate::stats::{BaselineLine, baseline_lines, comparisons, floor_lines, noise_lines};
 
 /// A table: a head, and rows of as many cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub(super) fn medians(record: &Record) -> Table {
 /// Two-pass against single-stream.
 pub(super) fn comparison(record: &Record) -> Table {
     let rows = comparisons(record).into_iter().flat_map(|comparison| {
-        let Comparison { case, two_pass, single_stream, .. } = &comparison;
+        let StrategyComparison { case, two_pass, single_stream, .. } = &comparison;
         [
             row(&format!("{case}: two-pass"), two_pass, String::new()),
             row(&format!("{case}: single-stream"), single_stream, String::new()),
@@ -76,7 +76,7 @@ fn row(name: &str, arm: &Arm, ratio: String) -> [String; 7] {
     [name.into(), time(arm.wall_ns.value), ratio, scratch, written, memory, image]
 }
 
-fn saved(comparison: &Comparison) -> [String; 7] {
+fn saved(comparison: &StrategyComparison) -> [String; 7] {
     let (two, single) = (&comparison.two_pass, &comparison.single_stream);
     let less = |one: u64, other: u64| {
         if other > one {
@@ -147,7 +147,7 @@ pub(super) fn noise(record: &Record) -> Option<Table> {
 
 /// A fixture beside the real tree; nothing if nobody looked.
 pub(super) fn likeness(record: &Record) -> Option<Table> {
-    let row = |likeness: &Likeness| {
+    let row = |likeness: &FidelityFigure| {
         let far = if likeness.near { "" } else { "farther than it should be" };
         [&likeness.what, &likeness.real, &likeness.fixture, far].map(String::from)
     };
@@ -156,12 +156,12 @@ pub(super) fn likeness(record: &Record) -> Option<Table> {
 }
 
 /// Other tools beside our single stream.
-pub(super) fn peers(record: &Record) -> Table {
-    let lines = peer_lines(record);
+pub(super) fn baselines(record: &Record) -> Table {
+    let lines = baseline_lines(record);
     // Older records do not know it.
     let memory = lines.iter().any(|line| line.memory.is_some());
     let times = |times: Option<f64>| times.map_or_else(String::new, |times| format!("{}×", three(times)));
-    let row = |line: PeerLine| {
+    let row = |line: BaselineLine| {
         let (own, alone) = (times(line.times()), times(line.times_alone()));
         let its_size = line.measured.as_ref().map(|(.., size)| *size);
         let [its, range, image] = match (&line.measured, line.missing) {

@@ -2,8 +2,8 @@
 
 use super::claim_2019;
 use crate::format::{bytes, three};
-use crate::record::{Comparison, Record};
-use crate::stats::{comparisons, peer_lines};
+use crate::record::{Record, StrategyComparison};
+use crate::stats::{baseline_lines, comparisons};
 
 /// The verdict, most important first.
 pub(super) fn sentences(record: &Record) -> Vec<String> {
@@ -16,7 +16,7 @@ pub(super) fn sentences(record: &Record) -> Vec<String> {
         return vec!["INCOMPLETE: this run was cut short; what it measured until then is below.".into()];
     }
     let comparisons = comparisons(record);
-    let piped: Vec<&Comparison> = comparisons.iter().filter(|found| !found.case.starts_with("none")).collect();
+    let piped: Vec<&StrategyComparison> = comparisons.iter().filter(|found| !found.case.starts_with("none")).collect();
     let mut sentences = vec![format!(
         "One fingerprint: both strategies made the same image, byte for byte, for every compression and number of threads; \
          all {} laws that were checked hold.",
@@ -29,10 +29,10 @@ pub(super) fn sentences(record: &Record) -> Vec<String> {
     sentences
 }
 
-fn disk(comparisons: &[&Comparison]) -> Option<String> {
+fn disk(comparisons: &[&StrategyComparison]) -> Option<String> {
     let widest = comparisons.iter().max_by_key(|found| found.two_pass.scratch_peak)?;
     let (two, single) = (widest.two_pass.scratch_peak, widest.single_stream.scratch_peak);
-    let share = |found: &&&Comparison| {
+    let share = |found: &&&StrategyComparison| {
         100.0 * (1.0 - found.single_stream.scratch_peak as f64 / found.two_pass.scratch_peak as f64)
     };
     let shares: Vec<f64> = comparisons.iter().map(|found| share(&found)).collect();
@@ -46,9 +46,9 @@ fn disk(comparisons: &[&Comparison]) -> Option<String> {
     ))
 }
 
-fn time(comparisons: &[&Comparison]) -> Option<String> {
-    let sure = |found: &&&Comparison| found.ratio.confidence >= 0.95;
-    let percent = |found: &&Comparison| 100.0 * (1.0 - found.ratio.value);
+fn time(comparisons: &[&StrategyComparison]) -> Option<String> {
+    let sure = |found: &&&StrategyComparison| found.ratio.confidence >= 0.95;
+    let percent = |found: &&StrategyComparison| 100.0 * (1.0 - found.ratio.value);
     let faster: Vec<f64> =
         comparisons.iter().filter(sure).filter(|found| found.ratio.high < 1.0).map(percent).collect();
     let slower: Vec<&str> = comparisons
@@ -82,7 +82,7 @@ fn time(comparisons: &[&Comparison]) -> Option<String> {
 }
 
 fn others(record: &Record) -> Option<String> {
-    let lines = peer_lines(record);
+    let lines = baseline_lines(record);
     let told: Vec<String> = lines
         .iter()
         .filter(|line| !line.title.contains("not hashed"))

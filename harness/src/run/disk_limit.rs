@@ -14,7 +14,7 @@ use crate::run::{Processes, Runner};
 
 /// What a pack in limited space came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Confined {
+pub enum LimitedRun {
     /// It fitted.
     Succeeded,
     /// It failed; its words.
@@ -24,13 +24,13 @@ pub enum Confined {
 }
 
 /// Runs packs in limited space as well.
-pub trait Confine: Runner {
+pub trait DiskLimitRunner: Runner {
     /// Runs it once, with its images on a filesystem of `room` bytes.
     ///
     /// # Errors
     ///
     /// If it cannot be started.
-    fn confine(&mut self, work: Work<'_>, room: u64) -> Result<Confined>;
+    fn run_with_disk_limit(&mut self, work: Work<'_>, room: u64) -> Result<LimitedRun>;
 }
 
 /// The ways into a mount namespace, best first.
@@ -39,23 +39,23 @@ const WAYS: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--moun
 /// Mounts, and becomes the command behind it. `$OUT` is the output directory.
 const CONFINED: &str = "mount -t tmpfs -o \"size=$1\" none \"$OUT\" && shift && exec \"$@\"";
 
-impl Confine for Processes {
-    fn confine(&mut self, work: Work<'_>, room: u64) -> Result<Confined> {
+impl DiskLimitRunner for Processes {
+    fn run_with_disk_limit(&mut self, work: Work<'_>, room: u64) -> Result<LimitedRun> {
         let failed = |error| Error::run(work.name(), error);
         let out = tempfile::tempdir_in(&self.scratch).map_err(failed)?;
         let way = match way(out.path()) {
             Ok(way) => way,
-            Err(why) => return Ok(Confined::Forbidden(why)),
+            Err(why) => return Ok(LimitedRun::Forbidden(why)),
         };
         let pack = self.command(work, out.path());
         let mut command = unshare(way, room);
         command.arg(pack.get_program()).args(pack.get_args());
-        self.surround(&mut command, out.path());
+        self.set_environment(&mut command, out.path());
         let (_, words, code, _) = command.spawn().and_then(collect).map_err(failed)?;
         Ok(match code {
-            0 => Confined::Succeeded,
-            _ if words.trim().is_empty() => Confined::Failed(format!("exit code {code}")),
-            _ => Confined::Failed(words.trim().to_owned()),
+            0 => LimitedRun::Succeeded,
+            _ if words.trim().is_empty() => LimitedRun::Failed(format!("exit code {code}")),
+            _ => LimitedRun::Failed(words.trim().to_owned()),
         })
     }
 }

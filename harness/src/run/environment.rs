@@ -33,7 +33,7 @@ pub struct Environment {
 impl Environment {
     /// Looks at the machine. `scratch` is where images will be written, `repository` where onepass comes from.
     #[must_use]
-    pub fn look(scratch: &Path, repository: &Path) -> Self {
+    pub fn detect(scratch: &Path, repository: &Path) -> Self {
         let (processor, memory) = hardware().unwrap_or_else(|| ("unknown".into(), 0));
         let tools =
             ["tar", "gzip", "pigz", "zstd", "xz", "openssl", "sha256sum", "bash", "bsdtar", "mksquashfs", "umoci"];

@@ -29,7 +29,7 @@ pub struct Lxd {
 pub struct Container {
     lxd: Lxd,
     name: String,
-    warden: Child,
+    watcher: Child,
 }
 
 /// Removes the container `$1`, the image that it was made of and the one that was made of it, and sees that they are gone; again if
@@ -73,11 +73,12 @@ impl Lxd {
     pub fn take(self, onepass: &Path, rootfs: &Path, scratch: &Path) -> Result<Container> {
         let failed = |cause: String| Error::run("giving the tree to LXD", cause);
         let name = format!("onepass-bench-{}", std::process::id());
-        let mut warden = scratch_dir::warden(FORGET);
-        warden.arg(&name).envs(self.environment.iter().cloned());
-        let warden = scratch_dir::post(&mut warden).map_err(|error| Error::run("the shell that cleans up", error))?;
+        let mut watcher = scratch_dir::watcher(FORGET);
+        watcher.arg(&name).envs(self.environment.iter().cloned());
+        let watcher =
+            scratch_dir::start(&mut watcher).map_err(|error| Error::run("the shell that cleans up", error))?;
         // From here on it is removed whatever happens.
-        let container = Container { lxd: self, name, warden };
+        let container = Container { lxd: self, name, watcher };
         let (lxd, name) = (&container.lxd, container.name.as_str());
         let place = tempfile::tempdir_in(scratch).map_err(|error| Error::io("create directory", scratch, error))?;
         let options = ["--quiet", "--format", "unified", "--compression", "none", "--arch", ARCH];
@@ -109,10 +110,10 @@ impl Container {
     }
 
     /// Lets a child talk to LXD about the container, which is `$CONTAINER`.
-    pub(crate) fn surround(&self, command: &mut Command) -> std::io::Result<()> {
+    pub(crate) fn set_environment(&self, command: &mut Command) -> std::io::Result<()> {
         command.envs(self.lxd.environment.iter().cloned()).env("CONTAINER", &self.name);
-        // It holds the warden's pipe, too: nothing is removed while LXD is still at work for it, if it outlives us.
-        if let Some(pipe) = &self.warden.stdin {
+        // It holds the watcher's pipe, too: nothing is removed while LXD is still at work for it, if it outlives us.
+        if let Some(pipe) = &self.watcher.stdin {
             command.stdin(Stdio::from(std::os::fd::AsFd::as_fd(pipe).try_clone_to_owned()?));
         }
         Ok(())
@@ -135,7 +136,7 @@ impl Container {
     ///
     /// If something is still there.
     pub fn remove(mut self) -> Result<()> {
-        let ended = self.warden.wait().map_err(|error| Error::run("the shell that cleans up", error))?;
+        let ended = self.watcher.wait().map_err(|error| Error::run("the shell that cleans up", error))?;
         let left =
             || Error::run("cleaning up", format!("LXD may still have the container `{}` or its images", self.name));
         if ended.success() { Ok(()) } else { Err(left()) }
@@ -144,8 +145,8 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // Closes the pipe first, which is what the warden waits for.
-        let _ = self.warden.wait();
+        // Closes the pipe first, which is what the watcher waits for.
+        let _ = self.watcher.wait();
     }
 }
 

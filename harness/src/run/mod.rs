@@ -11,13 +11,13 @@ mod scratch_dir;
 mod tool;
 mod usage;
 
-pub use disk_limit::{Confine, Confined};
+pub use disk_limit::{DiskLimitRunner, LimitedRun};
 pub use disk_usage::Curve;
 pub(crate) use disk_usage::tolerance;
 pub use environment::Environment;
 pub use lxd::{Container, Lxd};
 pub use outcome::{BytesWritten, Encoder, Floor, Outcome, PackRecord};
 pub use process::{Processes, Runner, shell};
-pub use scratch_dir::Lease;
+pub use scratch_dir::ScratchDir;
 pub use tool::Tool;
 pub use usage::{Io, Launched, Usage, launch};

@@ -19,7 +19,7 @@ pub struct Outcome {
     pub scratch: Curve,
     /// The size of the image.
     pub image_size: u64,
-    /// The peak of memory of the largest of a peer's processes, in bytes; of ours the packer says it.
+    /// The peak of memory of the largest of a baseline's processes, in bytes; of ours the packer says it.
     pub memory: Option<u64>,
     /// What the packer says of itself.
     pub pack: Option<PackRecord>,

@@ -44,8 +44,8 @@ pub struct Processes {
     pub rootfs: PathBuf,
     /// A directory of our own.
     pub scratch: PathBuf,
-    /// What prints a [`Floor`](super::Floor), called as `floor ROOTFS --compression SPEC --threads N`, and starts peers, called as `launch SCRIPT`.
-    /// Without it there is no floor, and nothing is known of the peers' memory.
+    /// What prints a [`Floor`](super::Floor), called as `floor ROOTFS --compression SPEC --threads N`, and starts baselines, called as `launch SCRIPT`.
+    /// Without it there is no floor, and nothing is known of the baselines' memory.
     pub helper: Option<PathBuf>,
     /// Further options of each pack.
     pub options: Vec<String>,
@@ -79,7 +79,7 @@ impl Processes {
                 command.args(["--threads", &case.threads.to_string(), "--json"]).args(&self.options);
                 command
             }
-            Work::Peer { script, maker, .. } => match self.launcher(maker) {
+            Work::Baseline { script, maker, .. } => match self.launcher(maker) {
                 Some(helper) => {
                     let mut command = Command::new(helper);
                     command.args(["launch", script]);
@@ -94,17 +94,17 @@ impl Processes {
                 command
             }
         };
-        self.surround(&mut command, out);
+        self.set_environment(&mut command, out);
         command
     }
 
-    /// What starts a peer, if something does. Of a daemon's work its client knows nothing.
+    /// What starts a baseline, if something does. Of a daemon's work its client knows nothing.
     fn launcher(&self, maker: Maker) -> Option<&Path> {
         self.helper.as_deref().filter(|_| maker == Maker::Pipeline)
     }
 
     /// What every process sees of the world.
-    pub(crate) fn surround(&self, command: &mut Command, out: &Path) {
+    pub(crate) fn set_environment(&self, command: &mut Command, out: &Path) {
         command.env_clear().env("PATH", PATH).env("LC_ALL", "C").env("ROOTFS", &self.rootfs).env("OUT", out);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     }
@@ -113,13 +113,13 @@ impl Processes {
     fn once(&self, work: Work<'_>) -> Result<(Outcome, tempfile::TempDir, PathBuf)> {
         let out =
             tempfile::tempdir_in(&self.scratch).map_err(|error| Error::io("create directory", &self.scratch, error))?;
-        self.settle();
+        self.quiesce();
         warm(&self.rootfs);
         let (run, scratch) = disk_usage::watch(&self.scratch, || {
             let start = Instant::now();
             let mut command = self.command(work, out.path());
-            if let (Work::Peer { maker: Maker::Lxd, .. }, Some(container)) = (work, &self.container) {
-                container.surround(&mut command)?;
+            if let (Work::Baseline { maker: Maker::Lxd, .. }, Some(container)) = (work, &self.container) {
+                container.set_environment(&mut command)?;
             }
             let child = command.spawn()?;
             let (printed, words, code, usage) = collect(child)?;
@@ -138,14 +138,14 @@ impl Processes {
                 outcome.pack = Some(record);
                 path
             }
-            Work::Peer { maker: Maker::Pipeline, .. } => {
+            Work::Baseline { maker: Maker::Pipeline, .. } => {
                 if self.helper.is_some() {
                     let Launched { wall_ns, memory } = serde_json::from_str(&printed).map_err(unclear)?;
                     (outcome.wall_ns, outcome.memory) = (wall_ns, Some(memory));
                 }
                 out.path().join("image")
             }
-            Work::Peer { maker: Maker::Lxd, .. } => {
+            Work::Baseline { maker: Maker::Lxd, .. } => {
                 let container =
                     self.container.as_ref().ok_or_else(|| Error::run(work.name(), "the tree is not in LXD"))?;
                 outcome.image_size = container.published()?;
@@ -161,7 +161,7 @@ impl Processes {
     }
 
     /// Waits until what was written and removed before is done with.
-    fn settle(&self) {
+    fn quiesce(&self) {
         if let Ok(directory) = fs::File::open(&self.scratch) {
             // A filesystem that cannot is no reason not to measure.
             let _ = rustix::fs::syncfs(&directory);

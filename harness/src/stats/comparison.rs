@@ -3,7 +3,7 @@
 use packer::Strategy;
 
 use super::estimate;
-use crate::record::{Arm, Comparison, Record, Role, Sample};
+use crate::record::{Arm, Record, Role, Sample, StrategyComparison};
 use crate::run::PackRecord;
 
 /// The most scratch space that was seen from outside.
@@ -13,17 +13,17 @@ pub(crate) fn peak(sample: &Sample) -> u64 {
 
 /// The comparisons of a record, in the order of its cases.
 #[must_use]
-pub fn comparisons(record: &Record) -> Vec<Comparison> {
+pub fn comparisons(record: &Record) -> Vec<StrategyComparison> {
     record.run.cases.iter().filter_map(|case| comparison(&record.samples, &case.name())).collect()
 }
 
-pub(super) fn comparison(samples: &[Sample], case: &str) -> Option<Comparison> {
+pub(super) fn comparison(samples: &[Sample], case: &str) -> Option<StrategyComparison> {
     let of = |strategy: Strategy| -> Vec<&Sample> {
         samples.iter().filter(|sample| counts(sample, case, strategy)).collect()
     };
     let (two, single) = (of(Strategy::TwoPass), of(Strategy::SingleStream));
     let pairs = pairs(&single, &two);
-    Some(Comparison {
+    Some(StrategyComparison {
         case: case.to_owned(),
         pairs: pairs.len(),
         ratio: estimate::ratio(&pairs)?.into(),

@@ -8,7 +8,7 @@ mod floors;
 mod noise;
 mod points;
 
-pub use baselines::{PeerLine, peer_lines};
+pub use baselines::{BaselineLine, baseline_lines};
 pub use comparison::comparisons;
 pub(crate) use comparison::{pairs, peak};
 pub use conditions::{accounts, cold, is_cold};

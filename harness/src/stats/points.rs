@@ -2,7 +2,7 @@
 
 use super::estimate;
 use crate::plan::Point;
-use crate::record::{Role, Study, Subject};
+use crate::record::{PackedTree, Role, Study};
 
 /// A point with its figures.
 #[derive(Clone, Copy, Debug)]
@@ -10,7 +10,7 @@ pub struct Measured<'a> {
     /// The point.
     pub point: &'a Point,
     /// Its tree.
-    pub subject: &'a Subject,
+    pub subject: &'a PackedTree,
     /// The median, the least and the most time in nanoseconds.
     pub wall: [f64; 3],
     /// The size of the image in bytes.

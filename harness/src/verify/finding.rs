@@ -41,7 +41,7 @@ impl Gate {
 /// What an exact gate says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum GateVerdict {
     /// It holds.
     Passed,
     /// It holds as far as could be seen; why no further.
@@ -57,25 +57,25 @@ pub enum Verdict {
     NotMeasured(String),
 }
 
-impl Verdict {
+impl GateVerdict {
     pub(crate) fn broken(expected: impl ToString, found: impl ToString) -> Self {
-        Verdict::Broken { expected: expected.to_string(), found: found.to_string() }
+        GateVerdict::Broken { expected: expected.to_string(), found: found.to_string() }
     }
 
     /// Passed or reduced.
     #[must_use]
     pub fn holds(&self) -> bool {
-        matches!(self, Verdict::Passed | Verdict::Reduced(_))
+        matches!(self, GateVerdict::Passed | GateVerdict::Reduced(_))
     }
 
     /// For the line of a gate.
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Verdict::Passed => "passed",
-            Verdict::Reduced(_) => "reduced",
-            Verdict::Broken { .. } => "BROKEN",
-            Verdict::NotMeasured(_) => "not measured",
+            GateVerdict::Passed => "passed",
+            GateVerdict::Reduced(_) => "reduced",
+            GateVerdict::Broken { .. } => "BROKEN",
+            GateVerdict::NotMeasured(_) => "not measured",
         }
     }
 }
@@ -86,54 +86,54 @@ pub struct Finding {
     /// Which gate.
     pub gate: Gate,
     /// What it says.
-    pub verdict: Verdict,
+    pub verdict: GateVerdict,
     /// The figures.
     pub figures: String,
 }
 
 impl Finding {
     /// Puts together what was found of each thing that a gate looks at: the worst of it is the verdict.
-    pub(crate) fn gather(gate: Gate, found: impl IntoIterator<Item = (Verdict, String)>) -> Self {
-        let (verdicts, figures): (Vec<Verdict>, Vec<String>) = found.into_iter().unzip();
+    pub(crate) fn gather(gate: Gate, found: impl IntoIterator<Item = (GateVerdict, String)>) -> Self {
+        let (verdicts, figures): (Vec<GateVerdict>, Vec<String>) = found.into_iter().unzip();
         let broken = verdicts.iter().filter_map(|verdict| match verdict {
-            Verdict::Broken { expected, found } => Some((expected.clone(), found.clone())),
+            GateVerdict::Broken { expected, found } => Some((expected.clone(), found.clone())),
             _ => None,
         });
         let (expected, broken): (Vec<String>, Vec<String>) = broken.unzip();
         let missing = verdicts.iter().filter_map(|verdict| match verdict {
-            Verdict::NotMeasured(why) => Some(why.clone()),
+            GateVerdict::NotMeasured(why) => Some(why.clone()),
             _ => None,
         });
         let reduced = verdicts.iter().filter_map(|verdict| match verdict {
-            Verdict::Reduced(why) => Some(why.clone()),
+            GateVerdict::Reduced(why) => Some(why.clone()),
             _ => None,
         });
         let (missing, reduced) = (told(missing), told(reduced));
         let verdict = if !broken.is_empty() {
-            Verdict::Broken { expected: told(expected), found: told(broken) }
+            GateVerdict::Broken { expected: told(expected), found: told(broken) }
         } else if !missing.is_empty() || verdicts.is_empty() {
-            Verdict::NotMeasured(if missing.is_empty() { "there was nothing to look at".into() } else { missing })
+            GateVerdict::NotMeasured(if missing.is_empty() { "there was nothing to look at".into() } else { missing })
         } else if !reduced.is_empty() {
-            Verdict::Reduced(reduced)
+            GateVerdict::Reduced(reduced)
         } else {
-            Verdict::Passed
+            GateVerdict::Passed
         };
         Finding { gate, verdict, figures: told(figures) }
     }
 
     /// A gate that could not be judged at all.
     pub(crate) fn missing(gate: Gate, why: impl ToString) -> Self {
-        Finding::gather(gate, [(Verdict::NotMeasured(why.to_string()), String::new())])
+        Finding::gather(gate, [(GateVerdict::NotMeasured(why.to_string()), String::new())])
     }
 
     /// What it says, in one line.
     #[must_use]
     pub fn line(&self) -> String {
         let why = match &self.verdict {
-            Verdict::Passed => self.figures.clone(),
-            Verdict::Reduced(why) => format!("{why}; {}", self.figures),
-            Verdict::Broken { expected, found } => format!("expected: {expected}; found: {found}"),
-            Verdict::NotMeasured(why) => why.clone(),
+            GateVerdict::Passed => self.figures.clone(),
+            GateVerdict::Reduced(why) => format!("{why}; {}", self.figures),
+            GateVerdict::Broken { expected, found } => format!("expected: {expected}; found: {found}"),
+            GateVerdict::NotMeasured(why) => why.clone(),
         };
         format!("{:<17} {:<13} {why}", self.gate.name(), self.verdict.word())
     }
@@ -156,16 +156,17 @@ mod tests {
 
     #[test]
     fn the_worst_is_what_a_gate_says() {
-        let of = |verdicts: &[Verdict]| {
+        let of = |verdicts: &[GateVerdict]| {
             Finding::gather(Gate::Read, verdicts.iter().map(|verdict| (verdict.clone(), "1.0".into()))).verdict
         };
-        let (reduced, missing) = (Verdict::Reduced("no namespace".into()), Verdict::NotMeasured("no memory".into()));
-        let broken = Verdict::broken("at most 1", "2");
-        assert_eq!(of(&[Verdict::Passed, Verdict::Passed]), Verdict::Passed);
-        assert_eq!(of(&[Verdict::Passed, reduced.clone(), reduced.clone()]), reduced);
-        assert_eq!(of(&[reduced.clone(), missing.clone(), Verdict::Passed]), missing);
+        let (reduced, missing) =
+            (GateVerdict::Reduced("no namespace".into()), GateVerdict::NotMeasured("no memory".into()));
+        let broken = GateVerdict::broken("at most 1", "2");
+        assert_eq!(of(&[GateVerdict::Passed, GateVerdict::Passed]), GateVerdict::Passed);
+        assert_eq!(of(&[GateVerdict::Passed, reduced.clone(), reduced.clone()]), reduced);
+        assert_eq!(of(&[reduced.clone(), missing.clone(), GateVerdict::Passed]), missing);
         assert_eq!(of(&[missing, broken.clone(), reduced]), broken);
-        assert_eq!(of(&[broken, Verdict::broken("at most 1", "3")]), Verdict::broken("at most 1", "2; 3"));
-        assert!(matches!(of(&[]), Verdict::NotMeasured(_)), "what looks at nothing does not pass");
+        assert_eq!(of(&[broken, GateVerdict::broken("at most 1", "3")]), GateVerdict::broken("at most 1", "2; 3"));
+        assert!(matches!(of(&[]), GateVerdict::NotMeasured(_)), "what looks at nothing does not pass");
     }
 }

@@ -9,7 +9,7 @@ use crate::run::{Outcome, PackRecord};
 
 /// An image that was made and looked at.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen {
+pub(crate) struct InspectedPack {
     /// What it was made for.
     pub(crate) case: Case,
     /// How it was made.
@@ -20,7 +20,7 @@ pub(crate) struct Seen {
     pub(crate) inspection: Inspection,
 }
 
-impl Seen {
+impl InspectedPack {
     /// What the packer says of it.
     pub(crate) fn pack(&self) -> PackRecord {
         self.outcome.pack.clone().unwrap_or_default()
@@ -33,7 +33,7 @@ impl Seen {
 }
 
 /// Whatever makes an image, it is the same image, and it holds the same tar.
-pub(crate) fn identity(seen: &[Seen]) -> Vec<Check> {
+pub(crate) fn identity(seen: &[InspectedPack]) -> Vec<Check> {
     let mut compressions: Vec<&str> = seen.iter().map(|one| one.case.compression.as_str()).collect();
     compressions.dedup();
     let mut checks: Vec<Check> = compressions.into_iter().map(|compression| fingerprint(seen, compression)).collect();
@@ -47,7 +47,7 @@ pub(crate) fn identity(seen: &[Seen]) -> Vec<Check> {
     checks
 }
 
-fn fingerprint(seen: &[Seen], compression: &str) -> Check {
+fn fingerprint(seen: &[InspectedPack], compression: &str) -> Check {
     let of: Vec<String> =
         seen.iter().filter(|one| one.case.compression == compression).map(|one| one.pack().fingerprint).collect();
     let first = of.first().cloned().unwrap_or_default();
@@ -58,7 +58,7 @@ fn fingerprint(seen: &[Seen], compression: &str) -> Check {
     }
 }
 
-fn tar(seen: &[Seen]) -> Check {
+fn tar(seen: &[InspectedPack]) -> Check {
     let readable = seen.iter().filter_map(|one| Some((one, one.inspection.tar.as_ref().ok()?)));
     let tars: Vec<(&str, u64)> = readable.map(|(_, tar)| (tar.diff_id.as_str(), tar.size)).collect();
     let (diff_id, size) = tars.first().copied().unwrap_or_default();
@@ -73,7 +73,7 @@ fn tar(seen: &[Seen]) -> Check {
 }
 
 /// The images hold what an independent walk over the tree finds.
-pub(crate) fn listing(seen: &[Seen], tree: &Listing) -> Check {
+pub(crate) fn listing(seen: &[InspectedPack], tree: &Listing) -> Check {
     let law = format!("an image lists the {} entries of its tree in the order of their names", tree.members);
     // Of what cannot be decoded another law speaks.
     let images: Vec<_> =
@@ -112,14 +112,14 @@ pub(crate) fn steadiness(samples: &[Sample]) -> Check {
 }
 
 /// By the packer's own account, one stream holds the image on the disk, and two passes hold the tar as well.
-pub(crate) fn disk(seen: &[Seen]) -> Vec<Check> {
+pub(crate) fn disk(seen: &[InspectedPack]) -> Vec<Check> {
     let check = |strategy: Strategy| {
-        let expected = |one: &Seen| match strategy {
+        let expected = |one: &InspectedPack| match strategy {
             // With `none` the two passes are the same one.
             Strategy::TwoPass if one.case.compression != "none" => one.outcome.image_size + one.pack().tar_size,
             Strategy::TwoPass | Strategy::SingleStream => one.outcome.image_size,
         };
-        let of: Vec<&Seen> = seen.iter().filter(|one| one.strategy == strategy).collect();
+        let of: Vec<&InspectedPack> = seen.iter().filter(|one| one.strategy == strategy).collect();
         let right = of.iter().filter(|one| one.pack().scratch_peak == expected(one)).count();
         let law = match strategy {
             Strategy::SingleStream => "single-stream needs no more disk than the image",

@@ -5,10 +5,10 @@
 
 use packer::Strategy;
 
-use super::finding::{Finding, Gate, Verdict};
+use super::finding::{Finding, Gate, GateVerdict};
 use crate::record::Check;
 use crate::run::{Io, PackRecord};
-use crate::verify::Seen;
+use crate::verify::InspectedPack;
 
 /// Bytes that may be written for each of the image.
 const WRITTEN: f64 = 1.01;
@@ -20,27 +20,27 @@ const READ: f64 = 1.05;
 const BESIDE: u64 = 64 << 10;
 
 /// Judges what was written.
-pub(crate) fn written(seen: &[Seen]) -> Finding {
+pub(crate) fn written(seen: &[InspectedPack]) -> Finding {
     let own = |pack: &PackRecord| pack.bytes_written.image + pack.bytes_written.temporary_tar;
     Quantity { own, kernel: |io| io.written, limit: WRITTEN, per: "image" }.find(Gate::Written, seen)
 }
 
 /// Judges what was read.
-pub(crate) fn read(seen: &[Seen]) -> Finding {
+pub(crate) fn read(seen: &[InspectedPack]) -> Finding {
     let own = |pack: &PackRecord| pack.bytes_read;
     Quantity { own, kernel: |io| io.read, limit: READ, per: "tar" }.find(Gate::Read, seen)
 }
 
 /// Both, as laws.
-pub(crate) fn laws(seen: &[Seen]) -> Vec<Check> {
+pub(crate) fn laws(seen: &[InspectedPack]) -> Vec<Check> {
     let law = |finding: Finding, law: &str| Check {
         law: law.into(),
         holds: finding.verdict.holds(),
         detail: match finding.verdict {
-            Verdict::Passed => finding.figures,
-            Verdict::Reduced(why) => format!("{}; {why}", finding.figures),
-            Verdict::Broken { found, .. } => found,
-            Verdict::NotMeasured(why) => why,
+            GateVerdict::Passed => finding.figures,
+            GateVerdict::Reduced(why) => format!("{}; {why}", finding.figures),
+            GateVerdict::Broken { found, .. } => found,
+            GateVerdict::NotMeasured(why) => why,
         },
     };
     vec![
@@ -64,7 +64,7 @@ struct Quantity {
 
 impl Quantity {
     /// Judges every single stream.
-    fn find(&self, gate: Gate, seen: &[Seen]) -> Finding {
+    fn find(&self, gate: Gate, seen: &[InspectedPack]) -> Finding {
         let streams = || seen.iter().filter(|one| one.strategy == Strategy::SingleStream);
         let finding = Finding::gather(gate, streams().map(|one| (self.judge(one), String::new())));
         let most = streams().filter_map(|one| self.ratio(one)).map(|(ratio, _)| ratio).fold(0.0, f64::max);
@@ -72,7 +72,7 @@ impl Quantity {
     }
 
     /// For each byte of what it is measured by; and by whose account that is.
-    fn ratio(&self, one: &Seen) -> Option<(f64, &'static str)> {
+    fn ratio(&self, one: &InspectedPack) -> Option<(f64, &'static str)> {
         let pack = one.outcome.pack.as_ref()?;
         let whole = if self.per == "tar" { pack.tar_size } else { one.outcome.image_size };
         let (own, kernel) = ((self.own)(pack), self.kernel_of(one).unwrap_or(0));
@@ -81,28 +81,28 @@ impl Quantity {
     }
 
     /// What the kernel counted; nothing where that would be something else.
-    fn kernel_of(&self, one: &Seen) -> Option<u64> {
+    fn kernel_of(&self, one: &InspectedPack) -> Option<u64> {
         one.outcome.usage.io.as_ref().filter(|_| !is_fed(one)).map(self.kernel)
     }
 
-    fn judge(&self, one: &Seen) -> Verdict {
+    fn judge(&self, one: &InspectedPack) -> GateVerdict {
         let name = one.case.name();
         let Some((ratio, account)) = self.ratio(one) else {
-            return Verdict::NotMeasured(format!("{name}: the packer told nothing"));
+            return GateVerdict::NotMeasured(format!("{name}: the packer told nothing"));
         };
         if ratio > self.limit {
             let expected = format!("at most {:.2} × the {}", self.limit, self.per);
-            Verdict::broken(expected, format!("{ratio:.3} × with {name}, {account}"))
+            GateVerdict::broken(expected, format!("{ratio:.3} × with {name}, {account}"))
         } else if self.kernel_of(one).is_none() && !is_fed(one) {
-            Verdict::Reduced("the kernel does not tell what a process reads and writes".into())
+            GateVerdict::Reduced("the kernel does not tell what a process reads and writes".into())
         } else {
-            Verdict::Passed
+            GateVerdict::Passed
         }
     }
 }
 
 /// Whether a program of another's is fed.
-fn is_fed(one: &Seen) -> bool {
+fn is_fed(one: &InspectedPack) -> bool {
     one.case.compression.starts_with("external:")
 }
 
@@ -111,16 +111,16 @@ mod tests {
     use super::*;
     use crate::verify::test_support::{IMAGE, TAR, seen};
 
-    fn io(seen: &mut [Seen]) -> &mut Io {
+    fn io(seen: &mut [InspectedPack]) -> &mut Io {
         seen[1].outcome.usage.io.as_mut().unwrap()
     }
 
-    fn pack(seen: &mut [Seen]) -> &mut PackRecord {
+    fn pack(seen: &mut [InspectedPack]) -> &mut PackRecord {
         seen[1].outcome.pack.as_mut().unwrap()
     }
 
     /// Both verdicts after a change to one stream's run.
-    fn verdicts(change: impl FnOnce(&mut [Seen])) -> [Verdict; 2] {
+    fn verdicts(change: impl FnOnce(&mut [InspectedPack])) -> [GateVerdict; 2] {
         let mut seen = seen("gzip:5");
         change(&mut seen);
         [written(&seen).verdict, read(&seen).verdict]
@@ -128,34 +128,40 @@ mod tests {
 
     #[test]
     fn what_is_needed_passes_and_two_passes_are_not_asked() {
-        assert_eq!(verdicts(|_| {}), [Verdict::Passed, Verdict::Passed]);
-        assert_eq!(verdicts(|seen| io(seen).written = IMAGE * 101 / 100 + BESIDE), [Verdict::Passed, Verdict::Passed]);
-        assert_eq!(verdicts(|seen| io(seen).read = TAR * 105 / 100 + BESIDE), [Verdict::Passed, Verdict::Passed]);
+        assert_eq!(verdicts(|_| {}), [GateVerdict::Passed, GateVerdict::Passed]);
+        assert_eq!(
+            verdicts(|seen| io(seen).written = IMAGE * 101 / 100 + BESIDE),
+            [GateVerdict::Passed, GateVerdict::Passed]
+        );
+        assert_eq!(
+            verdicts(|seen| io(seen).read = TAR * 105 / 100 + BESIDE),
+            [GateVerdict::Passed, GateVerdict::Passed]
+        );
     }
 
     #[test]
     fn too_much_breaks_its_gate_alone_whoever_counted_it() {
-        let broken = |verdict: &Verdict| matches!(verdict, Verdict::Broken { .. });
+        let broken = |verdict: &GateVerdict| matches!(verdict, GateVerdict::Broken { .. });
         for [written, read] in [
             verdicts(|seen| io(seen).written = IMAGE * 101 / 100 + BESIDE + 1),
             verdicts(|seen| pack(seen).bytes_written.temporary_tar = TAR),
         ] {
-            assert!(broken(&written) && read == Verdict::Passed, "{written:?} {read:?}");
+            assert!(broken(&written) && read == GateVerdict::Passed, "{written:?} {read:?}");
         }
         for [written, read] in [
             verdicts(|seen| io(seen).read = TAR * 105 / 100 + BESIDE + 1),
             verdicts(|seen| pack(seen).bytes_read = TAR * 2),
         ] {
-            assert!(broken(&read) && written == Verdict::Passed, "{written:?} {read:?}");
+            assert!(broken(&read) && written == GateVerdict::Passed, "{written:?} {read:?}");
         }
     }
 
     #[test]
     fn without_the_kernel_it_is_said_so_and_of_other_programs_it_is_not_asked() {
         let [written, read] = verdicts(|seen| seen[1].outcome.usage.io = None);
-        assert!(matches!(written, Verdict::Reduced(_)) && matches!(read, Verdict::Reduced(_)));
+        assert!(matches!(written, GateVerdict::Reduced(_)) && matches!(read, GateVerdict::Reduced(_)));
         let mut fed = seen("external:gzip");
         io(&mut fed).written = IMAGE + TAR;
-        assert_eq!(super::written(&fed).verdict, Verdict::Passed);
+        assert_eq!(super::written(&fed).verdict, GateVerdict::Passed);
     }
 }

@@ -6,5 +6,5 @@ pub(crate) mod io_volume;
 #[cfg(test)]
 pub(crate) mod test_support;
 
-pub use finding::{Finding, Gate, Verdict};
-pub(crate) use invariants::Seen;
+pub use finding::{Finding, Gate, GateVerdict};
+pub(crate) use invariants::InspectedPack;

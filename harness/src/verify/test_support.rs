@@ -2,10 +2,10 @@
 
 use packer::Strategy;
 
-use crate::inspect::{Inside, Inspection, Listing};
+use crate::inspect::{InnerTar, Inspection, Listing};
 use crate::plan::Case;
 use crate::run::{BytesWritten, Io, Outcome, PackRecord, Usage};
-use crate::verify::Seen;
+use crate::verify::InspectedPack;
 
 /// The size of the tar.
 pub(crate) const TAR: u64 = 100_000_000;
@@ -37,14 +37,14 @@ pub(crate) fn outcome(strategy: Strategy) -> Outcome {
 }
 
 /// Two passes, and one stream twice.
-pub(crate) fn seen(compression: &str) -> Vec<Seen> {
-    let one = |strategy| Seen {
+pub(crate) fn seen(compression: &str) -> Vec<InspectedPack> {
+    let one = |strategy| InspectedPack {
         case: Case { compression: compression.into(), threads: 2 },
         strategy,
         outcome: outcome(strategy),
         inspection: Inspection {
             sha256: "image".into(),
-            tar: Ok(Inside { diff_id: "tar".into(), size: TAR, listing: Ok(listing()) }),
+            tar: Ok(InnerTar { diff_id: "tar".into(), size: TAR, listing: Ok(listing()) }),
         },
     };
     [Strategy::TwoPass, Strategy::SingleStream, Strategy::SingleStream].map(one).to_vec()

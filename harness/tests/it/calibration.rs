@@ -4,8 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use harness::Result;
-use harness::gate::calibration::{Beside, Calibration, Comparison, Counts, Kind, SAME, SCHEMA, SLOWED, Subjects};
-use harness::gate::decision::{PAIRS, Ruling};
+use harness::gate::calibration::{
+    BuildComparison, Calibration, CalibrationBuilds, Counts, ReferenceKind, SAME, SCHEMA, SLOWED, TestedBuild,
+};
+use harness::gate::decision::{Decision, PAIRS};
 use harness::inspect::Inspection;
 use harness::plan::Work;
 use harness::record::{Journal, samples};
@@ -72,7 +74,7 @@ fn calibrated(results: &TempDir, wanted: [usize; 2], same: Steady) -> (Result<()
     let mut journal = Journal::create(results.path(), "2026-01-02", "calibration").unwrap();
     let (mut base, mut same, mut slowed) = (Steady::new(3.0), same, Steady::new(3.6));
     let mut calibration = planned(wanted);
-    let subjects = Subjects { base: &mut base, same: &mut same, slowed: &mut slowed };
+    let subjects = CalibrationBuilds { base: &mut base, same: &mut same, slowed: &mut slowed };
     let result = calibration.run(subjects, &mut journal, &mut Ear::default());
     (result, calibration, journal)
 }
@@ -93,30 +95,30 @@ fn a_gate_that_is_right_may_fail_and_is_recorded_and_reported() {
     let results = TempDir::new().unwrap();
     let (calibration, journal) = sound(&results);
     assert!(calibration.complete && calibration.permits());
-    assert_eq!(calibration.counts(Kind::Same), Counts { passed: SAME, ..Counts::default() });
-    assert_eq!(calibration.counts(Kind::Slowed), Counts { slower: SLOWED, ..Counts::default() });
+    assert_eq!(calibration.counts(TestedBuild::Same), Counts { passed: SAME, ..Counts::default() });
+    assert_eq!(calibration.counts(TestedBuild::Slowed), Counts { slower: SLOWED, ..Counts::default() });
     // Slowed ones stand among the others.
-    let first = calibration.comparisons.iter().position(|comparison| comparison.kind == Kind::Slowed).unwrap();
+    let first = calibration.comparisons.iter().position(|comparison| comparison.kind == TestedBuild::Slowed).unwrap();
     assert!(first < SAME, "all slowed ones come last");
     assert!(
         Calibration::read(journal.directory()).unwrap() == calibration,
         "what is read back is not what was written"
     );
-    // Each has a run to warm up for both sides, and a fresh batch if it is suspect; before them, what is accepted of each case.
+    // Each has a run to warm up for both arms, and a fresh batch if it is suspect; before them, what is accepted of each case.
     let kept = samples(journal.directory()).unwrap();
     assert_eq!(kept.len(), (2 + SAME + SLOWED) * (2 + 2 * PAIRS) + SLOWED * 2 * PAIRS);
     let accepted: Vec<f64> = calibration.accepted.iter().map(|timed| timed.ratio.unwrap().value).collect();
     assert!(accepted.len() == 2 && accepted.iter().all(|ratio| (ratio * 4.0 - 3.0).abs() < 0.02), "{accepted:?}");
     // Every case stands beside two passes, with the accepted ratio, as often as beside one stream.
     for (case, accepted) in ["gzip:5 2 threads", "zstd:3 1 thread"].into_iter().zip(accepted) {
-        for (beside, expected) in [(Beside::TwoPass, accepted), (Beside::Base, 1.0)] {
-            let of = |wanted: Kind| {
-                calibration.counts_of(|Comparison { kind, beside: way, timed }| {
+        for (beside, expected) in [(ReferenceKind::TwoPass, accepted), (ReferenceKind::Base, 1.0)] {
+            let of = |wanted: TestedBuild| {
+                calibration.counts_of(|BuildComparison { kind, beside: way, timed }| {
                     (*kind, *way) == (wanted, beside) && timed.case == case && timed.expected == Some(expected)
                 })
             };
-            assert_eq!(of(Kind::Same), Counts { passed: SAME / 4, ..Counts::default() }, "{case}, {beside:?}");
-            assert!(of(Kind::Slowed).slower >= SLOWED / 4, "{case}, {beside:?}: {:?}", of(Kind::Slowed));
+            assert_eq!(of(TestedBuild::Same), Counts { passed: SAME / 4, ..Counts::default() }, "{case}, {beside:?}");
+            assert!(of(TestedBuild::Slowed).slower >= SLOWED / 4, "{case}, {beside:?}: {:?}", of(TestedBuild::Slowed));
         }
     }
     assert!(kept.iter().enumerate().all(|(number, sample)| sample.sequence == number));
@@ -135,17 +137,17 @@ fn a_gate_that_is_right_may_fail_and_is_recorded_and_reported() {
 fn a_gate_that_is_wrong_too_often_only_warns() {
     let results = TempDir::new().unwrap();
     let (calibration, _) = sound(&results);
-    let after = |kind: Kind, wrong: usize, ruling: Ruling| {
+    let after = |kind: TestedBuild, wrong: usize, ruling: Decision| {
         let mut calibration = calibration.clone();
         let of_kind = calibration.comparisons.iter_mut().filter(|comparison| comparison.kind == kind);
         of_kind.take(wrong).for_each(|comparison| comparison.timed.ruling = Some(ruling));
         calibration.permits()
     };
     assert!(!Calibration { complete: false, ..calibration.clone() }.permits(), "more was asked for");
-    assert!(!after(Kind::Same, 1, Ruling::Slower), "it called the same packer slower");
-    assert!(after(Kind::Same, SAME, Ruling::Inconclusive), "noise is no false alarm");
-    assert!(after(Kind::Slowed, 1, Ruling::Passed) && after(Kind::Slowed, 1, Ruling::Inconclusive));
-    assert!(!after(Kind::Slowed, 2, Ruling::Passed) && !after(Kind::Slowed, 2, Ruling::Inconclusive));
+    assert!(!after(TestedBuild::Same, 1, Decision::Slower), "it called the same packer slower");
+    assert!(after(TestedBuild::Same, SAME, Decision::Inconclusive), "noise is no false alarm");
+    assert!(after(TestedBuild::Slowed, 1, Decision::Passed) && after(TestedBuild::Slowed, 1, Decision::Inconclusive));
+    assert!(!after(TestedBuild::Slowed, 2, Decision::Passed) && !after(TestedBuild::Slowed, 2, Decision::Inconclusive));
     let (_, slow, _) = calibrated(&results, [SAME, SLOWED], Steady::new(3.6));
     assert!(!slow.permits() && CalibrationReport::new(&slow, &[]).verdict[0].contains("only warns"));
 }
@@ -174,7 +176,7 @@ fn a_calibration_that_is_cut_short_keeps_what_it_compared_and_counts_for_nothing
     assert!(result.unwrap_err().to_string().contains("no space left on device"));
     let kept = Calibration::read(journal.directory()).unwrap();
     assert!(kept == calibration && !kept.complete && !kept.permits());
-    assert!(kept.counts(Kind::Same).all() >= 7, "{:?}", kept.counts(Kind::Same));
+    assert!(kept.counts(TestedBuild::Same).all() >= 7, "{:?}", kept.counts(TestedBuild::Same));
     assert_eq!(Calibration::newest(results.path(), "a processor, 2 cores, ext4").unwrap(), None);
 }
 

@@ -1,7 +1,7 @@
 //! Two records side by side.
 
 use harness::record::Record;
-use harness::report::{Compared, Conclusions};
+use harness::report::{Agreement, RunComparison};
 use tempfile::TempDir;
 
 use super::{Fault, bench};
@@ -13,7 +13,7 @@ fn record() -> Record {
 fn compared(change: impl FnOnce(&mut Record)) -> (String, Vec<String>) {
     let (first, mut second) = (record(), record());
     change(&mut second);
-    let Compared { remarks, table } = Compared::new(&first, &second);
+    let RunComparison { remarks, table } = RunComparison::new(&first, &second);
     (table.text(), remarks)
 }
 
@@ -63,16 +63,16 @@ fn what_cannot_be_compared_is_left_out_and_told() {
     assert!(!table.contains("single-stream") && remarks.len() == 1, "{table}{remarks:?}");
 }
 
-/// What two runs come to, by row, and whether they agree; the peer was run as often as in the full suite.
+/// What two runs come to, by row, and whether they agree; the baseline was run as often as in the full suite.
 fn concluded(change: impl FnOnce(&mut Record)) -> (String, Vec<String>, bool) {
     let often = |mut record: Record| {
-        let peers: Vec<_> = record.samples.iter().filter(|sample| sample.arm == "peer").cloned().collect();
-        record.samples.extend([peers.clone(), peers].concat());
+        let baselines: Vec<_> = record.samples.iter().filter(|sample| sample.arm == "peer").cloned().collect();
+        record.samples.extend([baselines.clone(), baselines].concat());
         record
     };
     let (first, mut second) = (often(record()), often(record()));
     change(&mut second);
-    let found = Conclusions::new(&first, &second);
+    let found = Agreement::new(&first, &second);
     let agree = found.agree();
     assert_eq!(found.verdicts.len(), found.table.rows.len());
     (found.table.text(), found.remarks, agree)
@@ -87,7 +87,7 @@ fn slower(record: &mut Record, case: &str, arm: &str, times: u64) {
 #[test]
 fn a_tree_leads_to_the_same_conclusions_as_itself() {
     let (table, remarks, agree) = concluded(|_| {});
-    // Time, disk and size of each of three cases, and one peer.
+    // TimeGate, disk and size of each of three cases, and one baseline.
     assert_eq!(table.lines().filter(|row| row.ends_with("  same")).count(), 10, "{table}");
     assert!(agree && remarks.is_empty() && table.lines().count() == 11, "{table}{remarks:?}");
 }

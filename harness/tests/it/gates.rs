@@ -4,16 +4,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use harness::Result;
-use harness::gate::decision::{PAIRS, Ruling};
+use harness::gate::decision::{Decision, PAIRS};
 use harness::gate::expected::Expected;
-use harness::gate::gate_run::{Against, Conclusion, GateRun, SCHEMA, Time, Timing};
-use harness::gate::paired_trial::{Contest, Strategies, Timed};
-use harness::gate::{Budget, Exact, Ratios, Tree};
-use harness::inspect::{Inside, Inspection, Listing};
+use harness::gate::gate_run::{Against, GateOutcome, GateRun, SCHEMA, TimeGate, TimeMeasurement};
+use harness::gate::paired_trial::{PairedTrial, StrategyArms, TimedCase};
+use harness::gate::{Budget, ExactGates, Ratios, Tree};
+use harness::inspect::{InnerTar, Inspection, Listing};
 use harness::plan::Work;
-use harness::record::{Diary, Journal, samples};
-use harness::run::{BytesWritten, Confine, Confined, Encoder, Environment, Io, Outcome, PackRecord, Runner, Usage};
-use harness::verify::{Gate, Verdict};
+use harness::record::{Journal, SampleLog, samples};
+use harness::run::{
+    BytesWritten, DiskLimitRunner, Encoder, Environment, Io, LimitedRun, Outcome, PackRecord, Runner, Usage,
+};
+use harness::verify::{Gate, GateVerdict};
 use packer::Strategy;
 use tempfile::TempDir;
 
@@ -79,7 +81,7 @@ impl Runner for Packer<'_> {
         let outcome = self.run(work)?;
         let mut listing = Listing::of_tree(self.rootfs).unwrap();
         listing.members -= u64::from(self.fault == Fault::LostEntry);
-        let inside = Inside { diff_id: "tar".into(), size: self.tar, listing: Ok(listing) };
+        let inside = InnerTar { diff_id: "tar".into(), size: self.tar, listing: Ok(listing) };
         let sha256 = outcome.pack.as_ref().unwrap().fingerprint.clone();
         Ok((
             outcome,
@@ -91,10 +93,14 @@ impl Runner for Packer<'_> {
     }
 }
 
-impl Confine for Packer<'_> {
-    fn confine(&mut self, work: Work<'_>, room: u64) -> Result<Confined> {
+impl DiskLimitRunner for Packer<'_> {
+    fn run_with_disk_limit(&mut self, work: Work<'_>, room: u64) -> Result<LimitedRun> {
         let io = self.run(work)?.usage.io.unwrap();
-        Ok(if io.written <= room { Confined::Succeeded } else { Confined::Failed("no space left on device".into()) })
+        Ok(if io.written <= room {
+            LimitedRun::Succeeded
+        } else {
+            LimitedRun::Failed("no space left on device".into())
+        })
     }
 }
 
@@ -122,7 +128,7 @@ fn gated_in(place: &TempDir, fault: Fault, ratio: f64, calibrated: bool) -> (Pat
     let packer = |tar| Packer { fault, tar, rootfs: rootfs.path(), ratio };
     let [mut main, mut further, mut small, mut large] = [50_000_000, 10_000_000, 64_000_000, 512_000_000].map(packer);
     let expected: Expected = ACCEPTED.parse().unwrap();
-    let exact = Exact {
+    let exact = ExactGates {
         tree: Tree { name: "main".into(), rootfs: rootfs.path().into(), runner: &mut main },
         cases: vec![case("none", 2), case("gzip:5", 1), case("gzip:5", 2)],
         further: Tree { name: "further".into(), rootfs: rootfs.path().into(), runner: &mut further },
@@ -135,13 +141,13 @@ fn gated_in(place: &TempDir, fault: Fault, ratio: f64, calibrated: bool) -> (Pat
         budgets: vec![Budget { compression: "gzip:5".into(), most: 64 * MIB }],
         expected: &expected,
     };
-    let mut diary = Diary::of(&mut journal);
-    let examined = exact.run(&mut diary, &mut Ear::default());
+    let mut log = SampleLog::of(&mut journal);
+    let examined = exact.run(&mut log, &mut Ear::default());
     let ratio = expected.ratio("timed", "gzip:5 2 threads", "a processor, 2 cores, ext4");
-    let contest = Contest { cases: vec![(case("gzip:5", 2), ratio)], pairs: PAIRS, seed: 1, limit: Duration::MAX };
+    let trial = PairedTrial { cases: vec![(case("gzip:5", 2), ratio)], pairs: PAIRS, seed: 1, limit: Duration::MAX };
     let mut timed = Packer { fault: Fault::None, ..packer(10_000_000) };
-    let mut note = |label, outcome: &Outcome| diary.note(label, outcome);
-    let timed = contest.run(&mut Strategies(&mut timed), &mut note, &mut Ear::default()).unwrap();
+    let mut note = |label, outcome: &Outcome| log.append(label, outcome);
+    let timed = trial.run(&mut StrategyArms(&mut timed), &mut note, &mut Ear::default()).unwrap();
     let calibration = calibrated.then(|| "2026-01-01-calibration".to_owned());
     let run = GateRun {
         schema: SCHEMA,
@@ -156,7 +162,12 @@ fn gated_in(place: &TempDir, fault: Fault, ratio: f64, calibrated: bool) -> (Pat
         },
         findings: examined.findings,
         sizes: examined.sizes,
-        time: Time::Measured(Timing { subject: "timed".into(), against: Against::TwoPass, calibration, timed }),
+        time: TimeGate::Measured(TimeMeasurement {
+            subject: "timed".into(),
+            against: Against::TwoPass,
+            calibration,
+            timed,
+        }),
         complete: true,
     };
     run.save(&journal).unwrap();
@@ -167,14 +178,14 @@ fn gated_in(place: &TempDir, fault: Fault, ratio: f64, calibrated: bool) -> (Pat
 }
 
 fn broken(run: &GateRun) -> Vec<Gate> {
-    let broken = run.findings.iter().filter(|finding| matches!(finding.verdict, Verdict::Broken { .. }));
+    let broken = run.findings.iter().filter(|finding| matches!(finding.verdict, GateVerdict::Broken { .. }));
     broken.map(|finding| finding.gate).collect()
 }
 
 #[test]
 fn a_sound_packer_passes_all_gates() {
     let (_place, run) = gated(Fault::None, 0.8, true);
-    assert_eq!((broken(&run), run.conclusion()), (vec![], Conclusion::Passed), "{:#?}", run.lines());
+    assert_eq!((broken(&run), run.conclusion()), (vec![], GateOutcome::Passed), "{:#?}", run.lines());
     assert_eq!(run.lines().len(), Gate::ALL.len() + 1);
     assert!(run.findings.iter().map(|finding| finding.gate).eq(Gate::ALL));
     assert_eq!(run.verdict(), "The gates PASS.");
@@ -192,7 +203,7 @@ fn each_fault_breaks_its_gates_and_no_other() {
     ] {
         let (_place, run) = gated(fault, 0.8, true);
         assert_eq!(broken(&run), gates, "{fault:?}: {:#?}", run.lines());
-        assert_eq!(run.conclusion(), Conclusion::Failed);
+        assert_eq!(run.conclusion(), GateOutcome::Failed);
         assert!(gates.iter().all(|gate| run.verdict().contains(gate.name())), "{}", run.verdict());
     }
 }
@@ -200,11 +211,11 @@ fn each_fault_breaks_its_gates_and_no_other() {
 #[test]
 fn a_packer_that_does_not_run_is_not_measured() {
     let (_place, run) = gated(Fault::Failing, 0.8, true);
-    assert_eq!(run.conclusion(), Conclusion::NotMeasured);
+    assert_eq!(run.conclusion(), GateOutcome::NotMeasured);
     assert!(
         run.findings
             .iter()
-            .all(|finding| matches!(&finding.verdict, Verdict::NotMeasured(why) if why.contains("an error")))
+            .all(|finding| matches!(&finding.verdict, GateVerdict::NotMeasured(why) if why.contains("an error")))
     );
 }
 
@@ -215,10 +226,10 @@ fn time_blocks_where_it_was_calibrated_and_warns_elsewhere() {
         (run.conclusion(), run.lines().pop().unwrap(), run.verdict())
     };
     let (conclusion, line, verdict) = of(0.95, true);
-    assert_eq!(conclusion, Conclusion::Failed);
+    assert_eq!(conclusion, GateOutcome::Failed);
     assert!(line.contains("REGRESSION") && line.contains("slower, twice") && verdict.contains("T time"), "{line}");
     let (conclusion, line, verdict) = of(0.95, false);
-    assert_eq!((conclusion, verdict.as_str()), (Conclusion::Passed, "The gates PASS; time is not judged."));
+    assert_eq!((conclusion, verdict.as_str()), (GateOutcome::Passed, "The gates PASS; time is not judged."));
     assert!(
         line.contains("warns only") && line.contains("slower, twice") && line.contains("never calibrated"),
         "{line}"
@@ -229,9 +240,12 @@ fn time_blocks_where_it_was_calibrated_and_warns_elsewhere() {
 #[test]
 fn without_an_accepted_ratio_time_only_warns() {
     let (_place, mut run) = gated(Fault::None, 0.8, true);
-    let Time::Measured(timing) = &mut run.time else { panic!("nothing was timed") };
+    let TimeGate::Measured(timing) = &mut run.time else { panic!("nothing was timed") };
     timing.timed.iter_mut().for_each(|timed| (timed.expected, timed.ruling) = (None, None));
-    assert_eq!((run.conclusion(), run.verdict().as_str()), (Conclusion::Passed, "The gates PASS; time is not judged."));
+    assert_eq!(
+        (run.conclusion(), run.verdict().as_str()),
+        (GateOutcome::Passed, "The gates PASS; time is not judged.")
+    );
     assert!(
         run.time.line().contains("warns only") && run.time.line().contains("no ratio was accepted"),
         "{:?}",
@@ -243,26 +257,26 @@ fn without_an_accepted_ratio_time_only_warns() {
 #[test]
 fn a_run_comes_to_the_worst_that_is_known() {
     let (_place, sound) = gated(Fault::None, 0.8, true);
-    let with = |ruling: Option<Ruling>, verdict: Verdict| {
+    let with = |ruling: Option<Decision>, verdict: GateVerdict| {
         let mut run = sound.clone();
         run.findings[3].verdict = verdict;
-        if let Time::Measured(timing) = &mut run.time {
-            timing.timed.iter_mut().for_each(|timed: &mut Timed| timed.ruling = ruling);
+        if let TimeGate::Measured(timing) = &mut run.time {
+            timing.timed.iter_mut().for_each(|timed: &mut TimedCase| timed.ruling = ruling);
         }
         run.conclusion().code()
     };
-    let (passed, missing) = (|| Verdict::Passed, || Verdict::NotMeasured("why".into()));
-    let broken = || Verdict::Broken { expected: "1".into(), found: "2".into() };
-    assert_eq!(with(Some(Ruling::Passed), passed()), 0);
-    assert_eq!(with(Some(Ruling::Passed), Verdict::Reduced("why".into())), 0);
-    assert_eq!(with(Some(Ruling::Inconclusive), passed()), 3);
+    let (passed, missing) = (|| GateVerdict::Passed, || GateVerdict::NotMeasured("why".into()));
+    let broken = || GateVerdict::Broken { expected: "1".into(), found: "2".into() };
+    assert_eq!(with(Some(Decision::Passed), passed()), 0);
+    assert_eq!(with(Some(Decision::Passed), GateVerdict::Reduced("why".into())), 0);
+    assert_eq!(with(Some(Decision::Inconclusive), passed()), 3);
     assert_eq!(with(None, passed()), 2);
-    assert_eq!(with(Some(Ruling::Inconclusive), missing()), 2);
-    assert_eq!(with(Some(Ruling::Slower), missing()), 1);
-    assert_eq!(with(Some(Ruling::Passed), broken()), 1);
+    assert_eq!(with(Some(Decision::Inconclusive), missing()), 2);
+    assert_eq!(with(Some(Decision::Slower), missing()), 1);
+    assert_eq!(with(Some(Decision::Passed), broken()), 1);
     assert_eq!(GateRun { complete: false, ..sound.clone() }.conclusion().code(), 2);
-    assert_eq!(GateRun { time: Time::Failed("why".into()), ..sound.clone() }.conclusion().code(), 2);
-    let quiet = GateRun { time: Time::NotAsked, ..sound };
+    assert_eq!(GateRun { time: TimeGate::Failed("why".into()), ..sound.clone() }.conclusion().code(), 2);
+    let quiet = GateRun { time: TimeGate::NotAsked, ..sound };
     assert_eq!((quiet.conclusion().code(), quiet.verdict().as_str()), (0, "The gates PASS; time is not judged."));
 }
 
@@ -311,7 +325,7 @@ fn what_is_incomplete_or_broken_cannot_be_accepted() {
     let sound = || gated(Fault::None, 0.8, true).1;
     assert!(refused(&GateRun { complete: false, ..sound() }).contains("its end"));
     assert!(refused(&GateRun { sizes: Vec::new(), ..sound() }).contains("no sizes"));
-    assert!(refused(&GateRun { time: Time::Failed("no disk".into()), ..sound() }).contains("no disk"));
+    assert!(refused(&GateRun { time: TimeGate::Failed("no disk".into()), ..sound() }).contains("no disk"));
 }
 
 /// Ratios of another kind, ratios that vary too much, and those of a tree that came from a disk are no ratios to compare with.
@@ -319,15 +333,15 @@ fn what_is_incomplete_or_broken_cannot_be_accepted() {
 fn only_narrow_ratios_of_the_strategies_are_accepted() {
     let mut expected: Expected = ACCEPTED.parse().unwrap();
     for change in [
-        |timing: &mut Timing| timing.against = Against::Base("abc".into()),
-        |timing: &mut Timing| {
+        |timing: &mut TimeMeasurement| timing.against = Against::Base("abc".into()),
+        |timing: &mut TimeMeasurement| {
             let ratio = timing.timed[0].ratio.as_mut().unwrap();
             (ratio.low, ratio.high) = (0.7, 1.0);
         },
-        |timing: &mut Timing| timing.timed[0].cold = 1,
+        |timing: &mut TimeMeasurement| timing.timed[0].cold = 1,
     ] {
         let (_place, mut run) = gated(Fault::None, 0.85, true);
-        let Time::Measured(timing) = &mut run.time else { panic!("nothing was timed") };
+        let TimeGate::Measured(timing) = &mut run.time else { panic!("nothing was timed") };
         change(timing);
         assert_eq!(expected.accept(&run, Ratios::All).unwrap(), Vec::<String>::new());
     }

@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use harness::Result;
 use harness::bench::Bench;
-use harness::inspect::{Inside, Inspection, Listing};
-use harness::plan::{Case, PEERS, Peer, Suite, Work};
+use harness::inspect::{InnerTar, Inspection, Listing};
+use harness::plan::{BASELINES, Baseline, Case, Suite, Work};
 use harness::progress::Progress;
-use harness::record::{Journal, Likeness, PeerRecord, Record, Role, Run, SCHEMA, Subject};
+use harness::record::{BaselineRecord, FidelityFigure, Journal, PackedTree, Record, Role, Run, SCHEMA};
 use harness::report::Report;
 use harness::run::{BytesWritten, Curve, Environment, Floor, Io, Outcome, PackRecord, Runner, Usage};
 use harness::stats::noise_lines;
@@ -75,7 +75,7 @@ impl Runner for Fake {
             ..Outcome::default()
         };
         Ok(match work {
-            Work::Peer { .. } => outcome(9.0, 41_000_000, 41_000_000, None),
+            Work::Baseline { .. } => outcome(9.0, 41_000_000, 41_000_000, None),
             Work::Floor(_) => {
                 let floor = Floor { read_ns: 1_000_000_000, encode_ns: 6_000_000_000, hash_ns: 500_000_000 };
                 Outcome { floor: Some(floor), ..outcome(8.0, 0, 0, None) }
@@ -114,7 +114,7 @@ impl Runner for Fake {
         let sha256 = if odd && self.fault == Fault::OtherHash { "other".into() } else { fingerprint };
         let diff_id = if odd && self.fault == Fault::OtherTar { "other" } else { "tar" };
         let members = if odd && self.fault == Fault::Dropped { 1_233 } else { 1_234 };
-        let tar = Inside { diff_id: diff_id.into(), size: TAR, listing: Ok(Listing { members, ..listing() }) };
+        let tar = InnerTar { diff_id: diff_id.into(), size: TAR, listing: Ok(Listing { members, ..listing() }) };
         let tar = if odd && self.fault == Fault::NoTar { Err("invalid gzip data".into()) } else { Ok(tar) };
         Ok((outcome, Inspection { sha256, tar }))
     }
@@ -125,7 +125,7 @@ impl Runner for Fake {
 struct Ear(usize);
 
 impl Progress for Ear {
-    fn progress(&mut self, done: usize, all: usize, name: &str, _: Option<Duration>) {
+    fn update(&mut self, done: usize, all: usize, name: &str, _: Option<Duration>) {
         assert!(done < all && !name.is_empty());
         self.0 += 1;
     }
@@ -136,13 +136,13 @@ fn case(compression: &str, threads: usize) -> Case {
 }
 
 fn planned() -> Run {
-    let peers = [(&PEERS[1], None), (&PEERS[2], Some("pigz".to_owned()))];
-    let peer = |(peer, missing): (&Peer, Option<String>)| PeerRecord {
-        name: peer.name.into(),
-        title: peer.title.into(),
-        script: peer.script.into(),
+    let baselines = [(&BASELINES[1], None), (&BASELINES[2], Some("pigz".to_owned()))];
+    let baseline = |(baseline, missing): (&Baseline, Option<String>)| BaselineRecord {
+        name: baseline.name.into(),
+        title: baseline.title.into(),
+        script: baseline.script.into(),
         like: "gzip:5".into(),
-        maker: peer.maker,
+        maker: baseline.maker,
         missing,
     };
     Run {
@@ -153,11 +153,11 @@ fn planned() -> Run {
         command: "cargo xtask bench --pairs 8".into(),
         pairs: 8,
         seed: 1,
-        subject: Subject { name: "a fake".into(), entries: 0, tar_size: 0, diff_id: String::new() },
+        subject: PackedTree { name: "a fake".into(), entries: 0, tar_size: 0, diff_id: String::new() },
         likeness: Vec::new(),
         environment: Environment::default(),
         cases: vec![case("none", 2), case("gzip:5", 1), case("gzip:5", 2)],
-        peers: peers.map(peer).to_vec(),
+        baselines: baselines.map(baseline).to_vec(),
         checks: Vec::new(),
         complete: false,
         comparisons: Vec::new(),
@@ -167,7 +167,7 @@ fn planned() -> Run {
 fn bench(fault: Fault, results: &TempDir) -> (Result<Record>, std::path::PathBuf) {
     let mut journal = Journal::create(results.path(), "2026-01-02", "test").unwrap();
     let floors = vec![planned().cases[2].clone()];
-    let bench = Bench { run: planned(), tree: listing(), peers: vec![&PEERS[1]], peer_rounds: 3, floors };
+    let bench = Bench { run: planned(), tree: listing(), baselines: vec![&BASELINES[1]], baseline_rounds: 3, floors };
     let record = bench.run(&mut Fake { runs: 0, fault }, &mut journal, &mut Ear::default());
     (record, journal.directory().to_owned())
 }
@@ -195,7 +195,7 @@ fn a_bench_is_recorded_and_reported() {
     ] {
         assert!(verdict.contains(words), "{words}: {verdict}");
     }
-    assert!(report.peers.text().contains("pigz is not installed"));
+    assert!(report.baselines.text().contains("pigz is not installed"));
     // Floor: (1 + 6 + 0.5) s ÷ 2 cores; single-stream takes 4 s and a little.
     let floor = report.floor.unwrap().text();
     assert!(floor.contains("3.75 s") && floor.contains("1.07"), "{floor}");
@@ -227,7 +227,8 @@ fn a_fixture_is_shown_beside_the_real_tree_and_a_record_without_that_is_read() {
         fs::read_to_string(directory.join("report.md")).unwrap()
     };
     assert!(!page(&record).contains("How near the fixture is"));
-    let likeness = |what: &str, near| Likeness { what: what.into(), real: "2.48".into(), fixture: "2.47".into(), near };
+    let likeness =
+        |what: &str, near| FidelityFigure { what: what.into(), real: "2.48".into(), fixture: "2.47".into(), near };
     record.run.likeness = vec![likeness("elf: ratio", true), likeness("mo: ratio", false)];
     let page = page(&record);
     assert!(page.contains("| elf: ratio | 2.48 | 2.47 |  |"), "{page}");

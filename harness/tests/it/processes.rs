@@ -5,8 +5,8 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 
-use harness::plan::{Case, Like, Maker, Peer, When, Work};
-use harness::run::{Confine, Confined, Processes, Runner};
+use harness::plan::{Baseline, Case, Counterpart, Maker, When, Work};
+use harness::run::{DiskLimitRunner, LimitedRun, Processes, Runner};
 use packer::Strategy;
 use tempfile::TempDir;
 
@@ -21,24 +21,24 @@ fn processes(directory: &TempDir, script: &str) -> Processes {
     Processes { onepass: at("onepass"), rootfs: at("rootfs"), scratch: at("scratch"), ..Processes::default() }
 }
 
-fn peer(script: &'static str) -> Peer {
-    Peer {
+fn baseline(script: &'static str) -> Baseline {
+    Baseline {
         name: "peer",
         title: "a peer",
         tools: &[],
         script,
         maker: Maker::Pipeline,
-        like: Like::None,
+        like: Counterpart::None,
         when: When::Always,
     }
 }
 
 /// What the runner says of `work`, after it was seen that the scratch directory is empty.
-fn failure(script: &str, peer: Option<&Peer>) -> String {
+fn failure(script: &str, baseline: Option<&Baseline>) -> String {
     let directory = TempDir::new().unwrap();
     let mut runner = processes(&directory, script);
     let case = Case { compression: "gzip:5".into(), threads: 1 };
-    let work = peer.map_or(Work::Pack(&case, Strategy::TwoPass), Peer::work);
+    let work = baseline.map_or(Work::Pack(&case, Strategy::TwoPass), Baseline::work);
     let error = runner.run(work).unwrap_err().to_string();
     assert_eq!(fs::read_dir(directory.path().join("scratch")).unwrap().count(), 0, "{script}");
     error
@@ -64,7 +64,7 @@ fn a_pipeline_fails_with_any_of_its_parts_and_without_an_image() {
         ("(echo half; exit 3) | tee \"$OUT/image\" | cat", "exit code 3"),
         ("true", "image"),
     ] {
-        let error = failure("", Some(&peer(script)));
+        let error = failure("", Some(&baseline(script)));
         assert!(error.contains(cause), "{script}: {error}");
     }
 }
@@ -74,7 +74,7 @@ fn a_run_has_a_fixed_environment_and_its_figures() {
     let directory = TempDir::new().unwrap();
     let mut runner = processes(&directory, "");
     let script = "env > \"$OUT/image\"; dd if=/dev/zero of=/dev/null bs=1M count=64 2>&1";
-    let outcome = runner.run(peer(script).work()).unwrap();
+    let outcome = runner.run(baseline(script).work()).unwrap();
     assert!(outcome.wall_ns > 0 && outcome.usage.user_ns + outcome.usage.system_ns > 0);
     assert!(outcome.usage.minor_faults > 0 && outcome.image_size > 0);
     // What children of the shell did is counted with it.
@@ -82,7 +82,7 @@ fn a_run_has_a_fixed_environment_and_its_figures() {
     assert!((64 << 20..72 << 20).contains(&io.read) && (64 << 20..72 << 20).contains(&io.written), "{io:?}");
     let script =
         "test -z \"$(env | grep -vE '^(PATH|LC_ALL|ROOTFS|OUT|PWD|SHLVL|OLDPWD|_)=')\" && echo x > \"$OUT/image\"";
-    runner.run(peer(script).work()).unwrap();
+    runner.run(baseline(script).work()).unwrap();
 }
 
 /// A packer that writes one MiB fits a disk of one MiB, and not one of a page less; with what is written elsewhere nobody is
@@ -93,15 +93,15 @@ fn a_pack_in_limited_space_fits_or_does_not() {
     let script = "dd if=/dev/zero of=\"$OUT/image\" bs=4096 count=256";
     let mut runner = processes(&directory, script);
     let case = Case { compression: "none".into(), threads: 1 };
-    let mut confined = |room| runner.confine(Work::Pack(&case, Strategy::SingleStream), room).unwrap();
+    let mut confined = |room| runner.run_with_disk_limit(Work::Pack(&case, Strategy::SingleStream), room).unwrap();
     match confined(1 << 20) {
-        Confined::Forbidden(why) if std::env::var_os("CI").is_none() => {
+        LimitedRun::Forbidden(why) if std::env::var_os("CI").is_none() => {
             let _ = writeln!(std::io::stderr(), "skipped: {why}");
             return;
         }
-        outcome => assert_eq!(outcome, Confined::Succeeded),
+        outcome => assert_eq!(outcome, LimitedRun::Succeeded),
     }
-    let Confined::Failed(words) = confined((1 << 20) - 4096) else { panic!("it fitted") };
+    let LimitedRun::Failed(words) = confined((1 << 20) - 4096) else { panic!("it fitted") };
     assert!(words.to_lowercase().contains("no space left on device"), "{words}");
     assert_eq!(fs::read_dir(directory.path().join("scratch")).unwrap().count(), 0);
 }

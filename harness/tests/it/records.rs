@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use harness::gate::calibration::Calibration;
 use harness::gate::gate_run::GateRun;
-use harness::record::{Likeness, Record, Run, Study, StudyKind, samples};
+use harness::record::{FidelityFigure, Record, Run, Study, StudyKind, samples};
 use harness::stats;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -20,7 +20,7 @@ fn results() -> PathBuf {
 fn made(place: &TempDir) -> [(&'static str, PathBuf); 4] {
     let (_, of_bench) = bench(Fault::None, place);
     let mut run: Run = serde_json::from_str(&fs::read_to_string(of_bench.join("run.json")).unwrap()).unwrap();
-    run.likeness = vec![Likeness { what: "entries".into(), real: "1".into(), fixture: "1".into(), near: true }];
+    run.likeness = vec![FidelityFigure { what: "entries".into(), real: "1".into(), fixture: "1".into(), near: true }];
     fs::write(of_bench.join("run.json"), serde_json::to_string_pretty(&run).unwrap()).unwrap();
     [
         ("run.json", of_bench),

@@ -7,8 +7,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use harness::Result;
-use harness::gate::decision::{PAIRS, Ruling, is_narrow};
-use harness::gate::paired_trial::{Contest, Sides, Timed};
+use harness::gate::decision::{Decision, PAIRS, is_narrow};
+use harness::gate::paired_trial::{PairedTrial, TimedCase, TrialArms};
 use harness::plan::{Case, Side};
 use harness::record::{Label, Role};
 use harness::run::Outcome;
@@ -60,11 +60,11 @@ impl Simulation {
     }
 }
 
-impl Sides for Simulation {
+impl TrialArms for Simulation {
     fn run(&mut self, _: &Case, side: Side) -> Result<Outcome> {
         let Machine { deviation, slower, spikes, first, drift, .. } = self.machine;
         let mut seconds = match side {
-            Side::Subject => 4.0 * EXPECTED * (1.0 + slower),
+            Side::Candidate => 4.0 * EXPECTED * (1.0 + slower),
             Side::Reference => 4.0,
         };
         seconds *= (self.normal() * deviation / 2.0_f64.sqrt()).exp();
@@ -81,14 +81,14 @@ impl Sides for Simulation {
     }
 }
 
-fn gated(machine: Machine, seed: u64, limit: Duration) -> Timed {
-    let contest = Contest { cases: vec![(case("gzip:5", 2), Some(EXPECTED))], pairs: PAIRS, seed, limit };
+fn gated(machine: Machine, seed: u64, limit: Duration) -> TimedCase {
+    let trial = PairedTrial { cases: vec![(case("gzip:5", 2), Some(EXPECTED))], pairs: PAIRS, seed, limit };
     // The generator's first numbers are like its seed.
     let mut simulation = Simulation { machine, random: seed, runs: 0 };
     for _ in 0..8 {
         simulation.uniform();
     }
-    contest.run(&mut simulation, &mut |_, _| Ok(()), &mut Ear::default()).unwrap().remove(0)
+    trial.run(&mut simulation, &mut |_, _| Ok(()), &mut Ear::default()).unwrap().remove(0)
 }
 
 /// Of a thousand: passed, slower, inconclusive.
@@ -97,9 +97,9 @@ fn rulings(machine: Machine) -> [usize; 3] {
     for seed in 0..TRIALS {
         let ruling = gated(machine, seed, Duration::MAX).ruling.unwrap();
         counts[match ruling {
-            Ruling::Passed => 0,
-            Ruling::Slower => 1,
-            Ruling::Inconclusive => 2,
+            Decision::Passed => 0,
+            Decision::Slower => 1,
+            Decision::Inconclusive => 2,
         }] += 1;
     }
     counts
@@ -171,17 +171,17 @@ fn there_are_as_many_batches_as_it_takes() {
 /// What was extended is judged by all of its pairs, and samples number them through.
 #[test]
 fn a_batch_that_was_extended_is_one() {
-    let contest = Contest { cases: vec![(case("none", 1), Some(1.0))], pairs: PAIRS, seed: 1, limit: Duration::MAX };
+    let trial = PairedTrial { cases: vec![(case("none", 1), Some(1.0))], pairs: PAIRS, seed: 1, limit: Duration::MAX };
     /// Is steady from its thirteenth pair on.
     struct Calm(usize);
-    impl Sides for Calm {
+    impl TrialArms for Calm {
         fn run(&mut self, _: &Case, _: Side) -> Result<Outcome> {
             self.0 += 1;
             let seconds = if self.0 <= 2 * (PAIRS + 1) && self.0.is_multiple_of(3) { 4 } else { 3 };
             Ok(Outcome { wall_ns: seconds * 1_000_000_000, ..Outcome::default() })
         }
         fn arm(&self, side: Side) -> &'static str {
-            if side == Side::Subject { "a" } else { "b" }
+            if side == Side::Candidate { "a" } else { "b" }
         }
     }
     let mut pairs = Vec::new();
@@ -189,10 +189,10 @@ fn a_batch_that_was_extended_is_one() {
         pairs.extend((label.role == Role::Measure).then_some((label.pair, label.arm)));
         Ok(())
     };
-    let timed = contest.run(&mut Calm(0), &mut note, &mut Ear::default()).unwrap().remove(0);
+    let timed = trial.run(&mut Calm(0), &mut note, &mut Ear::default()).unwrap().remove(0);
     assert_eq!((timed.batches.len(), timed.batches[0].pairs, timed.batches[0].seed), (1, 2 * PAIRS, 1));
     assert_eq!(timed.ratio.as_ref(), Some(&timed.batches[0].ratio));
-    assert_eq!((timed.batches[0].ratio.value, timed.ruling), (1.0, Some(Ruling::Passed)));
+    assert_eq!((timed.batches[0].ratio.value, timed.ruling), (1.0, Some(Decision::Passed)));
     pairs.sort_unstable();
     let each: Vec<(usize, &str)> = (0..2 * PAIRS).flat_map(|pair| [(pair, "a"), (pair, "b")]).collect();
     assert_eq!(pairs, each);
@@ -203,7 +203,7 @@ fn a_batch_that_was_extended_is_one() {
 fn what_does_not_fit_the_time_is_inconclusive() {
     let machine = Machine { slower: 0.2, deviation: 0.01, ..STEADY };
     for (limit, batches, ruling) in
-        [(60, 0, Ruling::Inconclusive), (120, 1, Ruling::Inconclusive), (240, 2, Ruling::Slower)]
+        [(60, 0, Decision::Inconclusive), (120, 1, Decision::Inconclusive), (240, 2, Decision::Slower)]
     {
         let timed = gated(machine, 1, Duration::from_secs(limit));
         assert_eq!((timed.batches.len(), timed.ruling), (batches, Some(ruling)), "{limit} s");
@@ -214,7 +214,7 @@ fn what_does_not_fit_the_time_is_inconclusive() {
 #[test]
 fn short_runs_are_put_together() {
     struct Short;
-    impl Sides for Short {
+    impl TrialArms for Short {
         fn run(&mut self, _: &Case, _: Side) -> Result<Outcome> {
             Ok(Outcome { wall_ns: 700_000_000, ..Outcome::default() })
         }
@@ -222,13 +222,13 @@ fn short_runs_are_put_together() {
             "short"
         }
     }
-    let contest = Contest { cases: vec![(case("none", 1), None)], pairs: PAIRS, seed: 1, limit: Duration::MAX };
+    let trial = PairedTrial { cases: vec![(case("none", 1), None)], pairs: PAIRS, seed: 1, limit: Duration::MAX };
     let mut runs = 0;
     let mut note = |_, _: &Outcome| {
         runs += 1;
         Ok(())
     };
-    let timed = contest.run(&mut Short, &mut note, &mut Ear::default()).unwrap().remove(0);
+    let timed = trial.run(&mut Short, &mut note, &mut Ear::default()).unwrap().remove(0);
     assert_eq!((timed.runs, runs, timed.ruling), (3, 2 + PAIRS * 2 * 3, None));
     assert_eq!(timed.batches[0].medians_ns, [2_100_000_000; 2]);
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use harness::Result;
 use harness::inspect::Inspection;
 use harness::plan::{CODECS, Point, Work, curve, scaling};
-use harness::record::{Journal, Role, STUDY_SCHEMA, Study, StudyKind, Subject};
+use harness::record::{Journal, PackedTree, Role, STUDY_SCHEMA, Study, StudyKind};
 use harness::report::StudyReport;
 use harness::run::{Environment, Outcome, PackRecord, Runner};
 use tempfile::TempDir;
@@ -26,7 +26,7 @@ impl Runner for Levels {
     fn run(&mut self, work: Work<'_>) -> Result<Outcome> {
         let (level, ours) = match &work {
             Work::Pack(case, _) => (case.compression.rsplit(':').next().unwrap().parse().unwrap_or(0), true),
-            Work::Peer { name, .. } => (name.rsplit('-').next().unwrap().parse().unwrap_or(0), false),
+            Work::Baseline { name, .. } => (name.rsplit('-').next().unwrap().parse().unwrap_or(0), false),
             Work::Floor(_) => unreachable!("a study has no floors"),
         };
         let broken = matches!(&work, Work::Pack(case, _) if Some(case.compression.as_str()) == self.broken);
@@ -48,8 +48,8 @@ impl Runner for Levels {
     }
 }
 
-fn subject(name: &str) -> Subject {
-    Subject { name: name.into(), entries: 0, tar_size: 0, diff_id: String::new() }
+fn subject(name: &str) -> PackedTree {
+    PackedTree { name: name.into(), entries: 0, tar_size: 0, diff_id: String::new() }
 }
 
 fn studied(kind: StudyKind, trees: &[(&str, u64, u64)], broken: Option<&'static str>) -> (TempDir, Study) {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use fixtures::Fixture;
-use harness::record::Subject;
+use harness::record::PackedTree;
 
 use super::wrong_use::WrongUse;
 use crate::fixture_tree;
@@ -13,7 +13,7 @@ use crate::fixture_tree;
 #[derive(Debug)]
 pub(crate) struct InputTree {
     pub(crate) rootfs: PathBuf,
-    pub(crate) subject: Subject,
+    pub(crate) subject: PackedTree,
 }
 
 impl InputTree {
@@ -39,6 +39,6 @@ impl InputTree {
 }
 
 /// A subject whose tar is not known yet.
-fn subject(name: String) -> Subject {
-    Subject { name, entries: 0, tar_size: 0, diff_id: String::new() }
+fn subject(name: String) -> PackedTree {
+    PackedTree { name, entries: 0, tar_size: 0, diff_id: String::new() }
 }

@@ -25,7 +25,7 @@ impl ProgressLine {
 }
 
 impl Progress for ProgressLine {
-    fn progress(&mut self, done: usize, all: usize, name: &str, left: Option<Duration>) {
+    fn update(&mut self, done: usize, all: usize, name: &str, left: Option<Duration>) {
         let left = left.map_or_else(String::new, |left| format!("about {} s left: ", left.as_secs() + 1));
         if let Some(bar) = &self.bar {
             bar.set_length(all as u64);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use harness::gate::calibration::{Calibration, SAME, SCHEMA, SLOWED, Subjects};
+use harness::gate::calibration::{Calibration, CalibrationBuilds, SAME, SCHEMA, SLOWED};
 use harness::gate::decision::PAIRS;
 use harness::record::{self, Journal};
 use harness::report::CalibrationReport;
@@ -13,7 +13,7 @@ use harness::run::Environment;
 
 use crate::builds;
 use crate::cli::{ProgressLine, display_path, print, print_verdict, repository, results_or_default, today};
-use crate::gate_trees::{Ground, SPIN, TIMED, timed};
+use crate::gate_trees::{GateTrees, SPIN, TIMED, timed};
 
 /// Compare the packer with itself forty times, and ten times with one that takes a fifth longer
 ///
@@ -44,10 +44,10 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    // All sides are one binary: what differs is one option.
-    let ground = Ground::take(builds::with_faults()?, arguments.scratch.as_deref())?;
-    let (subject, mut base) = ground.tree(TIMED, &[])?;
-    let [(_, mut same), (_, mut slowed)] = [ground.tree(TIMED, &[])?, ground.tree(TIMED, &SPIN)?];
+    // All arms are one binary: what differs is one option.
+    let trees = GateTrees::take(builds::with_faults()?, arguments.scratch.as_deref())?;
+    let (subject, mut base) = trees.tree(TIMED, &[])?;
+    let [(_, mut same), (_, mut slowed)] = [trees.tree(TIMED, &[])?, trees.tree(TIMED, &SPIN)?];
     let date = today()?;
     let results = results_or_default(arguments.results.as_deref());
     let mut journal = Journal::create(&results, &date, &arguments.topic)?;
@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         schema: SCHEMA,
         date,
         topic: arguments.topic.clone(),
-        environment: Environment::look(ground.scratch(), repository()),
+        environment: Environment::detect(trees.scratch(), repository()),
         subject,
         cases: timed().to_vec(),
         pairs: PAIRS,
@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         comparisons: Vec::new(),
         complete: false,
     };
-    let subjects = Subjects { base: &mut base, same: &mut same, slowed: &mut slowed };
+    let subjects = CalibrationBuilds { base: &mut base, same: &mut same, slowed: &mut slowed };
     calibration.run(subjects, &mut journal, &mut ProgressLine::new())?;
     let report = CalibrationReport::new(&calibration, &record::samples(journal.directory())?);
     report.write(journal.directory())?;

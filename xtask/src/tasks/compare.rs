@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Args;
 use harness::record::Record;
-use harness::report::{Compared, Conclusions};
+use harness::report::{Agreement, RunComparison};
 
 use crate::cli::print;
 
@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if arguments.conclusions {
         return conclusions(&first, &second);
     }
-    let Compared { remarks, table } = Compared::new(&first, &second);
+    let RunComparison { remarks, table } = RunComparison::new(&first, &second);
     print(table.text().trim_end())?;
     remarks.iter().try_for_each(print)?;
     Ok(ExitCode::SUCCESS)
@@ -42,7 +42,7 @@ fn conclusions(first: &Record, second: &Record) -> Result<ExitCode> {
             bail!("the {which} run did not come to its end, and has no conclusions");
         }
     }
-    let found = Conclusions::new(first, second);
+    let found = Agreement::new(first, second);
     print(found.table.text().trim_end())?;
     found.remarks.iter().try_for_each(print)?;
     print(match (found.agree(), found.differ()) {

@@ -1,4 +1,4 @@
-//! `cargo xtask gate`: what CI asks of every change. Exact quantities first, time last.
+//! `cargo xtask gate`: what CI asks of every change. ExactGates quantities first, time last.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,24 +6,24 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
-use harness::gate::Examined;
+use harness::gate::ExactFindings;
 use harness::gate::calibration::Calibration;
 use harness::gate::decision::PAIRS;
 use harness::gate::expected::Expected;
-use harness::gate::gate_run::{Against, GateRun, SCHEMA, Time, Timing};
-use harness::gate::paired_trial::{Builds, Contest, Sides, Strategies};
+use harness::gate::gate_run::{Against, GateRun, SCHEMA, TimeGate, TimeMeasurement};
+use harness::gate::paired_trial::{BuildArms, PairedTrial, StrategyArms, TrialArms};
 use harness::plan::Case;
-use harness::record::{Diary, Journal, Label};
+use harness::record::{Journal, Label, SampleLog};
 use harness::run::{Environment, Outcome, Processes};
 use packer::Strategy;
 
 use crate::builds::{self, Base};
 use crate::cli::{ProgressLine, display_path, print, repository, today};
-use crate::gate_trees::{self, Depth, Ground, TIMED, timed};
+use crate::gate_trees::{self, Depth, GateTrees, TIMED, timed};
 
 /// Check what must hold of every change: same bytes, disk, reading and writing, image sizes, memory; then time
 ///
-/// Builds the packer and takes at most 8 minutes on two cores. Exits with 0 if everything holds, 1 if an exact gate is broken or a
+/// BuildArms the packer and takes at most 8 minutes on two cores. Exits with 0 if everything holds, 1 if an exact gate is broken or a
 /// regression was confirmed, 2 if something could not be measured, 3 if the times vary too much to say. The gate on time only
 /// warns until it was calibrated on the same class of machine.
 #[derive(Args, Debug)]
@@ -62,22 +62,22 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 
 fn gate(arguments: &Arguments) -> Result<ExitCode> {
     let started = Instant::now();
-    let ground = Ground::take(builds::release()?, arguments.scratch.as_deref())?;
-    let base = arguments.base.as_ref().map(|revision| Base::build(revision, ground.scratch())).transpose()?;
+    let trees = GateTrees::take(builds::release()?, arguments.scratch.as_deref())?;
+    let base = arguments.base.as_ref().map(|revision| Base::build(revision, trees.scratch())).transpose()?;
     let expected = gate_trees::expected()?;
-    let mut run = planned(arguments.seed, &ground)?;
+    let mut run = planned(arguments.seed, &trees)?;
     let results = arguments.results.clone().map_or_else(|| builds::target().map(|target| target.join("gate")), Ok)?;
     let mut journal = Journal::create(&results, &run.date, &run.topic)?;
     let directory = journal.directory().to_owned();
     run.save(&journal)?;
-    let mut diary = Diary::of(&mut journal);
-    Examined { findings: run.findings, sizes: run.sizes } = ground.exact(Depth::Whole, &[], &expected, &mut diary)?;
+    let mut log = SampleLog::of(&mut journal);
+    ExactFindings { findings: run.findings, sizes: run.sizes } = trees.exact(Depth::Whole, &[], &expected, &mut log)?;
     run.findings.iter().try_for_each(|finding| print(finding.line()))?;
     if !arguments.without_time {
         let limit = LIMIT.saturating_sub(started.elapsed()).saturating_sub(RESERVE);
         let clock = Clock { base: base.as_ref(), expected: &expected, machine: run.environment.class(), limit };
-        let timing = clock.time(&ground, run.seed, &mut diary);
-        run.time = timing.map_or_else(|error| Time::Failed(format!("{error:#}")), Time::Measured);
+        let timing = clock.time(&trees, run.seed, &mut log);
+        run.time = timing.map_or_else(|error| TimeGate::Failed(format!("{error:#}")), TimeGate::Measured);
     }
     run.complete = true;
     run.save(&journal)?;
@@ -88,16 +88,16 @@ fn gate(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 /// A run of which nothing is known yet.
-fn planned(seed: u64, ground: &Ground) -> Result<GateRun> {
+fn planned(seed: u64, trees: &GateTrees) -> Result<GateRun> {
     Ok(GateRun {
         schema: SCHEMA,
         date: today()?,
         topic: "gate".into(),
         seed,
-        environment: Environment::look(ground.scratch(), repository()),
+        environment: Environment::detect(trees.scratch(), repository()),
         findings: Vec::new(),
         sizes: Vec::new(),
-        time: Time::NotAsked,
+        time: TimeGate::NotAsked,
         complete: false,
     })
 }
@@ -112,32 +112,32 @@ struct Clock<'a> {
 
 impl Clock<'_> {
     /// Runs the gate on time.
-    fn time(&self, ground: &Ground, seed: u64, diary: &mut Diary<'_>) -> Result<Timing> {
-        let (subject, mut new) = ground.tree(TIMED, &[])?;
+    fn time(&self, trees: &GateTrees, seed: u64, log: &mut SampleLog<'_>) -> Result<TimeMeasurement> {
+        let (subject, mut new) = trees.tree(TIMED, &[])?;
         let expected = |case: &Case| match self.base {
             Some(_) => Some(1.0),
             None => self.expected.ratio(&subject, &case.name(), &self.machine),
         };
         let cases = timed().map(|case| (case.clone(), expected(&case))).to_vec();
-        let contest = Contest { cases, pairs: PAIRS, seed, limit: self.limit };
+        let trial = PairedTrial { cases, pairs: PAIRS, seed, limit: self.limit };
         let mut note = |label: Label, outcome: &Outcome| {
             let case = format!("{subject}, {}", label.case);
-            diary.note(Label { case, ..label }, outcome)
+            log.append(Label { case, ..label }, outcome)
         };
-        let mut run = |sides: &mut dyn Sides| contest.run(sides, &mut note, &mut ProgressLine::new());
+        let mut run = |arms: &mut dyn TrialArms| trial.run(arms, &mut note, &mut ProgressLine::new());
         let (timed, against) = match self.base {
-            None => (run(&mut Strategies(&mut new))?, Against::TwoPass),
+            None => (run(&mut StrategyArms(&mut new))?, Against::TwoPass),
             Some(base) => {
                 let (rootfs, scratch) = (new.rootfs.clone(), new.scratch.clone());
                 let onepass = base.onepass.clone();
                 let mut reference = Processes { onepass, rootfs, scratch, ..Processes::default() };
                 let strategy = Strategy::SingleStream;
-                let mut sides = Builds { subject: &mut new, called: "new", reference: &mut reference, strategy };
-                (run(&mut sides)?, Against::Base(base.revision.clone()))
+                let mut arms = BuildArms { candidate: &mut new, called: "new", reference: &mut reference, strategy };
+                (run(&mut arms)?, Against::Base(base.revision.clone()))
             }
         };
         let calibration = Calibration::newest(&repository().join("results"), &self.machine)?;
         let calibration = calibration.filter(|(_, calibration)| calibration.permits()).map(|(name, _)| name);
-        Ok(Timing { subject, against, calibration, timed })
+        Ok(TimeMeasurement { subject, against, calibration, timed })
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 use fixtures::{Fixture, Profile};
-use interop::{Setting, Verdict};
+use interop::{ClientResult, Setup};
 
 use crate::builds;
 use crate::cli::{print, scratch_or_default};
@@ -43,16 +43,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let Some(tree) = tree else { continue };
         let place = scratch.path().join(number.to_string());
         std::fs::create_dir(&place).with_context(|| format!("cannot create `{}`", place.display()))?;
-        let setting = Setting { onepass: &onepass, tree: &tree, name, scratch: &place, codecs };
+        let setup = Setup { onepass: &onepass, tree: &tree, name, scratch: &place, codecs };
         let mut told = Ok(());
-        let checks = ::interop::run(&setting, &mut |check| told = print(check))?;
+        let checks = ::interop::run(&setup, &mut |check| told = print(check))?;
         told?;
         for check in &checks {
-            match check.verdict {
-                Verdict::Passed => passed += 1,
-                Verdict::Missing(_) => missing += 1,
-                Verdict::Failed(_) => failed += 1,
-                Verdict::Beyond(_) => {}
+            match check.result {
+                ClientResult::Passed => passed += 1,
+                ClientResult::Missing(_) => missing += 1,
+                ClientResult::Failed(_) => failed += 1,
+                ClientResult::Unsupported(_) => {}
             }
         }
     }

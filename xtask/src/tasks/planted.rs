@@ -7,16 +7,16 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use harness::gate::decision::{PAIRS, Ruling};
-use harness::gate::paired_trial::{Builds, Contest, Timed};
-use harness::record::{Diary, Journal, Label};
+use harness::gate::decision::{Decision, PAIRS};
+use harness::gate::paired_trial::{BuildArms, PairedTrial, TimedCase};
+use harness::record::{Journal, Label, SampleLog};
 use harness::run::Outcome;
-use harness::verify::{Gate, Verdict};
+use harness::verify::{Gate, GateVerdict};
 use packer::Strategy;
 
 use crate::builds;
 use crate::cli::{ProgressLine, print, today};
-use crate::gate_trees::{Depth, Ground, SPIN, TIMED, expected, timed};
+use crate::gate_trees::{Depth, GateTrees, SPIN, TIMED, expected, timed};
 
 /// Build the packer with faults that can be planted, and show that each turns its gates red and no other
 ///
@@ -43,23 +43,23 @@ const FAULTS: [(&str, &[Gate]); 5] = [
 ];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let ground = Ground::take(builds::with_faults()?, arguments.scratch.as_deref())?;
+    let trees = GateTrees::take(builds::with_faults()?, arguments.scratch.as_deref())?;
     let mut journal = Journal::create(&builds::target()?.join("gate"), &today()?, "planted")?;
-    let mut diary = Diary::of(&mut journal);
+    let mut log = SampleLog::of(&mut journal);
     let wanted = |fault: &str| arguments.faults.is_empty() || arguments.faults.iter().any(|named| named == fault);
     let mut unseen = 0;
     for (fault, gates) in FAULTS.into_iter().filter(|(fault, _)| wanted(fault)) {
-        let broken = broken(&ground, fault, &mut diary)?;
+        let broken = broken(&trees, fault, &mut log)?;
         unseen += usize::from(broken != gates);
         print(line(fault, &broken, gates))?;
     }
     if wanted(SPIN[1]) {
-        let slowed = slowed(&ground, &mut diary)?;
+        let slowed = slowed(&trees, &mut log)?;
         let [batches, ruling] = [
             slowed.batches.iter().map(|batch| format!("{:.3}", batch.ratio.value)).collect::<Vec<_>>().join(", then "),
             slowed.ruling.map_or_else(|| "nothing".into(), |ruling| format!("{ruling:?}").to_lowercase()),
         ];
-        unseen += usize::from(slowed.ruling != Some(Ruling::Slower));
+        unseen += usize::from(slowed.ruling != Some(Decision::Slower));
         print(format!("{:<9} {batches} × the time without it: {ruling}", SPIN[1]))?;
     }
     print(if unseen == 0 { "Each fault breaks its gates, and no other." } else { "NOT SEEN as it should be." })?;
@@ -72,9 +72,9 @@ fn names() -> PossibleValuesParser {
 }
 
 /// The gates that a fault breaks.
-fn broken(ground: &Ground, fault: &str, diary: &mut Diary<'_>) -> Result<Vec<Gate>> {
-    let examined = ground.exact(Depth::Faults, &["--inject-fault", fault], &expected()?, diary)?;
-    let missing = examined.findings.iter().find(|finding| matches!(finding.verdict, Verdict::NotMeasured(_)));
+fn broken(trees: &GateTrees, fault: &str, log: &mut SampleLog<'_>) -> Result<Vec<Gate>> {
+    let examined = trees.exact(Depth::Faults, &["--inject-fault", fault], &expected()?, log)?;
+    let missing = examined.findings.iter().find(|finding| matches!(finding.verdict, GateVerdict::NotMeasured(_)));
     if let Some(finding) = missing {
         bail!("with the fault {fault}: {}", finding.line());
     }
@@ -91,16 +91,16 @@ fn line(fault: &str, broken: &[Gate], expected: &[Gate]) -> String {
 }
 
 /// One stream that lingers, beside one of the same build that does not.
-fn slowed(ground: &Ground, diary: &mut Diary<'_>) -> Result<Timed> {
+fn slowed(trees: &GateTrees, log: &mut SampleLog<'_>) -> Result<TimedCase> {
     let [case, _] = timed();
-    let (_, mut slow) = ground.tree(TIMED, &SPIN)?;
-    let (subject, mut usual) = ground.tree(TIMED, &[])?;
-    let contest = Contest { cases: vec![(case, Some(1.0))], pairs: PAIRS, seed: 1, limit: Duration::MAX };
+    let (_, mut slow) = trees.tree(TIMED, &SPIN)?;
+    let (subject, mut usual) = trees.tree(TIMED, &[])?;
+    let trial = PairedTrial { cases: vec![(case, Some(1.0))], pairs: PAIRS, seed: 1, limit: Duration::MAX };
     let mut note = |label: Label, outcome: &Outcome| {
         let case = format!("{subject}, {}", label.case);
-        diary.note(Label { case, ..label }, outcome)
+        log.append(Label { case, ..label }, outcome)
     };
     let strategy = Strategy::SingleStream;
-    let mut sides = Builds { subject: &mut slow, called: "slowed", reference: &mut usual, strategy };
-    contest.run(&mut sides, &mut note, &mut ProgressLine::new())?.into_iter().next().context("nothing was timed")
+    let mut arms = BuildArms { candidate: &mut slow, called: "slowed", reference: &mut usual, strategy };
+    trial.run(&mut arms, &mut note, &mut ProgressLine::new())?.into_iter().next().context("nothing was timed")
 }

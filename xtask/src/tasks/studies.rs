@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use fixtures::{Fixture, Profile};
 use harness::plan::{Point, curve as curve_points, scaling as scaling_points};
-use harness::record::{Journal, STUDY_SCHEMA, Study, StudyKind, Subject};
+use harness::record::{Journal, PackedTree, STUDY_SCHEMA, Study, StudyKind};
 use harness::report::StudyReport;
 use harness::run::{Environment, Processes};
 
@@ -55,7 +55,7 @@ pub(super) fn scaling(options: &Options<'_>) -> Result<ExitCode> {
         warn(format!("making {fixture}"));
         let rootfs = options.scratch.join(format!("rootfs-{number}"));
         fixture.create(&rootfs)?;
-        let subject = Subject { name: fixture.to_string(), entries: 0, tar_size: 0, diff_id: String::new() };
+        let subject = PackedTree { name: fixture.to_string(), entries: 0, tar_size: 0, diff_id: String::new() };
         trees.push(InputTree { rootfs, subject });
     }
     let names: Vec<String> = trees.iter().map(|tree| tree.subject.name.clone()).collect();
@@ -71,7 +71,7 @@ fn study(
     points: impl FnOnce(usize) -> Vec<Point>,
 ) -> Result<ExitCode> {
     let helper = this_program()?;
-    let environment = Environment::look(options.scratch, repository());
+    let environment = Environment::detect(options.scratch, repository());
     let (mut runners, mut subjects) = (Vec::new(), Vec::new());
     for InputTree { rootfs, subject } in trees {
         let (onepass, scratch) = (options.onepass.clone(), options.scratch.to_owned());

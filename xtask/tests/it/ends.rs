@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use harness::gate::gate_run::{Conclusion, GateRun};
+use harness::gate::gate_run::{GateOutcome, GateRun};
 use harness::record::{Sample, samples};
 use tempfile::TempDir;
 
@@ -130,7 +130,7 @@ fn gates_that_are_killed_leave_what_they_measured_and_no_scratch() {
         in_time("scratch space that is gone", || is_empty(&place.at("scratch")));
         let record = place.record().unwrap();
         let run = GateRun::read(&record).unwrap();
-        assert!(!run.complete && run.conclusion() == Conclusion::NotMeasured, "{:?}", run.conclusion());
+        assert!(!run.complete && run.conclusion() == GateOutcome::NotMeasured, "{:?}", run.conclusion());
         assert!(samples(&record).unwrap().len() >= wanted);
         let accepted = Command::new(env!("CARGO_BIN_EXE_xtask")).arg("accept").arg(&record).output().unwrap();
         let said = String::from_utf8_lossy(&accepted.stderr).into_owned();

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 
 /// What is tried, and where.
 #[derive(Clone, Debug)]
-pub struct Setting<'a> {
+pub struct Setup<'a> {
     /// The built command.
     pub onepass: &'a Path,
     /// The tree to pack.
@@ -22,19 +22,19 @@ pub struct Setting<'a> {
 }
 
 /// An image as the command told of it.
-pub(crate) struct Packed {
+pub(crate) struct PackedImage {
     pub(crate) fingerprint: String,
     pub(crate) path: PathBuf,
 }
 
-impl Setting<'_> {
+impl Setup<'_> {
     /// Whether a codec is tried.
-    pub(crate) fn tries(&self, codec: &str) -> bool {
+    pub(crate) fn includes(&self, codec: &str) -> bool {
         self.codecs.is_empty() || self.codecs.iter().any(|tried| tried == codec)
     }
 
     /// Packs the tree with these options into a new directory.
-    pub(crate) fn pack(&self, place: &Path, options: &[&str]) -> Result<Packed> {
+    pub(crate) fn pack(&self, place: &Path, options: &[&str]) -> Result<PackedImage> {
         std::fs::create_dir_all(place).map_err(|error| Error::io("create", place, error))?;
         let mut tool = Tool::new(self.onepass).args(["pack", "--quiet", "--output"]).arg(place).args(options);
         // A tree of a test has no shell that would tell it.
@@ -43,6 +43,6 @@ impl Setting<'_> {
         }
         let line = tool.arg(self.tree).output().map_err(|cause| Error::run("onepass pack", cause))?;
         let (fingerprint, path) = line.trim_end().split_once("  ").unwrap_or_default();
-        Ok(Packed { fingerprint: fingerprint.to_owned(), path: path.into() })
+        Ok(PackedImage { fingerprint: fingerprint.to_owned(), path: path.into() })
     }
 }

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 
 /// What a client is known not to keep.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Limits {
+pub(crate) struct Losses {
     /// Everything below `dev`.
     pub(crate) dev: bool,
     /// Extended attributes.
@@ -26,10 +26,10 @@ pub(crate) struct Limits {
     pub(crate) early_times: bool,
 }
 
-impl Limits {
+impl Losses {
     /// A client that keeps everything.
-    pub(crate) const NONE: Limits =
-        Limits { dev: false, attributes: false, fractions: false, other_times: false, early_times: false };
+    pub(crate) const NONE: Losses =
+        Losses { dev: false, attributes: false, fractions: false, other_times: false, early_times: false };
 }
 
 /// All that is compared of one entry.
@@ -48,9 +48,9 @@ struct Entry {
 }
 
 /// What is in a tree, by path.
-pub(crate) struct Listing(BTreeMap<PathBuf, Entry>);
+pub(crate) struct TreeSnapshot(BTreeMap<PathBuf, Entry>);
 
-impl Listing {
+impl TreeSnapshot {
     /// Reads the tree at `top`.
     pub(crate) fn of(top: &Path) -> io::Result<Self> {
         let (mut entries, mut waiting) = (BTreeMap::new(), vec![PathBuf::new()]);
@@ -67,7 +67,7 @@ impl Listing {
             }
             entries.insert(path.clone(), Entry::of(&full, path, &found)?);
         }
-        let mut listing = Listing(entries);
+        let mut listing = TreeSnapshot(entries);
         listing.link(top)?;
         Ok(listing)
     }
@@ -102,10 +102,10 @@ impl Listing {
     }
 
     /// The first differences between this tree and the one that was expected, as one line.
-    pub(crate) fn compare(&self, expected: &Listing, limits: Limits) -> std::result::Result<(), String> {
-        let counts = |path: &PathBuf| !(limits.dev && path.starts_with("dev") && path != Path::new("dev"));
+    pub(crate) fn compare(&self, expected: &TreeSnapshot, losses: Losses) -> std::result::Result<(), String> {
+        let counts = |path: &PathBuf| !(losses.dev && path.starts_with("dev") && path != Path::new("dev"));
         let paths = self.0.keys().chain(expected.0.keys()).filter(|path| counts(path));
-        let mut told: Vec<String> = paths.filter_map(|path| self.difference(expected, path, limits)).collect();
+        let mut told: Vec<String> = paths.filter_map(|path| self.difference(expected, path, losses)).collect();
         told.sort();
         told.dedup();
         match told.len() {
@@ -114,9 +114,9 @@ impl Listing {
         }
     }
 
-    fn difference(&self, expected: &Listing, path: &PathBuf, limits: Limits) -> Option<String> {
+    fn difference(&self, expected: &TreeSnapshot, path: &PathBuf, losses: Losses) -> Option<String> {
         let (found, expected) = match (self.0.get(path), expected.0.get(path)) {
-            (Some(found), Some(expected)) => (found.within(limits), expected.within(limits)),
+            (Some(found), Some(expected)) => (found.within(losses), expected.within(losses)),
             (None, _) => return Some(format!("{} is missing", path.display())),
             (_, None) => return Some(format!("{} is not in the tree", path.display())),
         };
@@ -138,7 +138,7 @@ impl Entry {
         } else if file_type.is_block_device() {
             ('b', Vec::new())
         } else {
-            let mut hasher = Hashing(Sha256::new());
+            let mut hasher = HashWriter(Sha256::new());
             io::copy(&mut File::open(full)?, &mut hasher)?;
             ('f', hasher.0.finalize().to_vec())
         };
@@ -170,22 +170,22 @@ impl Entry {
     }
 
     /// The same without what a client does not keep.
-    fn within(&self, limits: Limits) -> Self {
+    fn within(&self, losses: Losses) -> Self {
         let mut entry = self.clone();
-        if limits.attributes {
+        if losses.attributes {
             entry.attributes.clear();
         }
-        if limits.fractions {
+        if losses.fractions {
             entry.modified.1 = 0;
         }
-        let early = limits.early_times && entry.modified.0 < 1;
-        let other = limits.other_times && matches!(entry.kind, 'l' | 'd');
+        let early = losses.early_times && entry.modified.0 < 1;
+        let other = losses.other_times && matches!(entry.kind, 'l' | 'd');
         // The top is made by whoever unpacks.
         if early || other || entry.first.as_os_str().is_empty() {
             entry.modified = (0, 0);
         }
         // What is left out cannot be anybody's first name.
-        if limits.dev {
+        if losses.dev {
             entry.first = PathBuf::new();
         }
         entry
@@ -193,9 +193,9 @@ impl Entry {
 }
 
 /// Whether a directory holds the tree.
-pub(crate) fn equal(found: &Path, expected: &Listing, limits: Limits) -> std::result::Result<(), String> {
-    let found = Listing::of(found).map_err(|error| format!("cannot read `{}`: {error}", found.display()))?;
-    found.compare(expected, limits)
+pub(crate) fn check_tree(found: &Path, expected: &TreeSnapshot, losses: Losses) -> std::result::Result<(), String> {
+    let found = TreeSnapshot::of(found).map_err(|error| format!("cannot read `{}`: {error}", found.display()))?;
+    found.compare(expected, losses)
 }
 
 /// Removes a directory with all that is in it.
@@ -203,9 +203,9 @@ pub(crate) fn remove(directory: &Path) -> Result<()> {
     fs::remove_dir_all(directory).map_err(|error| Error::io("remove", directory, error))
 }
 
-struct Hashing(Sha256);
+struct HashWriter(Sha256);
 
-impl io::Write for Hashing {
+impl io::Write for HashWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.update(bytes);
         Ok(bytes.len())
