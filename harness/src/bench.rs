@@ -15,9 +15,9 @@ use crate::verify::{InspectedPack, invariants, io_volume};
 /// A bench that is to be run.
 #[derive(Debug)]
 pub struct Bench<'a> {
-    /// What is known beforehand; cases and baselines are filled in already.
+    /// The record so far; cases and baselines are filled in already.
     pub run: Run,
-    /// What the tree holds, as somebody else than the packer finds it.
+    /// The listing of the tree, made without the packer.
     pub tree: Listing,
     /// The baselines of [`Run::baselines`] that can be run, by their names there.
     pub baselines: Vec<&'a Baseline>,
@@ -27,7 +27,7 @@ pub struct Bench<'a> {
     pub floors: Vec<Case>,
 }
 
-/// What the untimed runs told.
+/// The results of the untimed runs.
 struct Verified {
     checks: Vec<Check>,
     /// How long each piece of work takes, by its name.
@@ -92,7 +92,7 @@ impl Bench<'_> {
         }
     }
 
-    /// Runs everything once, untimed, and checks what must hold.
+    /// Runs everything once, untimed, and checks the invariants.
     fn verify(
         &mut self,
         cases: &[Case],

@@ -1,4 +1,4 @@
-//! What can go wrong with a measurement.
+//! Errors of verifying, measuring and recording.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ impl Error {
         Error(Box::new(Failure::Io { operation, path: path.as_ref().to_owned(), source: source.into() }))
     }
 
-    /// A run that did not do what it should.
+    /// A failed run.
     pub fn run(what: impl ToString, cause: impl ToString) -> Self {
         Error(Box::new(Failure::Run { what: what.to_string(), cause: cause.to_string() }))
     }

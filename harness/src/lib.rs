@@ -1,4 +1,4 @@
-//! The evidence: verifies that both strategies give one fingerprint, measures what one saves over the other and over
+//! The evidence: verifies that both strategies make one image, measures how much one saves over the other and over
 //! other tools, and reports it.
 //!
 //! ```text
@@ -31,7 +31,7 @@ pub mod stats;
 pub mod bench;
 pub mod study;
 
-// What is made of the measurements.
+// Gates and reports.
 pub mod gate;
 
 pub mod report;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Somebody who wants to know what is going on.
+/// A sink of progress.
 pub trait Progress {
     /// `done` of `all` runs are over; `name` is next, and about `left` remains.
     fn update(&mut self, done: usize, all: usize, name: &str, left: Option<Duration>);

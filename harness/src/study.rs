@@ -1,6 +1,6 @@
 //! Studies: many points, each run a few times in shuffled rounds. A curve of the levels, or how cost grows with the work.
 //!
-//! A study compares points with each other by their medians. What two strategies cost is the bench's matter, with pairs.
+//! A study compares points by their medians. The two strategies are compared by the bench, which uses pairs.
 
 use packer::Strategy;
 

@@ -1,4 +1,4 @@
-//! CheckLog: what a client had to do, and how that ended.
+//! Checks: one task of one client, and its result.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use harness::programs::installed;
 /// How a check ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientResult {
-    /// The client did what it should.
+    /// The client passed.
     Passed,
     /// This program is not installed, or cannot run here.
     Missing(String),
-    /// The client cannot do this with any such image, whoever made it.
+    /// The client cannot do this with any such image.
     Unsupported(&'static str),
-    /// What was wrong.
+    /// The failure.
     Failed(String),
 }
 
@@ -22,7 +22,7 @@ pub enum ClientResult {
 pub struct ClientCheck {
     /// The client.
     pub client: &'static str,
-    /// What it had to do, with which image.
+    /// The task, and the image.
     pub what: String,
     /// How that ended.
     pub result: ClientResult,
@@ -44,7 +44,7 @@ impl fmt::Display for ClientCheck {
 pub(crate) struct CheckLog<'a> {
     pub(crate) tell: &'a mut dyn FnMut(&ClientCheck),
     pub(crate) made: Vec<ClientCheck>,
-    /// What the tree is called.
+    /// The name of the tree.
     pub(crate) name: &'a str,
 }
 

@@ -1,9 +1,9 @@
-//! What keeps checks from being made.
+//! Errors that prevent checks.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why checks could not be made. What a client does wrong is no error: it is a [`ClientResult`](crate::ClientResult).
+/// The reason why checks could not be made. A failure of a client is no error: it is a [`ClientResult`](crate::ClientResult).
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct Error(Box<Failure>);

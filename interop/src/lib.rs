@@ -18,11 +18,11 @@ pub use setup::Setup;
 
 use check::CheckLog;
 
-/// Makes all checks; `tell` hears of each as it is made.
+/// Makes all checks; `tell` gets each as it is made.
 ///
 /// # Errors
 ///
-/// If an image cannot be packed, or the tree not be read. What a client does wrong is a [`ClientResult`].
+/// If an image cannot be packed, or the tree cannot be read. A failure of a client is a [`ClientResult`].
 pub fn run(setup: &Setup<'_>, tell: &mut dyn FnMut(&ClientCheck)) -> Result<Vec<ClientCheck>> {
     let mut checks = CheckLog { tell, made: Vec::new(), name: setup.name };
     readers::run(setup, &mut checks)?;

@@ -11,7 +11,7 @@ use crate::check::{CheckLog, ClientResult};
 use crate::error::{Error, Result};
 use crate::setup::{PackedImage, Setup};
 
-/// What LXD leaves out when it unpacks an image.
+/// LXD leaves out everything below `dev` when it unpacks an image.
 const DEV: Losses = Losses { dev: true, ..Losses::NONE };
 
 /// The codecs that LXD 5.0 takes; the last of them only for the rootfs of a split image.
@@ -112,7 +112,7 @@ pub(crate) fn run(setup: &Setup<'_>, checks: &mut CheckLog<'_>) -> Result<()> {
     remove(&directory)
 }
 
-/// Whether LXD takes an image, and calls it what we call it.
+/// Whether LXD imports an image under our fingerprint.
 fn imported(daemon: &Daemon, image: &PackedImage) -> std::result::Result<(), String> {
     let path = image.path.to_string_lossy();
     let files = if image.path.is_dir() { pages(&image.path)? } else { vec![path.into_owned()] };

@@ -15,7 +15,7 @@ use crate::setup::{PackedImage, Setup};
 
 const CODECS: [&str; 3] = ["none", "gzip", "zstd"];
 
-/// What names begin with that mean something else in a layer.
+/// The prefix of names with a special meaning in a layer.
 const WHITEOUT: &str = ".wh.";
 
 pub(crate) fn run(setup: &Setup<'_>, checks: &mut CheckLog<'_>) -> Result<()> {
@@ -144,7 +144,7 @@ fn registry(image: &PackedImage, codec: &str, setup: &Setup<'_>, checks: &mut Ch
     Ok(())
 }
 
-/// podman and buildah, which share their storage: what one has pulled, the other mounts.
+/// podman and buildah, which share their storage: buildah mounts the image that podman pulled.
 fn containers(
     image: &PackedImage,
     codec: &str,
@@ -156,7 +156,7 @@ fn containers(
     if !checks.has_tools("podman", &what, &["podman"]) || !checks.has_tools("buildah", &what, &["buildah"]) {
         return Ok(());
     }
-    // podman wants a short path for what it keeps while it runs.
+    // podman needs a short path for its runtime directory.
     let running = tempfile::tempdir().map_err(|error| Error::run("podman", error))?;
     let tool = |program: &str| {
         let root = ["--storage-driver", "vfs", "--root"];

@@ -1,4 +1,4 @@
-//! Whoever reads archives: `tar` of every make, and the programs that test a compressed file.
+//! Readers of archives: `tar` of every make, and the programs that test a compressed file.
 
 use std::fs;
 
@@ -83,7 +83,7 @@ const TESTERS: [(&str, &[&str]); 7] = [
     ("lz4", &[".lz4"]),
 ];
 
-/// What is tried: every codec, at a level that does not take long.
+/// The codecs to try, each at a fast level.
 const CODECS: [&str; 8] =
     ["none", "gzip", "zstd", "xz:1", "external:pigz", "external:bzip2:1", "external:lz4", "external:lzma:1"];
 

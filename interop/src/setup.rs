@@ -1,4 +1,4 @@
-//! What is tried, and where; and packing it.
+//! The setup of the checks: command, tree, scratch space, codecs.
 
 use std::path::{Path, PathBuf};
 
@@ -6,22 +6,22 @@ use harness::run::Tool;
 
 use crate::error::{Error, Result};
 
-/// What is tried, and where.
+/// The setup of the checks.
 #[derive(Clone, Debug)]
 pub struct Setup<'a> {
     /// The built command.
     pub onepass: &'a Path,
     /// The tree to pack.
     pub tree: &'a Path,
-    /// What the tree is called.
+    /// The name of the tree.
     pub name: &'a str,
     /// An empty directory with room for several times the tree.
     pub scratch: &'a Path,
-    /// Which codecs are tried; all if there are none.
+    /// The codecs to try; all if this is empty.
     pub codecs: &'a [String],
 }
 
-/// An image as the command told of it.
+/// An image, as the command printed it.
 pub(crate) struct PackedImage {
     pub(crate) fingerprint: String,
     pub(crate) path: PathBuf,
@@ -37,7 +37,7 @@ impl Setup<'_> {
     pub(crate) fn pack(&self, place: &Path, options: &[&str]) -> Result<PackedImage> {
         std::fs::create_dir_all(place).map_err(|error| Error::io("create", place, error))?;
         let mut tool = Tool::new(self.onepass).args(["pack", "--quiet", "--output"]).arg(place).args(options);
-        // A tree of a test has no shell that would tell it.
+        // The tree of a test has no shell that would reveal its architecture.
         if options.contains(&"--format") {
             tool = tool.args(["--arch", std::env::consts::ARCH]);
         }

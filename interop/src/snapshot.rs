@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
-/// What a client is known not to keep.
+/// Properties that a client is known to lose.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Losses {
     /// Everything below `dev`.
@@ -47,7 +47,7 @@ struct Entry {
     attributes: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
-/// What is in a tree, by path.
+/// The entries of a tree, by path.
 pub(crate) struct TreeSnapshot(BTreeMap<PathBuf, Entry>);
 
 impl TreeSnapshot {
@@ -90,7 +90,7 @@ impl TreeSnapshot {
         self
     }
 
-    /// Whether the header of 1988 says all there is to say: short names and targets, small numbers.
+    /// Whether the header of 1988 can express every entry: short names and targets, small numbers.
     pub(crate) fn is_plain(&self) -> bool {
         self.0.iter().all(|(path, entry)| {
             let lengths = [path.as_os_str().len(), if entry.kind == 'l' { entry.content.len() } else { 0 }];
@@ -154,7 +154,7 @@ impl Entry {
         })
     }
 
-    /// What differs from the entry that was expected.
+    /// The first difference from the expected entry.
     fn differs(&self, expected: &Entry) -> Option<String> {
         let told = |what: &str, found: String, expected: String| {
             (found != expected).then(|| format!("{what} {found} instead of {expected}"))
@@ -169,7 +169,7 @@ impl Entry {
             .or_else(|| (self.content != expected.content).then(|| "other content".to_owned()))
     }
 
-    /// The same without what a client does not keep.
+    /// The entry without the properties that a client loses.
     fn within(&self, losses: Losses) -> Self {
         let mut entry = self.clone();
         if losses.attributes {
@@ -180,11 +180,11 @@ impl Entry {
         }
         let early = losses.early_times && entry.modified.0 < 1;
         let other = losses.other_times && matches!(entry.kind, 'l' | 'd');
-        // The top is made by whoever unpacks.
+        // The client's caller makes the top directory.
         if early || other || entry.first.as_os_str().is_empty() {
             entry.modified = (0, 0);
         }
-        // What is left out cannot be anybody's first name.
+        // The first name may be one of the entries that are left out.
         if losses.dev {
             entry.first = PathBuf::new();
         }

@@ -47,7 +47,7 @@ pub(crate) struct Base {
 }
 
 impl Base {
-    /// Checks a revision out below `scratch` and builds it. What is built is kept, so that the next time is shorter.
+    /// Checks a revision out below `scratch` and builds it. The build directory is kept, so that the next time is shorter.
     pub(crate) fn build(revision: &str, scratch: &Path) -> Result<Self> {
         let commit = format!("{revision}^{{commit}}");
         let revision = git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &commit])

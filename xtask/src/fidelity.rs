@@ -6,19 +6,19 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
-use fixtures::{Fixture, Shape, Yardstick};
+use fixtures::{Fidelity, Fixture, ReferenceCodec};
 use harness::record::FidelityFigure;
 use packer::{Compression, Pack};
 
-/// A fixture beside the real tree, as records have it.
+/// A fixture beside the real tree, as records keep it.
 pub(crate) fn likeness(fixture: &Fixture, scratch: &Path) -> Result<Vec<FidelityFigure>> {
     let figures = shape(fixture, scratch)?.told();
     Ok(figures.into_iter().map(|(what, [real, fixture], near)| FidelityFigure { what, real, fixture, near }).collect())
 }
 
 /// Measures the classes and, of a fixture that has a target for it, the whole tar.
-pub(crate) fn shape(fixture: &Fixture, scratch: &Path) -> Result<Shape> {
-    let mut shape = fixture.shape(&compressed)?;
+pub(crate) fn shape(fixture: &Fixture, scratch: &Path) -> Result<Fidelity> {
+    let mut shape = fixture.fidelity(&compressed)?;
     if fixture.whole_target().is_some() {
         let scratch = tempfile::tempdir_in(scratch).context("cannot create a scratch directory")?;
         let (root, images) = (scratch.path().join("rootfs"), scratch.path().join("images"));
@@ -31,10 +31,10 @@ pub(crate) fn shape(fixture: &Fixture, scratch: &Path) -> Result<Shape> {
     Ok(shape)
 }
 
-/// What `gzip -6` and `zstd -3` leave of what is read.
-fn compressed(yardstick: Yardstick, from: &mut dyn Read) -> io::Result<u64> {
-    match yardstick {
-        Yardstick::Gzip6 => {
+/// The size of the input after `gzip -6` or `zstd -3`.
+fn compressed(codec: ReferenceCodec, from: &mut dyn Read) -> io::Result<u64> {
+    match codec {
+        ReferenceCodec::Gzip6 => {
             let mut gzip =
                 Command::new("gzip").args(["-6", "-n", "-c"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
             let (Some(mut input), Some(mut output)) = (gzip.stdin.take(), gzip.stdout.take()) else {
@@ -48,7 +48,7 @@ fn compressed(yardstick: Yardstick, from: &mut dyn Read) -> io::Result<u64> {
             })?;
             if gzip.wait()?.success() { Ok(left) } else { Err(io::Error::other("gzip failed")) }
         }
-        Yardstick::Zstd3 => {
+        ReferenceCodec::Zstd3 => {
             let mut count = Count(0);
             zstd::stream::copy_encode(from, &mut count, 3)?;
             Ok(count.0)

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result};
 use fixtures::Fixture;
 
-/// What every top directory says of its last change: 2023-11-14, in seconds since 1970.
+/// The time of every top directory: 2023-11-14, in seconds since 1970.
 const MODIFIED: Duration = Duration::from_secs(1_700_000_000);
 
 /// Makes a tree at `root`. A fixture has nothing to say of the directory that it stands in, and an image has: it gets one mode

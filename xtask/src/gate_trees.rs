@@ -1,4 +1,4 @@
-//! Where gates pack: the packer that is asked about, and trees that are made when they are needed.
+//! The trees of the gates, made when they are needed, and the packer under test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ const LEVELS: [&str; 15] = [
     "zstd:16", "zstd:19", "xz:0", "xz:6",
 ];
 
-/// What memory each compression may take with two threads, in MiB.
+/// The memory budget of each compression with two threads, in MiB.
 const BUDGETS: [(&str, u64); 3] = [("none", 64), ("gzip:5", 64), ("zstd:3", 128)];
 
 /// How much of every exact gate is run.
@@ -42,7 +42,7 @@ const BUDGETS: [(&str, u64); 3] = [("none", 64), ("gzip:5", 64), ("zstd:3", 128)
 pub(crate) enum Depth {
     /// All.
     Whole,
-    /// What shows a fault that is no matter of levels: a level of each codec, and the memory of the default one.
+    /// Enough to show faults that do not depend on the level: a level of each codec, and the memory of the default one.
     Faults,
 }
 
@@ -63,16 +63,16 @@ impl Depth {
 /// The fault that takes time.
 pub(crate) const SPIN: [&str; 2] = ["--inject-fault", "spin"];
 
-/// Whoever made the trees, their images are the same.
+/// One owner makes images equal, whichever user made the trees.
 const ONE_OWNER: [&str; 2] = ["--owner", "0:0"];
 
-/// The cases that are timed: what most people run, on all cores, and another codec on one.
+/// The timed cases: the usual one on all cores, and another codec on one.
 pub(crate) fn timed() -> [Case; 2] {
     [(Compression::GZIP, 2), (Compression::ZSTD, 1)]
         .map(|(compression, threads)| Case { compression: compression.to_string(), threads })
 }
 
-/// What packs, and where.
+/// The packer under test, and the directory of its trees.
 pub(crate) struct GateTrees {
     /// The command.
     pub(crate) onepass: PathBuf,
@@ -90,7 +90,7 @@ impl GateTrees {
         self.scratch.path()
     }
 
-    /// Makes a tree unless it is there; gives its name, and what packs it with these options.
+    /// Makes a tree unless it exists; returns its name, and a runner that packs it with these options.
     pub(crate) fn tree(&self, (profile, scale): (Profile, &str), options: &[&str]) -> Result<(String, Processes)> {
         let fixture = Fixture::new(profile).scale(scale.parse()?);
         let name = fixture.to_string();

@@ -1,4 +1,4 @@
-//! Accepting what a run of the gates has found, as what is expected from now on.
+//! Accepting the results of a run of the gates as the expected ones.
 
 use super::decision::is_narrow;
 use super::expected::Expected;
@@ -26,7 +26,7 @@ impl Expected {
         if !run.complete || run.findings.len() != Gate::ALL.len() {
             return Err("the run did not come to its end".into());
         }
-        // Sizes that differ, and new ones, are what is to be accepted.
+        // The gate on sizes may be broken: sizes that differ and new ones are to be accepted.
         let laws = run.findings.iter().filter(|finding| finding.gate != Gate::Sizes);
         if let Some(finding) = laws.into_iter().find(|finding| !finding.verdict.holds()) {
             return Err(format!("{} does not hold: {}", finding.gate.name(), finding.line()));

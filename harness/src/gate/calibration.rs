@@ -1,8 +1,8 @@
 //! Whether the gate on time can be trusted on a class of machine: tried there before it may block anything.
 //!
 //! A build is compared with itself, again and again: the gate must never call it slower. In between a build that was slowed by a
-//! fifth is compared with it, and the gate must see that. Cases take turns, and so do the two ways of the gate: beside two passes
-//! with a ratio that was accepted first, and beside one stream of another build.
+//! fifth is compared with it, and the gate must see that. Cases take turns, and so do both modes of the gate: against two passes
+//! with a ratio that was accepted first, and against one stream of another build.
 
 use std::fs;
 use std::path::Path;
@@ -41,38 +41,38 @@ pub struct Calibration {
     pub date: String,
     /// The end of the directory's name.
     pub topic: String,
-    /// The machine and the tools. Its class is what the calibration is for.
+    /// The machine and the tools. The calibration is valid for its class.
     pub environment: Environment,
     /// The tree.
     pub subject: String,
-    /// What was packed, and how.
+    /// The cases.
     pub cases: Vec<Case>,
     /// Pairs of a batch.
     pub pairs: usize,
-    /// What everything was shuffled with.
+    /// The seed of every order.
     pub seed: u64,
-    /// How many comparisons of each kind were asked for: the same build, the slowed one.
+    /// The planned number of comparisons: with the same build, with the slowed one.
     pub wanted: [usize; 2],
     /// Of each case the ratio to two passes that was accepted before anything was compared.
     pub accepted: Vec<TimedCase>,
-    /// What was compared, in that order.
+    /// The comparisons, in order.
     pub comparisons: Vec<BuildComparison>,
-    /// Whether all that was asked for was run.
+    /// Whether the whole plan was run.
     pub complete: bool,
 }
 
 /// A comparison of two builds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BuildComparison {
-    /// What was compared.
+    /// The build under test.
     pub kind: TestedBuild,
-    /// What it was compared with.
+    /// The reference.
     pub beside: ReferenceKind,
-    /// What the gate saw.
+    /// The measurements and the decision of the gate.
     pub timed: TimedCase,
 }
 
-/// What is compared with a build.
+/// The build under test of a calibration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TestedBuild {
@@ -82,7 +82,7 @@ pub enum TestedBuild {
     Slowed,
 }
 
-/// What one stream stands beside: the two ways in which the gate can be asked.
+/// The reference of one stream: the two modes of the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReferenceKind {
@@ -116,7 +116,7 @@ impl TestedBuild {
     }
 }
 
-/// What packs in a calibration.
+/// The builds of a calibration.
 pub struct CalibrationBuilds<'a> {
     /// The build, to be compared with.
     pub base: &'a mut dyn Runner,
@@ -126,7 +126,7 @@ pub struct CalibrationBuilds<'a> {
     pub slowed: &'a mut dyn Runner,
 }
 
-/// How often the gate said what of one kind.
+/// The decisions about one kind of build, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Not slower.
@@ -179,7 +179,7 @@ impl Calibration {
                 ReferenceKind::TwoPass => self.accepted[case].ratio.filter(is_narrow).map(|ratio| ratio.value),
                 ReferenceKind::Base => Some(1.0),
             };
-            // The first seeds are of what was accepted.
+            // The first seeds belong to the accepted ratios.
             let seed = self.seed + ROUNDS * (number as u64 + 1);
             let trial = self.trial(vec![(self.cases[case].clone(), expected)], seed);
             let mut note = |label: Label, outcome: &Outcome| {
@@ -196,7 +196,7 @@ impl Calibration {
         log.journal().replace("calibration.json", self)
     }
 
-    /// What is to be compared, in which order: of each kind, all cases in both ways as often as each other.
+    /// The planned comparisons in order: each build in all cases and both modes equally often.
     fn trials(&self) -> Vec<Trial> {
         let ways: Vec<(ReferenceKind, usize)> =
             (0..self.cases.len()).flat_map(|case| ReferenceKind::ALL.map(|beside| (beside, case))).collect();
@@ -267,13 +267,13 @@ impl Calibration {
         Ok(newest)
     }
 
-    /// What the gate said of one kind.
+    /// The decisions about one kind of build.
     #[must_use]
     pub fn counts(&self, kind: TestedBuild) -> Counts {
         self.counts_of(|comparison| comparison.kind == kind)
     }
 
-    /// What the gate said of some comparisons.
+    /// The decisions about some comparisons.
     #[must_use]
     pub fn counts_of(&self, wanted: impl Fn(&BuildComparison) -> bool) -> Counts {
         let mut counts = Counts::default();
@@ -320,7 +320,7 @@ struct Trial {
     case: usize,
 }
 
-/// Tells an progress which comparison it is.
+/// Reports progress by comparisons.
 struct Numbered<'a> {
     progress: &'a mut dyn Progress,
     before: usize,

@@ -1,8 +1,8 @@
 //! The decision about time, from a batch of pairs or two.
 //!
-//! A batch is *wide* if its interval is too wide to tell anything even after it was extended, else *suspect* if it is slower by more
-//! than the margin and that is not chance, else *fine*. A suspect one asks for a fresh batch, and only both together are a regression:
-//! chance does not strike twice in a row, and one bad minute does not last for two batches. There is no third.
+//! A batch is *wide* if its interval is too wide even after the batch was extended; otherwise *suspect* if it is slower by more
+//! than the margin and its interval excludes the expected ratio; otherwise *fine*. A suspect batch needs a fresh one, and only two
+//! suspect batches are a regression: neither chance nor one bad minute lasts for two. There is never a third.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,24 +12,24 @@ use crate::record::Interval;
 /// [`WIDEST`], the widest ±10.6 %, and twice as many pairs are 1.4 times narrower.
 pub const PAIRS: usize = 12;
 
-/// How much worse than what is expected an estimate may be.
+/// The margin: an estimate may be worse than the expected ratio by this factor.
 pub const MARGIN: f64 = 1.10;
 
 /// The widest interval that something follows from: half of its width, as a share of the ratio.
 pub const WIDEST: f64 = 0.08;
 
-/// What a batch looks like beside what was expected of it.
+/// The verdict on one batch, beside the expected ratio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BatchVerdict {
     /// Nothing is wrong.
     Fine,
     /// It is slower.
     Suspect,
-    /// Nothing can be said.
+    /// The interval is too wide to judge.
     Wide,
 }
 
-/// What one case comes to.
+/// The decision about one case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decision {
@@ -37,7 +37,7 @@ pub enum Decision {
     Passed,
     /// It is slower, twice.
     Slower,
-    /// Nothing can be said.
+    /// The intervals are too wide to judge.
     Inconclusive,
 }
 
@@ -63,7 +63,7 @@ pub fn judge_batch(ratio: &Interval, expected: f64) -> BatchVerdict {
     }
 }
 
-/// What follows from the batches so far; nothing if a fresh one is needed.
+/// The decision that the batches allow; `None` if a fresh one is needed.
 #[must_use]
 pub fn decide(batch_verdicts: &[BatchVerdict]) -> Option<Decision> {
     match batch_verdicts {
@@ -94,7 +94,7 @@ mod tests {
         ] {
             assert_eq!(judge_batch(&interval(value, half), expected), found, "{value} ± {half} beside {expected}");
         }
-        // Beyond the margin, and yet its interval holds what is expected.
+        // Beyond the margin, but the interval holds the expected ratio.
         let chance = Interval { value: 1.12, low: 0.99, high: 1.14, confidence: 0.95 };
         assert_eq!(judge_batch(&chance, 1.0), BatchVerdict::Fine);
         let few_pairs = Interval { confidence: 0.94, ..interval(0.9, 0.01) };

@@ -1,4 +1,4 @@
-//! The exact gates, in order. What one of them cannot run is told by that gate; the others go on.
+//! The exact gates, in order. A gate that cannot run reports so; the others go on.
 
 use std::path::PathBuf;
 
@@ -17,17 +17,17 @@ use crate::record::{Label, Role, SampleLog};
 use crate::run::{DiskLimitRunner, Outcome};
 use crate::verify::{Finding, Gate, InspectedPack, io_volume};
 
-/// A tree, and what packs it.
+/// A tree and the runner that packs it.
 pub struct Tree<'a> {
-    /// What it is, as `debian-base x0.4 seed 1`.
+    /// Its name, such as `debian-base x0.4 seed 1`.
     pub name: String,
     /// Where it is.
     pub rootfs: PathBuf,
-    /// What packs it.
+    /// The runner.
     pub runner: &'a mut dyn DiskLimitRunner,
 }
 
-/// What the exact gates run. All images get one owner, so that it does not matter who made the trees.
+/// The inputs of the exact gates. All images get one owner, so that the user who made the trees does not matter.
 pub struct ExactGates<'a> {
     /// The tree for all gates but the last.
     pub tree: Tree<'a>,
@@ -41,11 +41,11 @@ pub struct ExactGates<'a> {
     pub inputs: [Tree<'a>; 2],
     /// How much memory each compression may take.
     pub budgets: Vec<Budget>,
-    /// What was accepted.
+    /// The accepted table.
     pub expected: &'a Expected,
 }
 
-/// What the exact gates found.
+/// The findings of the exact gates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExactFindings {
     /// One finding for each gate.
@@ -58,7 +58,7 @@ pub struct ExactFindings {
 const RUNS: [Strategy; 3] = [Strategy::TwoPass, Strategy::SingleStream, Strategy::SingleStream];
 
 impl ExactGates<'_> {
-    /// Runs and judges all of them. What fails is told by its gate.
+    /// Runs and judges all of them. A failed run is a finding of its gate.
     #[must_use]
     pub fn run(mut self, log: &mut SampleLog<'_>, progress: &mut dyn Progress) -> ExactFindings {
         let mut sizes = Vec::new();
@@ -160,7 +160,7 @@ impl ExactGates<'_> {
     }
 }
 
-/// What a sample says of a pack that is not timed.
+/// The label of an untimed pack.
 fn label(tree: &str, work: Work<'_>, pair: usize) -> Label {
     let case = match work {
         Work::Pack(case, _) => format!("{tree}, {}", case.name()),

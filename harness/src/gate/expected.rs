@@ -1,6 +1,6 @@
-//! What was accepted: the size of each image, and the ratio of the strategies' times on each class of machine.
+//! The accepted table: the size of each image, and the ratio of the strategies' times on each class of machine.
 //!
-//! A table of text with one row a line, so that a change shows as what it is. `cargo xtask accept` writes it.
+//! The table is text with one row a line, for readable diffs. `cargo xtask accept` writes it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ pub struct Expected {
     pub(super) ratios: BTreeMap<(String, String, String), f64>,
 }
 
-/// What the table begins with.
+/// The head of the table.
 const HEAD: &str = "\
 # What the gates compare with. Changed by `cargo xtask accept RESULTS` alone.
 # size  | fixture | compression | bytes of the image
@@ -107,7 +107,7 @@ mod tests {
         assert!(twice.parse::<Expected>().unwrap_err().contains("twice"));
     }
 
-    /// What a codec promises: a higher level makes no larger image.
+    /// A codec's promise: a higher level makes no larger image.
     #[test]
     fn of_the_committed_sizes_a_higher_level_has_none_that_is_larger() {
         let committed: Expected = include_str!("../../expected.txt").parse().unwrap();

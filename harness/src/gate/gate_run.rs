@@ -1,4 +1,4 @@
-//! What is kept of a run of the gates, and what it comes to.
+//! The record of a run of the gates, and its outcome.
 
 use std::fmt;
 use std::path::Path;
@@ -25,25 +25,25 @@ pub struct GateRun {
     pub date: String,
     /// The end of the directory's name.
     pub topic: String,
-    /// What the order of the timed runs was shuffled with.
+    /// The seed of the order of the timed runs.
     pub seed: u64,
     /// The machine and the tools.
     pub environment: Environment,
-    /// What the exact gates say.
+    /// The findings of the exact gates.
     pub findings: Vec<Finding>,
     /// The sizes of all images that can be accepted.
     pub sizes: Vec<Size>,
-    /// What the gate on time says.
+    /// The finding of the gate on time.
     pub time: TimeGate,
-    /// Whether all that was asked for was run.
+    /// Whether the whole plan was run.
     pub complete: bool,
 }
 
-/// What became of the gate on time.
+/// The state of the gate on time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TimeGate {
-    /// Nobody asked.
+    /// It was not requested.
     NotAsked,
     /// It could not be run; why.
     Failed(String),
@@ -51,12 +51,12 @@ pub enum TimeGate {
     Measured(TimeMeasurement),
 }
 
-/// What was timed.
+/// The timed cases, and the reference.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TimeMeasurement {
     /// The tree.
     pub subject: String,
-    /// What one stream was compared with.
+    /// The reference that one stream was compared with.
     pub against: Against,
     /// The record of a calibration that lets this gate fail on this class of machine. Without one it only warns.
     pub calibration: Option<String>,
@@ -64,7 +64,7 @@ pub struct TimeMeasurement {
     pub timed: Vec<TimedCase>,
 }
 
-/// What the time of one stream is divided by.
+/// The reference: the divisor of one stream's time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Against {
@@ -74,7 +74,7 @@ pub enum Against {
     Base(String),
 }
 
-/// What a run of the gates comes to.
+/// The outcome of a run of the gates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GateOutcome {
     /// Everything holds.
@@ -101,7 +101,7 @@ impl GateOutcome {
 }
 
 impl GateRun {
-    /// What it comes to. What is broken counts more than what is unknown.
+    /// The outcome. A broken gate outweighs an unknown one.
     #[must_use]
     pub fn conclusion(&self) -> GateOutcome {
         let broken = self.findings.iter().any(|finding| matches!(finding.verdict, GateVerdict::Broken { .. }));
@@ -165,7 +165,7 @@ impl GateRun {
 }
 
 impl TimeGate {
-    /// Whether it was run where it may fail: the gate was calibrated there, and there is something to compare with.
+    /// Whether the gate may fail: it was calibrated on this class of machine, and every case has an expected ratio.
     fn blocks(&self) -> bool {
         match self {
             TimeGate::Measured(TimeMeasurement { calibration: Some(_), timed, .. }) => {
@@ -195,7 +195,7 @@ impl TimeGate {
         }
     }
 
-    /// What it says, in one line.
+    /// The finding in one line.
     #[must_use]
     pub fn line(&self) -> String {
         let (word, why) = match self {
@@ -231,7 +231,7 @@ impl fmt::Display for TimeMeasurement {
     }
 }
 
-/// What is said of one case.
+/// One case in one line.
 fn told(timed: &TimedCase, against: &str) -> String {
     let interval = |ratio: &Interval| format!("{:.3} [{:.3}, {:.3}]", ratio.value, ratio.low, ratio.high);
     let batches: Vec<String> = timed.batches.iter().map(|batch| interval(&batch.ratio)).collect();

@@ -11,6 +11,6 @@ pub struct Size {
     pub compression: String,
     /// The size of the image.
     pub bytes: u64,
-    /// What compressed it, with its version; nothing of `none`.
+    /// The encoder and its version; empty for `none`.
     pub encoder: String,
 }

@@ -1,7 +1,7 @@
 //! G5: peak memory, `VmHWM` as the packer reads it of itself: within a budget, and the same for a large input as for a small one.
 //!
-//! How many buffers are in use at once depends a little on who is faster. Whatever grows with the input does so in every run,
-//! so what counts as growth is from the most of the small input's runs to the least of the large one's.
+//! The number of buffers in use at once varies a little with scheduling. Real growth with the input happens in every run, so
+//! growth is measured from the highest peak of the small input to the lowest peak of the large one.
 
 use crate::verify::{Finding, Gate, GateVerdict};
 
@@ -23,7 +23,7 @@ pub(super) const RUNS: usize = 3;
 /// Growth that is no growth, in bytes.
 const TOLERANCE: u64 = 8 << 20;
 
-/// What was measured of one compression: nothing where the packer could not tell.
+/// The peaks of one compression; `None` where the packer could not read its own.
 #[derive(Clone, Debug)]
 pub(super) struct Peaks {
     pub(super) small: Vec<Option<u64>>,

@@ -1,13 +1,13 @@
-//! The gates: what must hold of every change. ExactGates quantities, which have no noise, come first; time comes last.
+//! The gates: requirements on every change. Exact quantities, which have no noise, come first; time comes last.
 //!
 //! ```text
 //! trees ─▶ exact gates (G0 … G5) ─▶ time ─▶ findings ─▶ record ─▶ verdict
 //! ```
 //!
-//! Each gate is one file here: it runs what it needs, and judges. What it judges by is told in `METHODOLOGY.md`; the sizes
+//! Each gate is one file: it runs the packs that it needs, and judges them. `METHODOLOGY.md` describes the criteria; the sizes
 //! and ratios that it compares with stand in a table that only [`Expected::accept`](expected::Expected::accept) changes.
 
-// What has no noise.
+// Exact quantities.
 mod accept;
 mod exact;
 pub mod expected;
@@ -24,7 +24,7 @@ pub mod calibration;
 pub mod decision;
 pub mod paired_trial;
 
-// What is kept.
+// The record.
 pub mod gate_run;
 
 pub use crate::verify::{Finding, Gate, GateVerdict};

@@ -1,4 +1,4 @@
-//! Pairs of runs, adjacent, in balanced and shuffled order: what the decision about time is made from.
+//! Adjacent pairs of runs, in balanced and shuffled order: the basis of the decision about time.
 //!
 //! A unit is as many runs of a process as take two seconds, nearly always one: shorter ones vary more. Cases take turns, so
 //! that one bad minute hits all. A round of pairs is a batch of every case that needs one, or the second half of one that came out
@@ -32,11 +32,11 @@ pub trait TrialArms {
     /// If it fails.
     fn run(&mut self, case: &Case, side: Side) -> Result<Outcome>;
 
-    /// What samples call a side.
+    /// The name of a side in samples.
     fn arm(&self, side: Side) -> &'static str;
 }
 
-/// One stream beside two passes.
+/// One stream against two passes.
 pub struct StrategyArms<'a>(pub &'a mut dyn Runner);
 
 impl TrialArms for StrategyArms<'_> {
@@ -49,13 +49,13 @@ impl TrialArms for StrategyArms<'_> {
     }
 }
 
-/// One stream of one build beside another build.
+/// One stream of one build against another build.
 pub struct BuildArms<'a> {
-    /// What is asked about.
+    /// The build under test.
     pub candidate: &'a mut dyn Runner,
-    /// What it is called in samples, as `new`.
+    /// Its name in samples, such as `new`.
     pub called: &'static str,
-    /// What it stands beside.
+    /// The build that it is compared with.
     pub reference: &'a mut dyn Runner,
     /// How that one packs.
     pub strategy: Strategy,
@@ -80,17 +80,17 @@ impl TrialArms for BuildArms<'_> {
 /// Cases that are timed together.
 #[derive(Clone, Debug)]
 pub struct PairedTrial {
-    /// The cases, each with the ratio that is expected, if there is one.
+    /// The cases, each with its expected ratio, if it has one.
     pub cases: Vec<(Case, Option<f64>)>,
     /// Pairs of a round: of a batch, unless it is extended.
     pub pairs: usize,
-    /// What the first round is shuffled with; the others have the next ones.
+    /// The seed of the first round; the following rounds use the following numbers.
     pub seed: u64,
-    /// What all runs may take together. A round that does not fit is not begun.
+    /// The time limit of all runs together. A round that does not fit is not begun.
     pub limit: Duration,
 }
 
-/// What was timed of one case.
+/// The measurements of one case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TimedCase {
     /// The case's name.
@@ -105,14 +105,14 @@ pub struct TimedCase {
     pub batches: Vec<Batch>,
     /// The ratio of all pairs together; nothing without pairs.
     pub ratio: Option<Interval>,
-    /// What follows; nothing if nothing was expected.
+    /// The decision; `None` without an expected ratio.
     pub ruling: Option<Decision>,
 }
 
 /// A batch of pairs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Batch {
-    /// What it was shuffled with; what it was extended by, with the seed of its round.
+    /// The seed of its first round.
     pub seed: u64,
     /// Its pairs, with those that it was extended by.
     pub pairs: usize,
@@ -129,7 +129,7 @@ pub type Note<'a> = &'a mut dyn FnMut(Label, &Outcome) -> Result<()>;
 struct CaseState<'a> {
     case: &'a Case,
     timed: TimedCase,
-    /// How long a pair takes, with what comes between runs.
+    /// The length of a pair, with the pauses between runs.
     pair: Duration,
     /// The times of all pairs in nanoseconds, batch by batch.
     pairs: Vec<(f64, f64)>,
@@ -167,7 +167,7 @@ impl PairedTrial {
 }
 
 impl TrialRunner<'_> {
-    /// Runs both arms once, untimed, which tells how many runs are a unit.
+    /// Runs both arms once, untimed, to find how many runs are a unit.
     fn warm_up<'b>(&mut self, case: &'b Case, expected: Option<f64>) -> Result<CaseState<'b>> {
         let timed =
             TimedCase { case: case.name(), expected, runs: 1, cold: 0, batches: Vec::new(), ratio: None, ruling: None };
@@ -184,7 +184,7 @@ impl TrialRunner<'_> {
         Ok(state)
     }
 
-    /// Sets the time of a round aside, if there is so much left.
+    /// Reserves the time of a round; `false` if it is not left.
     fn has_time(&mut self, state: &CaseState<'_>) -> bool {
         let after = self.spent.saturating_add(state.pair.saturating_mul(self.trial.pairs as u32));
         let fits = after <= self.trial.limit;
@@ -216,7 +216,7 @@ impl TrialRunner<'_> {
         Ok(())
     }
 
-    /// Runs one side for as often as a unit asks for; its time in nanoseconds.
+    /// Runs one side as often as a unit needs; returns its time in nanoseconds.
     fn unit(&mut self, state: &mut CaseState<'_>, side: Side, pair: usize) -> Result<f64> {
         let mut time = 0.0;
         for _ in 0..state.timed.runs {
@@ -274,7 +274,7 @@ impl CaseState<'_> {
         }
     }
 
-    /// What follows from all batches. One that did not fit the time is missing or as wide as it was, and nothing follows.
+    /// The case with its decision. A batch that did not fit the time limit is missing or still wide, and the decision is inconclusive.
     fn decided(self) -> TimedCase {
         let ruling =
             self.timed.expected.map(|_| decision::decide(&self.batch_verdicts()).unwrap_or(Decision::Inconclusive));

@@ -22,7 +22,7 @@ mod tests {
     use crate::inspect::InnerTar;
     use crate::verify::test_support::{listing, seen};
 
-    /// What is said to be broken after a change to the last image.
+    /// The expectation that is broken after a change to the last image.
     fn broken(change: impl FnOnce(&mut InspectedPack)) -> String {
         let mut seen = seen("gzip:5");
         change(&mut seen[2]);

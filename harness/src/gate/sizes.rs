@@ -1,4 +1,4 @@
-//! G4: how large images are, to the byte, against the table of what was accepted.
+//! G4: the size of every image, to the byte, against the accepted table.
 //!
 //! Only of compressions that are built in: another version of an installed program makes other images.
 

@@ -1,7 +1,7 @@
 //! G1: how much disk a pack holds at most, proved by a filesystem that has no more.
 //!
-//! One stream fits where the image fits. Two passes do not, and say so; they fit where the tar fits as well. Where no such
-//! filesystem can be made, the packer's own account is compared with what is seen from outside, and the gate is *reduced*.
+//! One stream fits where the image fits. Two passes fail there with a message, and fit where the tar fits as well. Where no such
+//! filesystem can be made, the packer's own account is compared with the free space of the filesystem, and the gate is *reduced*.
 
 use packer::Strategy;
 
@@ -11,7 +11,7 @@ use crate::plan::Work;
 use crate::run::{self, DiskLimitRunner, LimitedRun};
 use crate::verify::{Finding, Gate, GateVerdict, InspectedPack, invariants};
 
-/// What a filesystem needs for itself.
+/// The bytes that a filesystem needs for itself.
 const SPARE: u64 = 64 << 10;
 
 /// How often more a pack is watched if something else seems to write to the same filesystem.
@@ -81,7 +81,7 @@ fn proved(name: &str, limits: DiskLimits, outcomes: &[LimitedRun; 3]) -> GateVer
     Finding::gather(Gate::Space, verdicts.map(|verdict| (verdict, String::new()))).verdict
 }
 
-/// Judges by the packer's own account, and by what is seen of the filesystem.
+/// Judges by the packer's own account and by the free space of the filesystem.
 fn reduced(
     one: &InspectedPack,
     seen: &[InspectedPack],
@@ -98,7 +98,7 @@ fn reduced(
         ));
     }
     let streams = seen.iter().filter(|other| other.case == one.case && other.strategy == Strategy::SingleStream);
-    // What a pack holds is seen in every run, what others write is not.
+    // The packer's bytes show in every run, those of other processes do not.
     let mut least = streams.map(|stream| stream.outcome.scratch.peak).min().unwrap_or(u64::MAX);
     let most = limits.image + run::tolerance(limits.image);
     for _ in 0..AGAIN {
@@ -125,7 +125,7 @@ mod tests {
     use crate::run::{Curve, Outcome, Runner};
     use crate::verify::test_support::{IMAGE, TAR, outcome, seen};
 
-    /// A packer that holds what it says and so much more.
+    /// A packer that holds hidden bytes beside those that it reports.
     struct Holding {
         hidden: u64,
         forbidden: bool,

@@ -1,4 +1,4 @@
-//! Looking at an image without the packer: its sha256, that of the tar in it, and what that tar lists.
+//! An image inspected without the packer: its sha256, that of the tar in it, and the tar's listing.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::listing::{Listing, hexadecimal};
 
-/// What an image turned out to be, found without the packer.
+/// An image, as found without the packer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
     /// The sha256 of the file.
@@ -25,7 +25,7 @@ pub struct InnerTar {
     pub diff_id: String,
     /// Its size in bytes.
     pub size: u64,
-    /// What it lists, or why it is no tar that can be read.
+    /// Its listing, or the reason why it is no readable tar.
     pub listing: Result<Listing, String>,
 }
 
@@ -57,11 +57,11 @@ pub fn sha256(file: &Path) -> io::Result<String> {
     Ok(hexadecimal(whole.hasher))
 }
 
-/// What an image begins with that a program decodes.
+/// The magic bytes of images that a program decodes.
 const PROGRAMS: [(&[u8], &str); 4] =
     [(b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2"), (b"\x5d\0\0", "lzma"), (b"\x04\x22\x4d\x18", "lz4")];
 
-/// What a program decodes.
+/// Decodes an image with a program.
 fn decode_with(program: &str, image: &Path) -> io::Result<InnerTar> {
     let mut command = Command::new(program);
     let mut child = command.arg("-dc").stdin(File::open(image)?).stdout(Stdio::piped()).spawn()?;
@@ -80,7 +80,7 @@ fn inspect_tar(tar: impl Read) -> io::Result<InnerTar> {
     Ok(InnerTar { diff_id: hexadecimal(tar.hasher), size: tar.length, listing })
 }
 
-/// Hashes what is read through it, and remembers why that failed.
+/// A reader that hashes everything it reads, and remembers its first failure.
 struct HashingReader<From> {
     from: From,
     hasher: Sha256,
@@ -93,7 +93,7 @@ impl<From: Read> HashingReader<From> {
         HashingReader { from, hasher: Sha256::new(), length: 0, failure: None }
     }
 
-    /// Reads what is left; fails if any read has failed.
+    /// Reads the rest; fails if any read has failed.
     fn drain(&mut self) -> io::Result<()> {
         let mut buffer = vec![0; 256 << 10];
         while self.failure.is_none() && self.read(&mut buffer).is_ok_and(|count| count > 0) {}
@@ -124,7 +124,7 @@ impl<From: Read> Read for HashingReader<From> {
 mod tests {
     use super::*;
 
-    /// An image with a byte changed still has a sha256, and is told to be unreadable.
+    /// An image with a changed byte still has a sha256, and is reported as unreadable.
     #[test]
     fn an_image_that_cannot_be_decoded_is_no_error_of_ours() {
         let directory = tempfile::tempdir().unwrap();

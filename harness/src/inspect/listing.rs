@@ -1,4 +1,4 @@
-//! What a tree holds and what an archive holds, as lists that can be compared: neither is read by the packer.
+//! The listings of a tree and of an archive, which can be compared: the packer reads neither.
 //!
 //! A list is kept as its length and its hash. The tree's is in the one order that an archive has – a directory before what
 //! is in it, names sorted by their bytes –, so lists are equal only if the archive holds every entry, once, in that order.
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 /// The members of an archive or the entries of a tree, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// How many there are.
+    /// The number of members.
     pub members: u64,
     /// The sha256 of all of them: kind, mode, size, time, name, target.
     pub sha256: String,
@@ -33,7 +33,7 @@ struct ListingBuilder {
     disorder: Option<String>,
 }
 
-/// What is said of one member.
+/// One member of a listing.
 struct ListedEntry<'a> {
     kind: char,
     mode: u32,
@@ -83,7 +83,7 @@ pub(crate) fn hexadecimal(hasher: Sha256) -> String {
 }
 
 impl Listing {
-    /// The entries of a tree. Sockets, and what is mounted from another filesystem, are left out, as they are of archives.
+    /// The entries of a tree. Sockets and mounted filesystems are left out, as they are from archives.
     ///
     /// # Errors
     ///
@@ -168,7 +168,7 @@ mod tests {
         builder.finish()
     }
 
-    /// `a-b` comes before `a/b` by bytes, and behind it in an archive, where `a` is followed by what is in it.
+    /// `a-b` comes before `a/b` by bytes, and behind it in an archive, where the entries of `a` follow `a`.
     #[test]
     fn the_order_is_that_of_names_in_directories() {
         assert_eq!(listed(&[".", "a", "a/b", "a/b/c", "a-b", "b"]).disorder, None);

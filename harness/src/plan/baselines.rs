@@ -1,4 +1,4 @@
-//! What people use today: shell pipelines that do the same work – the same tree, hashed, written, and on the disk –, and LXD.
+//! Baselines: the shell pipelines that people use today for the same work – the same tree, hashed, written, and on the disk –, and LXD.
 
 use super::cases::Suite;
 use super::work::{Maker, Work};
@@ -9,13 +9,13 @@ use crate::programs::installed;
 pub struct Baseline {
     /// The name in records.
     pub name: &'static str,
-    /// What it is, in words.
+    /// The description, in words.
     pub title: &'static str,
     /// The programs that it needs beside the shell.
     pub tools: &'static [&'static str],
-    /// What bash runs, with `pipefail` on.
+    /// The script, which bash runs with `pipefail` on.
     pub script: &'static str,
-    /// Who makes the image.
+    /// The maker of the image.
     pub maker: Maker,
     /// The compression of ours that does the same.
     pub like: Counterpart,
@@ -41,12 +41,12 @@ pub enum Counterpart {
 pub enum When {
     /// In every suite.
     Always,
-    /// In the full suite: it takes long, or says little that the others do not.
+    /// In the full suite: it takes long, or adds little.
     Full,
 }
 
-/// GNU tar of the tree, in an order and with owners that do not depend on the machine, to what follows. `--xattrs` makes it write pax
-/// headers; the times of last access and of last change, which nobody unpacks, would be a header for every entry.
+/// GNU tar of the tree, in an order and with owners that do not depend on the machine, to the next command. `--xattrs` makes it write pax
+/// headers; without the options, the times of last access and last change, which nobody unpacks, would add a header to every entry.
 macro_rules! tar {
     () => {
         "tar --sort=name --numeric-owner --xattrs --pax-option=delete=atime,delete=ctime -C \"$ROOTFS\" -cf "

@@ -1,4 +1,4 @@
-//! What is compared: the same work by both strategies.
+//! Cases: the same work by both strategies.
 
 use packer::{Compression, Program, Strategy};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ impl Case {
         format!("{} {} thread{}", self.compression, self.threads, if self.threads == 1 { "" } else { "s" })
     }
 
-    /// Each compression with one thread and with all cores. What is named twice is compared once: samples go by names.
+    /// Each compression with one thread and with all cores. Duplicates are dropped: samples are identified by name.
     #[must_use]
     pub fn all(compressions: &[Compression], cores: usize) -> Vec<Case> {
         let case = |compression: &Compression| {

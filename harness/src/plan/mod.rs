@@ -1,4 +1,4 @@
-//! What is run, and in which order: cases, baselines, the points of studies, the schedule.
+//! The plan: cases, baselines, the points of studies, and the order of the runs.
 
 mod baselines;
 mod cases;

@@ -15,24 +15,24 @@ pub struct Point {
     pub series: String,
     /// The number of its tree in [`Study::subjects`](crate::record::Study::subjects).
     pub subject: usize,
-    /// What does it.
+    /// The tool.
     pub tool: PointTool,
 }
 
-/// What packs.
+/// The tool of a point.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PointTool {
     /// Ours, in one stream.
     Onepass(Case),
-    /// What bash runs; `$ROOTFS` is the tree, `$OUT` the scratch directory.
+    /// A script for bash; `$ROOTFS` is the tree, `$OUT` the scratch directory.
     Script(String),
 }
 
-/// The codecs whose levels a curve shows; xz of other tools stands beside them.
+/// The codecs whose levels a curve shows; other tools' xz is shown with all of them.
 pub const CODECS: [&str; 2] = ["gzip", "zstd"];
 
-/// A compressor that is put behind `tar`: what it is called, how it is called, whose codec it is, and at which levels.
+/// A compressor behind `tar`: its name, its command, our codec of the same format, and its levels.
 type Program = (&'static str, &'static str, &'static str, &'static [u8]);
 
 const PROGRAMS: [Program; 4] = [

@@ -9,14 +9,14 @@ use fixtures::Random;
 /// One of the two that a pair compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// What is asked about: one stream, or the new build.
+    /// The candidate: one stream, or the new build.
     Candidate,
-    /// What it stands beside: two passes, or the old build.
+    /// The reference: two passes, or the old build.
     Reference,
 }
 
 impl Side {
-    /// The other one.
+    /// The opposite side.
     #[must_use]
     pub fn other(self) -> Self {
         match self {

@@ -1,4 +1,4 @@
-//! One run: what is executed, once.
+//! One run: a pack, a baseline, or the measurement of a lower bound.
 
 use packer::Strategy;
 use serde::{Deserialize, Serialize};
@@ -12,14 +12,14 @@ pub enum Work<'a> {
     Pack(&'a Case, Strategy),
     /// Other tools.
     Baseline {
-        /// What they are called in records.
+        /// The name in records.
         name: &'a str,
-        /// What bash runs.
+        /// The script for bash.
         script: &'a str,
-        /// Who makes the image.
+        /// The maker of the image.
         maker: Maker,
     },
-    /// What no packer can save.
+    /// The lower bound: the parts that no packer can save.
     Floor(&'a Case),
 }
 
@@ -34,7 +34,7 @@ impl Work<'_> {
         }
     }
 
-    /// Whether what it takes is taken by processes of ours, and can be told.
+    /// Whether child processes do the work, so that their usage is known.
     pub(crate) fn is_ours(&self) -> bool {
         !matches!(self, Work::Baseline { maker: Maker::Lxd, .. })
     }
@@ -49,14 +49,14 @@ impl Work<'_> {
     }
 }
 
-/// Who makes the image of a baseline.
+/// The maker of a baseline's image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Maker {
     /// The processes of its script, which leave it in `$OUT/image`.
     #[default]
     Pipeline,
-    /// A running LXD, which keeps it as `$CONTAINER-published`: the script only asks for it. What that takes beside time cannot be told.
+    /// A running LXD, which keeps it as `$CONTAINER-published`: the script only requests it. Only the time is known.
     Lxd,
 }
 

@@ -1,4 +1,4 @@
-//! What follows from the samples, as records keep it: the two strategies side by side.
+//! The two strategies side by side, as records keep them.
 
 use std::cmp::Ordering;
 
@@ -49,7 +49,7 @@ pub struct Interval {
     pub low: f64,
     /// To.
     pub high: f64,
-    /// How often such an interval holds the truth.
+    /// How often such an interval holds the true value.
     pub confidence: f64,
 }
 

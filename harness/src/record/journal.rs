@@ -1,4 +1,4 @@
-//! The journal: writes a record while it is being made, so that a run that is cut short leaves what it has measured.
+//! The journal: writes a record while it is made, so that an interrupted run leaves its measurements.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -12,7 +12,7 @@ use super::sample::{Label, Sample};
 use crate::error::{Error, Result};
 use crate::run::Outcome;
 
-/// A directory below `results/` that a run is being recorded in.
+/// The directory of a record below `results/`, while the run is going on.
 #[derive(Debug)]
 pub struct Journal {
     directory: PathBuf,
@@ -20,7 +20,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Makes `results/<date>-<topic>`; with a number behind it if there is one already. Nothing is overwritten.
+    /// Makes `results/<date>-<topic>`, with a number appended if it exists. Nothing is overwritten.
     ///
     /// # Errors
     ///
@@ -60,7 +60,7 @@ impl Journal {
         self.samples.write_all(line.as_bytes()).map_err(|error| Error::io("write", path, error))
     }
 
-    /// Writes `run.json` as it stands now. Whoever is killed meanwhile leaves the one before.
+    /// Writes the present `run.json`. A process killed meanwhile leaves the previous one.
     ///
     /// # Errors
     ///

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 pub fn samples(directory: &Path) -> Result<Vec<Sample>> {
     let path = directory.join("samples.jsonl");
     let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
-    // What stands behind the last end of a line is a sample that somebody was killed over.
+    // The text behind the last end of a line is a sample whose writer was killed.
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     whole.lines().map(|line| parse(&path, line, SCHEMA)).collect()
 }
@@ -28,7 +28,7 @@ pub(crate) fn read<Of: DeserializeOwned>(path: &Path, schema: u32) -> Result<Of>
     parse(path, &text, schema)
 }
 
-/// What a text in `path` says. Of one of another version that is said, and not which field it lacks.
+/// Parses a text in `path`. The error for another version names the version, not a missing field.
 fn parse<Of: DeserializeOwned>(path: &Path, text: &str, schema: u32) -> Result<Of> {
     #[derive(Deserialize)]
     struct Version {

@@ -18,20 +18,20 @@ pub struct Run {
     pub schema: u32,
     /// The day it began, as `2026-11-24`.
     pub date: String,
-    /// What it is about: the end of the directory's name.
+    /// The topic: the end of the directory's name.
     pub topic: String,
-    /// What was run.
+    /// The suite.
     pub suite: Suite,
-    /// What was asked for, with `$ROOTFS` and the like for places; empty in records that are older than this field.
+    /// The command, with `$ROOTFS` and the like for paths; empty in older records.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub command: String,
     /// Pairs for each case.
     pub pairs: usize,
-    /// What the schedule was shuffled with.
+    /// The seed of the schedule.
     pub seed: u64,
     /// The tree.
     pub subject: PackedTree,
-    /// If it is a fixture, and somebody looked: how near it is to the real tree that it stands for.
+    /// If it is a fixture: its figures beside those of the real tree; empty if they were not compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub likeness: Vec<FidelityFigure>,
     /// The machine and the tools.
@@ -41,31 +41,31 @@ pub struct Run {
     /// The baselines, in order.
     #[serde(rename = "peers")]
     pub baselines: Vec<BaselineRecord>,
-    /// What was verified before anything was timed.
+    /// The invariants that were checked before anything was timed.
     pub checks: Vec<Check>,
     /// Whether all that was planned was run.
     pub complete: bool,
-    /// What follows from the samples; empty until the run is complete.
+    /// The comparisons; empty until the run is complete.
     pub comparisons: Vec<StrategyComparison>,
 }
 
 /// The tree that was packed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackedTree {
-    /// A fixture, as `debian-base x1 seed 1`, or what the user called their tree.
+    /// A fixture, such as `debian-base x1 seed 1`, or the user's name for their tree.
     pub name: String,
     /// Members of the archive.
     pub entries: u64,
     /// The size of the tar in bytes.
     pub tar_size: u64,
-    /// The sha256 of the tar: the same for everybody who packs the same tree.
+    /// The sha256 of the tar: equal for equal trees.
     pub diff_id: String,
 }
 
 /// A figure of a fixture beside that of a real tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FidelityFigure {
-    /// What it is, as `elf-shared: ratio by gzip -6`.
+    /// The name, such as `elf-shared: ratio by gzip -6`.
     pub what: String,
     /// How it is in the real tree.
     pub real: String,
@@ -80,16 +80,16 @@ pub struct FidelityFigure {
 pub struct BaselineRecord {
     /// Its name in the samples.
     pub name: String,
-    /// What it is, in words.
+    /// The description, in words.
     pub title: String,
-    /// What bash ran; `$ROOTFS` is the tree, `$OUT` the scratch directory.
+    /// The script for bash; `$ROOTFS` is the tree, `$OUT` the scratch directory.
     pub script: String,
     /// The compression of ours that it is compared with.
     pub like: String,
-    /// Who makes the image.
+    /// The maker of the image.
     #[serde(default, skip_serializing_if = "Maker::is_pipeline")]
     pub maker: Maker,
-    /// The tool that was not installed, if that is why there are no samples; of LXD, in words, why it was not asked.
+    /// The missing program, if there are no samples; for LXD, the reason in words.
     pub missing: Option<String>,
 }
 

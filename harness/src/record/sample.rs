@@ -24,7 +24,7 @@ pub struct Sample {
     pub pair: usize,
     /// From the start of the process to its end.
     pub wall_ns: u64,
-    /// What `wait4` says; nothing if a daemon did the work.
+    /// The counters of `wait4`; `None` if a daemon did the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
     /// The size of the image.
@@ -35,19 +35,19 @@ pub struct Sample {
     /// The peak of memory of the largest of a baseline's processes, in bytes; not in older records, nor where a daemon did the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
-    /// What the packer says of itself.
+    /// The packer's own figures.
     pub pack: Option<PackRecord>,
-    /// What the parts take that no packer can save, if this is about them.
+    /// The lower bound, if this run measured it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floor: Option<Floor>,
 }
 
-/// What a run was for, as its sample says it.
+/// The purpose of a run, as its sample keeps it.
 #[derive(Clone, Debug)]
 pub struct Label {
     /// Whether it counts.
     pub role: Role,
-    /// What was compared.
+    /// The case or the baseline.
     pub case: String,
     /// Which of its arms this was.
     pub arm: &'static str,
@@ -55,7 +55,7 @@ pub struct Label {
     pub pair: usize,
 }
 
-/// What a sample is for.
+/// The role of a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {

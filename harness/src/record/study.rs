@@ -14,7 +14,7 @@ use crate::run::Environment;
 /// The version of the schema of `study.json`.
 pub const STUDY_SCHEMA: u32 = 1;
 
-/// What a study is about.
+/// The question of a study.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StudyKind {
@@ -24,33 +24,33 @@ pub enum StudyKind {
     Scaling,
 }
 
-/// `study.json`, and the samples that are kept beside it.
+/// `study.json` and its samples.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Study {
     /// [`STUDY_SCHEMA`].
     pub schema: u32,
-    /// What it is about.
+    /// The question.
     pub kind: StudyKind,
     /// The day it began, as `2026-11-24`.
     pub date: String,
     /// The end of the directory's name.
     pub topic: String,
-    /// What was asked for, with `$ROOTFS` and the like for places; empty in records that are older than this field.
+    /// The command, with `$ROOTFS` and the like for paths; empty in older records.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub command: String,
     /// How often each point is run.
     pub rounds: usize,
-    /// What the order is shuffled with.
+    /// The seed of the order.
     pub seed: u64,
     /// The machine and the tools.
     pub environment: Environment,
     /// The trees.
     pub subjects: Vec<PackedTree>,
-    /// What is run, in the order of the tables.
+    /// The points, in the order of the tables.
     pub points: Vec<Point>,
     /// Whether all that was planned was run.
     pub complete: bool,
-    /// What was run.
+    /// The samples.
     #[serde(skip)]
     pub samples: Vec<Sample>,
 }

@@ -15,18 +15,18 @@ use crate::stats::{BaselineLine, baseline_lines, comparisons};
 /// How far a size may be from that of the other tree, as a part of it.
 const NEAR: f64 = 0.05;
 
-/// What two runs make of the same questions.
+/// The agreement of two runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agreement {
-    /// What makes them less alike than they should be, and what only one of them asked, in sentences.
+    /// Differences of machine or revision, and figures of one run only, in sentences.
     pub remarks: Vec<String>,
-    /// Each ratio in both runs, and what that comes to.
+    /// Each ratio in both runs, and the conclusion.
     pub table: Table,
-    /// What each row comes to.
+    /// The conclusion of each row.
     pub verdicts: Vec<Conclusion>,
 }
 
-/// What a ratio in two runs comes to.
+/// The conclusion from one ratio in two runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conclusion {
     /// The same conclusion, and no difference between the two was seen.
@@ -64,7 +64,7 @@ impl Agreement {
         Agreement { remarks, table: Table::new(["", "first", "second", "conclusion"], rows.collect()), verdicts }
     }
 
-    /// Whether there is a conclusion, and none differs.
+    /// Whether at least one conclusion was compared, and none differs.
     #[must_use]
     pub fn agree(&self) -> bool {
         let decided = |verdict: &Conclusion| matches!(verdict, Conclusion::Same | Conclusion::Apart);
@@ -124,7 +124,7 @@ fn remarks(first: &Record, second: &Record) -> Vec<String> {
     remarks
 }
 
-/// What is in both lists, by name, in the order of the first, and a remark on each that is in one only.
+/// The elements of both lists, matched by name in the order of the first, and a remark on each that is in one list only.
 fn both<'a, Of>(lists: &'a [Vec<Of>; 2], name: impl Fn(&Of) -> String) -> (Vec<(&'a Of, &'a Of)>, Vec<String>) {
     let [ones, others] = lists;
     let find = |list: &'a [Of], wanted: &Of| list.iter().find(|found| name(found) == name(wanted));

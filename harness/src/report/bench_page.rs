@@ -9,7 +9,7 @@ use crate::plan::Maker;
 use crate::record::{BaselineRecord, Check, Record};
 use crate::stats;
 
-/// What can fool a reader of these figures; the long form is in `harness/METHODOLOGY.md`.
+/// The limits of these figures; the long form is in `harness/METHODOLOGY.md`.
 const THREATS: [&str; 6] = [
     "One machine. Ratios carry over to others better than times do; a slower disk makes two passes look worse, a faster one better.",
     "The tree is in the page cache when a run begins: reading it from a cold disk would add the same to both strategies.",
@@ -19,12 +19,12 @@ const THREATS: [&str; 6] = [
     "Two passes are onepass's own, as parallel as its one stream: what is saved over the tools of 2019 is told by the peers, not by this ratio.",
 ];
 
-/// What the columns of the baselines' table are.
+/// The columns of the baselines' table.
 const BASELINES: &str = "How many times as fast onepass is: with all cores, and with one thread, beside the same tool, which may use all cores. The \
                      largest process, where it is told, is the peak of memory of the largest of the processes of the pipeline, and never less \
                      than the few megabytes of the program that starts it.";
 
-/// What is not known of the work of a daemon.
+/// The unknown figures of a daemon's work.
 const DAEMON: &str = "What LXD does for `lxc publish` is done by a daemon and its processes, on its own disk, which it does not wait for: only the \
                       time from the request to the answer is known. Processor time, memory, and what is read and written are not, and \
                       have no figures in the record; they are not zero.";
@@ -34,7 +34,7 @@ const CONTAINER: &str = "The tree is in LXD as `$CONTAINER`, which is never star
                          unified --compression none`, `lxc image import`, `lxc init`. What LXD leaves out when it unpacks an image, which \
                          is all below `dev`, is not in what it publishes. After each run, untimed, the image is removed.";
 
-/// What stands below a plot.
+/// The blocks below a plot.
 fn beside(record: &Record, plot: &str, baselines: &Table) -> Vec<Block> {
     match plot {
         "scratch.svg" => accounts(record).map(Block::Text).into_iter().collect(),
@@ -50,7 +50,7 @@ fn beside(record: &Record, plot: &str, baselines: &Table) -> Vec<Block> {
     }
 }
 
-/// Whether the packer's account and what was seen agree.
+/// Whether the packer's account of scratch space and the filesystem's agree.
 fn accounts(record: &Record) -> Option<String> {
     let (most, far) = stats::accounts(record)?;
     let far = match far {
@@ -193,7 +193,7 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, base
     }
 }
 
-/// What the README shows of a run.
+/// The excerpt of a run for the README.
 pub(super) fn excerpt(record: &Record, comparison: &Table, baselines: &Table, directory: &str) -> String {
     let (subject, environment) = (&record.run.subject, &record.run.environment);
     let baselines = if baselines.rows.is_empty() { String::new() } else { table(baselines) + "\n" };

@@ -14,7 +14,7 @@ use crate::stats::{self, Estimate};
 const ACCEPTED: &str = "Beside two passes the gate needs a ratio to expect. It was measured first, with a batch of pairs, as one that is \
                         accepted is:";
 
-/// What it comes to.
+/// The verdict, in sentences.
 pub(super) fn verdict(calibration: &Calibration) -> Vec<String> {
     let class = calibration.environment.class();
     let mut sentences = vec![match (calibration.permits(), calibration.is_enough()) {
@@ -50,7 +50,7 @@ pub(super) fn verdict(calibration: &Calibration) -> Vec<String> {
     sentences
 }
 
-/// How often what was said, of each case in each way.
+/// The decisions of the gate, counted for each case and mode.
 fn ways(calibration: &Calibration) -> Table {
     let mut rows = Vec::new();
     for case in &calibration.cases {
@@ -68,7 +68,7 @@ fn ways(calibration: &Calibration) -> Table {
     Table::new(["case", "beside", "the same packer", "a fifth slower"], rows)
 }
 
-/// The ratios that the comparisons beside two passes began with.
+/// The accepted ratios of the mode against two passes.
 fn accepted(calibration: &Calibration) -> Table {
     let row = |timed: &TimedCase| [timed.case.clone(), timed.ratio.as_ref().map_or_else(String::new, interval)];
     Table::new(["case", "one stream ÷ two passes [95 %]"], calibration.accepted.iter().map(row).collect())

@@ -1,4 +1,4 @@
-//! Lines through points, with a legend: what studies draw.
+//! A chart of a study: lines through points, with a legend.
 
 use super::svg::{Anchor, Svg, ticks};
 
@@ -15,7 +15,7 @@ pub(super) struct Axis {
 pub(super) struct Series {
     pub(super) name: String,
     pub(super) class: &'static str,
-    /// Where it goes, and what is written beside a point, if anything.
+    /// The coordinates of each point, and its label, which may be empty.
     pub(super) points: Vec<(f64, f64, String)>,
 }
 

@@ -1,6 +1,6 @@
-//! What was said of the one stream when it came, beside what is found here.
+//! The claim of 2019 about packing in one stream, beside the measurements.
 //!
-//! The change to LXD that made packing one stream (canonical/lxd, pull request 5471, February 2019) tells of an image of 1.4 GB that
+//! The change to LXD that made packing one stream (canonical/lxd, pull request 5471, February 2019) reports an image of 1.4 GB that
 //! took 4 minutes 10 instead of 4 minutes 40, and 2.6 GB less space, which was the tar.
 
 use super::tables::{Table, interval};
@@ -8,20 +8,20 @@ use crate::format::{bytes, change};
 use crate::record::{Interval, Record, Role, Sample, StrategyComparison};
 use crate::stats::{self, comparisons, pairs};
 
-/// Where it was said.
+/// The source of the claim.
 pub(super) const SOURCE: &str = "Said of the change that made LXD pack in one stream (canonical/lxd, pull request 5471, 2019): an image of \
                                  1.4 GB in 4 min 10 s instead of 4 min 40 s, and 2.6 GB less space, which is the tar. Measured: of other \
                                  tools, the two pipelines that stand for LXD before and after it, as pairs of the same round; of onepass, both \
                                  strategies. A claim is reproduced if the interval holds it; onepass's two passes are parallel, too, \
                                  which those of 2019 were not.";
 
-/// Time of one stream ÷ time of two passes, as it was said: 250 s of 280 s.
+/// The claimed time of one stream ÷ time of two passes: 250 s of 280 s.
 const TIME: f64 = 250.0 / 280.0;
 
 /// The pipelines that stand for LXD after the change and before.
 const PIPELINES: [&str; 2] = ["pipe-gzip", "files-gzip"];
 
-/// What a ratio says of the claim.
+/// A ratio beside the claim, in words.
 fn told(ratio: &Interval) -> &'static str {
     match ratio {
         _ if ratio.confidence < 0.95 => "too few runs to say",
@@ -53,7 +53,7 @@ fn times(record: &Record) -> Vec<(String, Interval)> {
         .collect()
 }
 
-/// The least and the most that one stream saves on the disk, beside the tar; nothing if nothing is compressed.
+/// The least and the most disk space that one stream saves; `None` if nothing is compressed.
 fn space(record: &Record) -> Option<(u64, u64)> {
     let saved = |comparison: StrategyComparison| {
         comparison.two_pass.scratch_peak.saturating_sub(comparison.single_stream.scratch_peak)
@@ -68,7 +68,7 @@ fn is_the_tar((least, most): (u64, u64), tar: u64) -> bool {
     least >= tar - tar / 100 && most <= tar + tar / 100
 }
 
-/// The claims beside the figures; nothing if gzip was not measured.
+/// The claims beside the figures; `None` if gzip was not measured.
 pub(super) fn table(record: &Record) -> Option<Table> {
     let times = times(record);
     let mut rows: Vec<[String; 4]> = times

@@ -1,8 +1,8 @@
-//! Two recorded runs side by side: what is the same, what is another, and what cannot be told.
+//! Two recorded runs side by side: equal figures, different ones, and undecided ones.
 //!
 //! Runs of different days are no pairs. The interval of a quotient is made of the two intervals as if they were independent: their
-//! widths on the scale of logarithms are added as squares. What differs between the machines of two days is in none of them, so a
-//! change that is told here is a reason to run both revisions in one run (`cargo xtask gate --base`), not a finding.
+//! widths on the scale of logarithms are added as squares. The difference between the machines of two days is in neither, so a
+//! change that shows here is a reason to run both revisions in one run (`cargo xtask gate --base`), not a finding.
 
 use std::cmp::Ordering;
 
@@ -14,13 +14,13 @@ use crate::stats::comparisons;
 /// Two runs, compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunComparison {
-    /// What makes the comparison weaker, or impossible, in sentences.
+    /// The reasons why the comparison is weak or impossible, in sentences.
     pub remarks: Vec<String>,
     /// Each figure of each case that both have.
     pub table: Table,
 }
 
-/// What of two runs can be compared.
+/// The comparable parts of two runs.
 struct Comparable {
     /// Sizes: the tree and so the tar is the same.
     tree: bool,
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(of(&wide, &sure), [2.0, 1.0, 4.0]);
         let both = 2_f64.powf(2_f64.sqrt());
         assert_eq!(of(&wide, &wide), [1.0, 1.0 / both, both].map(|value| (value * 1e6).round() / 1e6));
-        // What is skewed stays so, the other way round.
+        // Skewed intervals stay so, inverted.
         assert_eq!(of(&interval(1.0, 0.9, 1.5), &interval(1.0, 1.0, 1.0)), [1.0, 0.666_667, 1.111_111]);
     }
 

@@ -62,7 +62,7 @@ fn list(items: &[String]) -> Markup {
     html! { ul { @for item in items { li { (marked(item)) } } } }
 }
 
-/// Text in which what stands between backticks is code.
+/// Text with code between backticks.
 fn marked(text: &str) -> Markup {
     html! {
         @for (number, part) in text.split('`').enumerate() {

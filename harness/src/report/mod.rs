@@ -27,16 +27,16 @@ pub use agreement::{Agreement, Conclusion};
 pub use compare::RunComparison;
 pub use tables::Table;
 
-/// Everything that is shown of a bench, in every form.
+/// The report of a bench, in every form.
 #[derive(Debug)]
 pub struct Report {
-    /// What it comes to, in sentences.
+    /// The verdict, in sentences.
     pub verdict: Vec<String>,
     /// Two-pass against single-stream.
     pub comparison: Table,
     /// Other tools.
     pub baselines: Table,
-    /// How far the times are from what no packer can save; nothing if that was not measured.
+    /// The times beside their lower bounds; `None` if those were not measured.
     pub floor: Option<Table>,
     files: Files,
 }
@@ -67,10 +67,10 @@ impl Report {
     }
 }
 
-/// Everything that is shown of a study, in every form.
+/// The report of a study, in every form.
 #[derive(Debug)]
 pub struct StudyReport {
-    /// What it comes to, in sentences.
+    /// The verdict, in sentences.
     pub verdict: Vec<String>,
     /// Every point.
     pub points: Table,
@@ -96,10 +96,10 @@ impl StudyReport {
     }
 }
 
-/// Everything that is shown of a calibration, in every form.
+/// The report of a calibration, in every form.
 #[derive(Debug)]
 pub struct CalibrationReport {
-    /// What it comes to, in sentences.
+    /// The verdict, in sentences.
     pub verdict: Vec<String>,
     /// Every comparison.
     pub comparisons: Table,

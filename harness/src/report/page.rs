@@ -1,12 +1,12 @@
-//! A page, before it is HTML or Markdown. In its texts, what stands between backticks is code.
+//! A page, before it is HTML or Markdown. Text between backticks is code.
 
 use super::Table;
 use super::plots::Plot;
 
-/// Everything that is said, in order.
+/// A page, in order.
 #[derive(Debug)]
 pub(super) struct Page {
-    /// What the browser calls it.
+    /// The title in the browser.
     pub(super) name: String,
     pub(super) title: String,
     pub(super) opening: String,
@@ -16,7 +16,7 @@ pub(super) struct Page {
     pub(super) sections: Vec<Section>,
 }
 
-/// A heading and what stands below it.
+/// A heading and its blocks.
 #[derive(Debug)]
 pub(super) struct Section {
     pub(super) heading: String,
@@ -30,7 +30,7 @@ pub(super) enum Block {
     Table(Table),
     Plot(Plot),
     List(Vec<String>),
-    /// What something is, and its value.
+    /// Names and values.
     Facts(Vec<(String, String)>),
 }
 

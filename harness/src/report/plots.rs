@@ -1,11 +1,11 @@
-//! The plots. Each says in a sentence how to read it.
+//! The plots. The caption of each explains how to read it.
 
 use super::svg::{Anchor, Svg, ticks};
 use crate::format::{bytes, three, time};
 use crate::record::{Record, Role, Sample, StrategyComparison};
 use crate::stats::{baseline_lines, comparisons, peak};
 
-/// A plot, and what is said beside it.
+/// A plot and its caption.
 #[derive(Debug)]
 pub(super) struct Plot {
     pub(super) file: &'static str,
@@ -75,7 +75,7 @@ fn forest(found: &[StrategyComparison]) -> Plot {
     Plot { file: "time.svg", title: "Time: one stream against two passes", caption, svg }
 }
 
-/// The case that a picture of one case shows: gzip with all threads, or the last one there is.
+/// The case of a plot that shows one case: gzip with all threads, or the last one.
 fn shown(found: &[StrategyComparison]) -> &StrategyComparison {
     found.iter().rfind(|case| case.case.starts_with("gzip")).or(found.last()).expect("there is a comparison")
 }

@@ -1,4 +1,4 @@
-//! What figures were made with.
+//! The provenance of figures: machine, tools, command.
 
 use super::page::Block;
 use crate::format::bytes;
@@ -15,7 +15,7 @@ pub(super) fn asked(command: &str) -> Vec<Block> {
     if command.is_empty() { Vec::new() } else { vec![told()] }
 }
 
-/// The machine and the tools. `runs` says what was run.
+/// The machine and the tools. `runs` describes the runs.
 pub(super) fn facts(environment: &Environment, samples: &[Sample], runs: String) -> Vec<(String, String)> {
     let mut facts = vec![
         ("processor".to_owned(), format!("{}, {} cores", environment.processor, environment.cores)),

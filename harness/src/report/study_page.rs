@@ -12,7 +12,7 @@ use crate::stats::Measured;
 
 const CLASSES: [&str; 6] = ["c1", "c2", "c3", "c4", "c5", "c6"];
 
-/// What it comes to.
+/// The verdict, in sentences.
 pub(super) fn verdict(study: &Study) -> Vec<String> {
     if !study.complete {
         return vec!["INCOMPLETE: this study was cut short; what it measured until then is below.".into()];

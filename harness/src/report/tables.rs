@@ -7,7 +7,7 @@ use crate::stats::{BaselineLine, baseline_lines, comparisons, floor_lines, noise
 /// A table: a head, and rows of as many cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
-    /// What the columns are.
+    /// The heads of the columns.
     pub head: Vec<String>,
     /// The cells.
     pub rows: Vec<Vec<String>>,
@@ -38,7 +38,7 @@ impl Table {
     }
 }
 
-/// The time of each arm with the interval of its median, and what the processor did.
+/// The time of each arm with the interval of its median, and the processor time.
 pub(super) fn medians(record: &Record) -> Table {
     let row = |case: &str, strategy: &str, arm: &Arm| {
         let Interval { value, low, high, confidence } = arm.wall_ns;
@@ -104,7 +104,7 @@ pub(super) fn interval(ratio: &Interval) -> String {
     if ratio.confidence >= 0.95 { text } else { format!("{text} ({:.0} %)", ratio.confidence * 100.0) }
 }
 
-/// How far our single stream is from what no packer can save; nothing if that was not measured.
+/// The times of our single stream beside their lower bounds; `None` if those were not measured.
 pub(super) fn floor(record: &Record) -> Option<Table> {
     let rows: Vec<[String; 7]> = floor_lines(record)
         .into_iter()
@@ -117,7 +117,7 @@ pub(super) fn floor(record: &Record) -> Option<Table> {
     (!rows.is_empty()).then(|| Table::new(head, rows))
 }
 
-/// How much times vary while nothing is changed; nothing if there are no pairs to tell it from.
+/// The variation of times without any change; `None` without pairs.
 pub(super) fn noise(record: &Record) -> Option<Table> {
     let percent = |part: f64| format!("{:.1} %", part * 100.0);
     let rows: Vec<[String; 6]> = noise_lines(record)
@@ -145,7 +145,7 @@ pub(super) fn noise(record: &Record) -> Option<Table> {
     (!rows.is_empty()).then(|| Table::new(head, rows))
 }
 
-/// A fixture beside the real tree; nothing if nobody looked.
+/// A fixture beside the real tree; `None` if they were not compared.
 pub(super) fn likeness(record: &Record) -> Option<Table> {
     let row = |likeness: &FidelityFigure| {
         let far = if likeness.near { "" } else { "farther than it should be" };
@@ -155,7 +155,7 @@ pub(super) fn likeness(record: &Record) -> Option<Table> {
     (!rows.is_empty()).then(|| Table::new(["", "real tree", "fixture", ""], rows))
 }
 
-/// Other tools beside our single stream.
+/// Baselines beside our single stream.
 pub(super) fn baselines(record: &Record) -> Table {
     let lines = baseline_lines(record);
     // Older records do not know it.

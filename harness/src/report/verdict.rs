@@ -1,4 +1,4 @@
-//! What the figures come to, in sentences that follow from them.
+//! The verdict: sentences that follow from the figures.
 
 use super::claim_2019;
 use crate::format::{bytes, three};

@@ -12,14 +12,14 @@ use crate::plan::Work;
 use crate::run::process::collect;
 use crate::run::{Processes, Runner};
 
-/// What a pack in limited space came to.
+/// The outcome of a pack in limited space.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LimitedRun {
     /// It fitted.
     Succeeded,
     /// It failed; its words.
     Failed(String),
-    /// No such filesystem can be made here; why.
+    /// No such filesystem can be made here, for this reason.
     Forbidden(String),
 }
 
@@ -66,7 +66,7 @@ fn unshare(way: &[&str], room: u64) -> Command {
     command
 }
 
-/// The first way that is allowed; otherwise what the last one says.
+/// The first method that works; otherwise the error of the last one.
 fn way(out: &Path) -> std::result::Result<&'static [&'static str], String> {
     let mut why = String::new();
     for way in WAYS {

@@ -1,7 +1,7 @@
 //! Scratch space over time: how much less is free on the filesystem than before the run.
 //!
-//! `statvfs` sees what `du` does not – files without a name, blocks that are allocated late – and takes microseconds. It also
-//! sees what others do on the same filesystem, so the curve is drawn, not gated.
+//! `statvfs` sees more than `du` – files without a name, blocks that are allocated late – and takes microseconds. It also
+//! sees other processes on the same filesystem, so the curve is drawn, not gated.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,10 +22,10 @@ pub struct Curve {
 /// How many points of a curve are kept.
 pub(crate) const POINTS: usize = 60;
 
-/// How often the filesystem is asked.
+/// The interval between two queries of the filesystem.
 const PAUSE: Duration = Duration::from_millis(4);
 
-/// How far the packer's account of so many bytes and what is seen from outside may be apart: a hundredth or 2 MiB.
+/// The accepted difference between the packer's account of so many bytes and the filesystem's: a hundredth or 2 MiB.
 pub(crate) fn tolerance(bytes: u64) -> u64 {
     (bytes / 100).max(2 << 20)
 }

@@ -9,7 +9,7 @@ use sysinfo::System;
 
 use crate::programs::PATH;
 
-/// What a run was made on and with.
+/// The machine and the tools of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
     /// The processor's own name.
@@ -26,7 +26,7 @@ pub struct Environment {
     pub revision: String,
     /// The compiler.
     pub rustc: String,
-    /// First line of what each tool says of its version.
+    /// The first line of each tool's version output.
     pub tools: BTreeMap<String, String>,
 }
 
@@ -59,14 +59,14 @@ impl Environment {
 }
 
 impl Environment {
-    /// Machines of which times can be compared: `AMD EPYC, 2 cores, ext4`. The disk decides what two passes cost.
+    /// The class of machines with comparable times: `AMD EPYC, 2 cores, ext4`. The disk decides the cost of two passes.
     #[must_use]
     pub fn class(&self) -> String {
         format!("{}, {} cores, {}", self.processor.replace('|', "/"), self.cores, self.filesystem)
     }
 }
 
-/// `kernel 6.18.44`: without what a distributor adds, which tells of the place more than of the kernel.
+/// `kernel 6.18.44`: without the distributor's suffix.
 fn kernel_version(release: &str) -> String {
     format!("kernel {}", release.split('-').next().unwrap_or(release))
 }

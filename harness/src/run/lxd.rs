@@ -1,4 +1,4 @@
-//! An LXD that answers, with the tree in it as a container: what `lxc publish` is measured on.
+//! A running LXD with the tree as a container, on which `lxc publish` is measured.
 //!
 //! The daemon is not ours. It is asked to take the tree before anything is measured, and to forget everything afterwards, however we
 //! end. Its work is done by processes that are no children of ours: how long it takes is all that can be told.
@@ -20,7 +20,7 @@ use crate::run::tool::Tool;
 #[derive(Clone, Debug)]
 pub struct Lxd {
     version: String,
-    /// What the client has to know.
+    /// The environment of the client.
     environment: Vec<(&'static str, OsString)>,
 }
 
@@ -47,7 +47,7 @@ impl Lxd {
     ///
     /// # Errors
     ///
-    /// Why there is none, as a report says it.
+    /// The reason why there is none, for the report.
     pub fn find(
         variable: impl Fn(&str) -> Option<OsString>,
         scratch: &Path,
@@ -96,7 +96,7 @@ impl Lxd {
         self.environment.iter().fold(tool, |tool, (name, value)| tool.env(name, value)).output()
     }
 
-    /// What the daemon says of something.
+    /// Queries the daemon.
     fn ask<Answer: DeserializeOwned>(&self, path: &str) -> std::result::Result<Answer, String> {
         serde_json::from_str(&self.lxc(&["query", path])?).map_err(|error| format!("LXD's answer is unclear: {error}"))
     }
@@ -145,7 +145,7 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // Closes the pipe first, which is what the watcher waits for.
+        // Closes the pipe first: the watcher waits for that.
         let _ = self.watcher.wait();
     }
 }

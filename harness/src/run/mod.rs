@@ -1,4 +1,4 @@
-//! Running one thing once: the processes, and what surrounds them.
+//! Running one thing once: the processes, their environment and their usage.
 
 mod disk_limit;
 mod disk_usage;

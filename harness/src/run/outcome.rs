@@ -1,4 +1,4 @@
-//! What one run gave: its time, what it used, and what the packer printed.
+//! The outcome of one run: its time, its usage, and the packer's output.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,22 +8,22 @@ use serde::{Deserialize, Serialize};
 use super::disk_usage::Curve;
 use super::usage::Usage;
 
-/// What a run gave.
+/// The outcome of one run.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// From the start of the process to its end.
     pub wall_ns: u64,
-    /// What it used.
+    /// The usage.
     pub usage: Usage,
     /// The scratch space seen from outside.
     pub scratch: Curve,
     /// The size of the image.
     pub image_size: u64,
-    /// The peak of memory of the largest of a baseline's processes, in bytes; of ours the packer says it.
+    /// The peak of memory of the largest of a baseline's processes, in bytes; the packer reports its own.
     pub memory: Option<u64>,
-    /// What the packer says of itself.
+    /// The packer's own figures.
     pub pack: Option<PackRecord>,
-    /// What the floor was found to be.
+    /// The lower bound, if this run measured it.
     pub floor: Option<Floor>,
 }
 
@@ -45,7 +45,7 @@ pub struct PackRecord {
     pub tar_size: u64,
     /// Members of the archive.
     pub entries: u64,
-    /// What compressed it.
+    /// The encoders.
     pub encoders: Vec<Encoder>,
     /// As the packer timed itself.
     pub wall_ns: u64,
@@ -63,7 +63,7 @@ pub struct PackRecord {
     pub vm_hwm: Option<u64>,
 }
 
-/// What compressed an image.
+/// An encoder of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Encoder {
     /// Its name.
@@ -72,7 +72,7 @@ pub struct Encoder {
     pub version: String,
 }
 
-/// Bytes written, by what they were.
+/// Bytes written, by purpose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BytesWritten {
     /// The temporary tar of two passes.
@@ -81,7 +81,7 @@ pub struct BytesWritten {
     pub image: u64,
 }
 
-/// Processor time of what no packer can save, all threads together; see [`packer::stages::floor`].
+/// The lower bound: processor time of the parts that no packer can save, all threads together; see [`packer::stages::floor`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Floor {
     /// Opening and reading the files.

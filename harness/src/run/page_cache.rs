@@ -19,7 +19,7 @@ pub(crate) fn warm(root: &Path) -> u64 {
             let Some(metadata) = fs::symlink_metadata(&path).ok().filter(|metadata| metadata.dev() == top.dev()) else {
                 continue;
             };
-            // Nothing but directories and files: a fifo would wait for whoever writes to it.
+            // Only directories and files: reading a fifo would wait for a writer.
             if metadata.is_dir() {
                 directories.push(path);
             } else if metadata.is_file() {
@@ -36,7 +36,7 @@ mod tests {
 
     use super::*;
 
-    /// As a tree has it: what never answers, what leads away, what is in a circle, and what is not there.
+    /// A tree with a fifo, a link out of it, a cycle of links, and a missing root.
     #[test]
     fn all_files_are_read_and_nothing_else() {
         let tree = tempfile::tempdir().unwrap();

@@ -20,7 +20,7 @@ use crate::programs::PATH;
 
 /// Runs things.
 pub trait Runner {
-    /// Runs it once and removes what it has written.
+    /// Runs it once and removes its output.
     ///
     /// # Errors
     ///
@@ -31,7 +31,7 @@ pub trait Runner {
     ///
     /// # Errors
     ///
-    /// If it fails, or its image is not there. One that cannot be decoded is no error: the inspection says so.
+    /// If it fails, or its image is missing. An undecodable image is no error: the inspection says so.
     fn inspect(&mut self, work: Work<'_>) -> Result<(Outcome, Inspection)>;
 }
 
@@ -44,12 +44,12 @@ pub struct Processes {
     pub rootfs: PathBuf,
     /// A directory of our own.
     pub scratch: PathBuf,
-    /// What prints a [`Floor`](super::Floor), called as `floor ROOTFS --compression SPEC --threads N`, and starts baselines, called as `launch SCRIPT`.
-    /// Without it there is no floor, and nothing is known of the baselines' memory.
+    /// The program that prints a [`Floor`](super::Floor), called as `floor ROOTFS --compression SPEC --threads N`, and starts baselines, called as `launch SCRIPT`.
+    /// Without it there is no floor, and the memory of the baselines is unknown.
     pub helper: Option<PathBuf>,
     /// Further options of each pack.
     pub options: Vec<String>,
-    /// The tree in LXD, if there is one.
+    /// The tree in LXD, if LXD is measured.
     pub container: Option<Container>,
 }
 
@@ -61,7 +61,7 @@ pub fn shell(script: &str) -> Command {
     command
 }
 
-/// What the packer prints, with the path that records leave out.
+/// The packer's output, with the path that records leave out.
 #[derive(Deserialize)]
 struct Printed {
     path: PathBuf,
@@ -98,12 +98,12 @@ impl Processes {
         command
     }
 
-    /// What starts a baseline, if something does. Of a daemon's work its client knows nothing.
+    /// The program that starts a baseline, if any. LXD's client knows nothing about the daemon's work.
     fn launcher(&self, maker: Maker) -> Option<&Path> {
         self.helper.as_deref().filter(|_| maker == Maker::Pipeline)
     }
 
-    /// What every process sees of the world.
+    /// Sets the environment of a process.
     pub(crate) fn set_environment(&self, command: &mut Command, out: &Path) {
         command.env_clear().env("PATH", PATH).env("LC_ALL", "C").env("ROOTFS", &self.rootfs).env("OUT", out);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -160,7 +160,7 @@ impl Processes {
         Ok((outcome, out, image))
     }
 
-    /// Waits until what was written and removed before is done with.
+    /// Waits until the writes and removals of the previous run are done.
     fn quiesce(&self) {
         if let Ok(directory) = fs::File::open(&self.scratch) {
             // A filesystem that cannot is no reason not to measure.

@@ -1,7 +1,7 @@
 //! A directory that is gone when we are, however we end: at the end of the program, at Ctrl-C, even at `kill -9`.
 //!
-//! No code of ours runs after `kill -9`. So a shell waits for the end of a pipe that only we hold open, and removes what is
-//! left then. What was running goes on until it notices that its directory is gone.
+//! No code of this process runs after `kill -9`. So a shell waits for the end of a pipe that only this process holds open, and
+//! removes the rest. Running children go on until they notice that their directory is gone.
 
 use std::io::Read;
 use std::os::unix::process::CommandExt;
@@ -21,10 +21,10 @@ pub struct ScratchDir {
     _warden: Child,
 }
 
-/// Says that it is there, and waits.
+/// Reports that the shell is ready, and waits.
 const WAIT: &str = "trap '' HUP INT TERM; echo; read -r _; ";
 
-/// Removes the directory; again if something was still being written.
+/// Removes the directory; repeated, because a child may still be writing.
 const REMOVE: &str = "for _ in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- \"$1\" && break; sleep 1; done";
 
 impl ScratchDir {
@@ -32,7 +32,7 @@ impl ScratchDir {
     ///
     /// # Errors
     ///
-    /// If it cannot be made, or nobody can be found to remove it.
+    /// If the directory cannot be made, or the shell that removes it cannot be started.
     pub fn create(parent: &Path) -> Result<Self> {
         let parent = parent.canonicalize().map_err(|error| Error::io("open", parent, error))?;
         let directory = tempfile::Builder::new().prefix("onepass-bench-").tempdir_in(&parent);

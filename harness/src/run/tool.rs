@@ -1,4 +1,4 @@
-//! A program that is run to its end: what it says, or why it failed.
+//! A program that is run to its end, for its output or its failure in words.
 
 use std::ffi::OsStr;
 use std::path::Path;

@@ -1,7 +1,7 @@
-//! What a child used, from `wait4`: the one place that needs `unsafe`, because no safe wrapper tells it for one child.
+//! The usage of a child, from `wait4`: the one place that needs `unsafe`, because no safe wrapper returns the usage of one child.
 //!
-//! What it read and wrote is in `/proc/PID/io`, and is final between the child's end and `wait4`. Its peak of memory begins at what
-//! its parent holds, so that whoever wants to know it has something small start it: [`launch`].
+//! `/proc/PID/io` counts the bytes that it read and wrote, and is final between the child's end and `wait4`. Its peak of memory
+//! begins at the memory of its parent, so a small program has to start it: see [`launch`].
 #![allow(unsafe_code)]
 
 use std::process::{Child, Command};
@@ -26,24 +26,24 @@ pub struct Usage {
     pub major_faults: u64,
     /// Page faults that did not.
     pub minor_faults: u64,
-    /// What the kernel counted of its reading and writing; nothing where it does not say.
+    /// The kernel's I/O counters; `None` where the kernel has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub io: Option<Io>,
 }
 
-/// Bytes read and written, as the kernel counts them. Of what goes through a pipe, both ends count.
+/// Bytes read and written, as the kernel counts them. Bytes through a pipe count at both ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Io {
-    /// What calls of `read` and the like returned.
+    /// Bytes returned by `read` and similar calls.
     pub read: u64,
-    /// What calls of `write` and the like took.
+    /// Bytes taken by `write` and similar calls.
     pub written: u64,
-    /// What had to be fetched from a disk: nothing, if the page cache was warm.
+    /// Bytes fetched from a disk: 0 if the page cache was warm.
     pub fetched: u64,
 }
 
 impl Io {
-    /// What the kernel says of a process that has not been waited for.
+    /// The kernel's counters of a process that has not been waited for.
     fn of(pid: u32) -> Option<Self> {
         let text = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
         let field = |name| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
@@ -51,7 +51,7 @@ impl Io {
     }
 }
 
-/// What a command took, as the program says that started it.
+/// The usage of a command, reported by the small program that started it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launched {
     /// From its start to its end.
@@ -61,7 +61,7 @@ pub struct Launched {
     pub memory: u64,
 }
 
-/// Runs a command to its end; gives its exit code (128 + the signal's number if it was killed) and what it took.
+/// Runs a command to its end; returns its exit code (128 + the signal's number if it was killed) and its usage.
 ///
 /// # Errors
 ///
@@ -73,12 +73,12 @@ pub fn launch(command: &mut Command) -> io::Result<(i32, Launched)> {
     Ok((code, Launched { wall_ns, memory }))
 }
 
-/// Waits for `child`; gives its exit code and what it used.
+/// Waits for `child`; returns its exit code and its usage.
 pub(crate) fn wait(child: Child) -> io::Result<(i32, Usage)> {
     waited(child).map(|(code, usage, _)| (code, usage))
 }
 
-/// The same, with the peak of memory in bytes, which begins at what this process holds.
+/// As [`wait`], with the peak of memory in bytes, which is never below the memory of this process.
 fn waited(child: Child) -> io::Result<(i32, Usage, u64)> {
     let pid = libc::pid_t::try_from(child.id()).map_err(io::Error::other)?;
     let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;

@@ -5,14 +5,14 @@ use super::estimate;
 use crate::plan::{Case, Maker};
 use crate::record::{BaselineRecord, Interval, Record, Role, Sample};
 
-/// A baseline beside the case of ours that does the same.
+/// A baseline beside our case of the same codec.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BaselineLine {
     /// Its name.
     pub name: String,
     /// In words.
     pub title: String,
-    /// Why there are no figures.
+    /// The reason for missing figures.
     pub missing: Option<String>,
     /// The median and the range of its times in nanoseconds, and its image's size.
     pub measured: Option<(Interval, f64, f64, u64)>,

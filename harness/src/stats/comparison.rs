@@ -32,7 +32,7 @@ pub(super) fn comparison(samples: &[Sample], case: &str) -> Option<StrategyCompa
     })
 }
 
-/// The times of runs that stand beside each other.
+/// The times of runs of the same pair.
 pub(crate) fn pairs(ones: &[&Sample], others: &[&Sample]) -> Vec<(f64, f64)> {
     let other = |one: &Sample| others.iter().find(|other| other.pair == one.pair).map(|other| other.wall_ns as f64);
     ones.iter().filter_map(|one| Some((one.wall_ns as f64, other(one)?))).collect()

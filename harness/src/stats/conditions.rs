@@ -9,7 +9,7 @@ pub fn is_cold(usage: &Usage, tar_size: u64) -> bool {
     usage.io.is_some_and(|io| io.fetched > tar_size / 100)
 }
 
-/// How many timed runs found their tree on a disk, of how many that can tell; nothing in records that do not say it.
+/// The timed runs that read their tree from a disk, and all timed runs with I/O counters; `None` in records without counters.
 #[must_use]
 pub fn cold(record: &Record) -> Option<(usize, usize)> {
     let tar = record.run.subject.tar_size;
@@ -19,8 +19,8 @@ pub fn cold(record: &Record) -> Option<(usize, usize)> {
     (!told.is_empty()).then_some((cold, told.len()))
 }
 
-/// How far the packer's account of its scratch space and what was seen from outside are apart at most, in bytes, and in how many
-/// timed runs by more than a hundredth or 2 MiB; nothing without such runs.
+/// The largest difference between the packer's account of its scratch space and the free space of the filesystem, in bytes, and
+/// the number of timed runs in which it exceeds a hundredth and 2 MiB; `None` without such runs.
 #[must_use]
 pub fn accounts(record: &Record) -> Option<(u64, usize)> {
     let apart = |sample: &Sample| {

@@ -17,8 +17,8 @@ pub struct Estimate {
     pub low: f64,
     /// The upper end of the interval.
     pub high: f64,
-    /// How often such an interval holds the true value: at least 0.95 if there are enough samples for that, otherwise
-    /// what the widest interval gives.
+    /// How often such an interval holds the true value: at least 0.95 if there are enough samples, otherwise the confidence
+    /// of the widest interval.
     pub confidence: f64,
 }
 
@@ -114,7 +114,7 @@ pub fn median(values: &[f64]) -> Option<Estimate> {
     Some(Estimate { value, low: sorted[rank], high: sorted[count - 1 - rank], confidence: (1.0 - 2.0 * tail).max(0.0) })
 }
 
-/// The 95 % interval of the share of all cases that `hits` of `count` tell something of; from 0 to 1 without a trial.
+/// The 95 % interval of a share, estimated from `hits` of `count`; from 0 to 1 without a trial.
 #[must_use]
 pub fn proportion(hits: usize, count: usize) -> (f64, f64) {
     let tail = (1.0 - CONFIDENCE) / 2.0;
@@ -215,7 +215,7 @@ mod tests {
         assert!((estimate.value - 0.8).abs() < 1e-9 && (estimate.high - estimate.low).abs() < 1e-9);
     }
 
-    /// 2,000 trials of 12 pairs with a true ratio of 1: the interval misses it about as often as it says.
+    /// 2,000 trials of 12 pairs with a true ratio of 1: the intervals miss it about as often as their confidence allows.
     #[test]
     fn intervals_hold_the_truth_as_often_as_they_say() {
         let mut state = 7_u64;

@@ -1,4 +1,4 @@
-//! How near our single stream is to what no packer can save.
+//! The lower bound of the time of a case: the parts that no packer can save.
 
 use super::comparison::comparison;
 use super::estimate;
@@ -6,7 +6,7 @@ use crate::plan::Case;
 use crate::record::{Record, Role, Sample};
 use crate::run::Floor;
 
-/// A case beside what no packer can save.
+/// A case beside its lower bound.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FloorLine {
     /// The case's name.

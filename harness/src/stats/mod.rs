@@ -1,4 +1,4 @@
-//! What follows from the samples.
+//! Statistics of the samples.
 
 mod baselines;
 mod comparison;

@@ -15,7 +15,7 @@ pub struct Measured<'a> {
     pub wall: [f64; 3],
     /// The size of the image in bytes.
     pub size: u64,
-    /// The most memory in bytes, if the tool says it.
+    /// The highest peak of memory in bytes, if it is known.
     pub memory: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! What a gate found: a verdict, and the figures that it follows from.
+//! The finding of a gate: a verdict and its figures.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ pub enum Gate {
 }
 
 impl Gate {
-    /// All exact gates, in the order in which they are told.
+    /// All exact gates, in the order of the output.
     pub const ALL: [Gate; 6] = [Gate::Sameness, Gate::Space, Gate::Written, Gate::Read, Gate::Sizes, Gate::Memory];
 
     /// `G0 same bytes`
@@ -38,7 +38,7 @@ impl Gate {
     }
 }
 
-/// What an exact gate says.
+/// The verdict of an exact gate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GateVerdict {
@@ -48,9 +48,9 @@ pub enum GateVerdict {
     Reduced(String),
     /// It does not hold.
     Broken {
-        /// What should have been.
+        /// The expectation.
         expected: String,
-        /// What was.
+        /// The finding.
         found: String,
     },
     /// Nothing is known; why.
@@ -80,19 +80,19 @@ impl GateVerdict {
     }
 }
 
-/// A gate, what it says, and why.
+/// A gate, its verdict, and its figures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// Which gate.
     pub gate: Gate,
-    /// What it says.
+    /// The verdict.
     pub verdict: GateVerdict,
     /// The figures.
     pub figures: String,
 }
 
 impl Finding {
-    /// Puts together what was found of each thing that a gate looks at: the worst of it is the verdict.
+    /// Combines the findings about the parts of a gate: the worst verdict wins.
     pub(crate) fn gather(gate: Gate, found: impl IntoIterator<Item = (GateVerdict, String)>) -> Self {
         let (verdicts, figures): (Vec<GateVerdict>, Vec<String>) = found.into_iter().unzip();
         let broken = verdicts.iter().filter_map(|verdict| match verdict {
@@ -126,7 +126,7 @@ impl Finding {
         Finding::gather(gate, [(GateVerdict::NotMeasured(why.to_string()), String::new())])
     }
 
-    /// What it says, in one line.
+    /// The finding in one line.
     #[must_use]
     pub fn line(&self) -> String {
         let why = match &self.verdict {

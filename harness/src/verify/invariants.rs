@@ -1,4 +1,4 @@
-//! The laws that hold whatever the speed: of what both strategies made, and of what they held on the disk.
+//! Invariants, whatever the speed: of the images of both strategies, and of the disk space that they held.
 
 use packer::Strategy;
 
@@ -10,18 +10,18 @@ use crate::run::{Outcome, PackRecord};
 /// An image that was made and looked at.
 #[derive(Clone, Debug)]
 pub(crate) struct InspectedPack {
-    /// What it was made for.
+    /// The case.
     pub(crate) case: Case,
     /// How it was made.
     pub(crate) strategy: Strategy,
-    /// What the run gave.
+    /// The outcome of the run.
     pub(crate) outcome: Outcome,
-    /// What the image turned out to be.
+    /// The inspected image.
     pub(crate) inspection: Inspection,
 }
 
 impl InspectedPack {
-    /// What the packer says of it.
+    /// The packer's own figures.
     pub(crate) fn pack(&self) -> PackRecord {
         self.outcome.pack.clone().unwrap_or_default()
     }
@@ -72,10 +72,10 @@ fn tar(seen: &[InspectedPack]) -> Check {
     }
 }
 
-/// The images hold what an independent walk over the tree finds.
+/// The images hold the entries that an independent walk over the tree finds.
 pub(crate) fn listing(seen: &[InspectedPack], tree: &Listing) -> Check {
     let law = format!("an image lists the {} entries of its tree in the order of their names", tree.members);
-    // Of what cannot be decoded another law speaks.
+    // Images that cannot be decoded are the subject of another invariant.
     let images: Vec<_> =
         seen.iter().filter_map(|one| Some((one, &one.inspection.tar.as_ref().ok()?.listing))).collect();
     let other = images.iter().find(|(_, listing)| listing.as_ref().ok() != Some(tree));

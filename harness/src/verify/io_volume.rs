@@ -1,7 +1,7 @@
-//! G2 and G3: what one stream writes and reads, for each byte of the image and of the tar.
+//! G2 and G3: bytes that one stream writes and reads, per byte of the image and of the tar.
 //!
 //! Counted twice: by the packer itself, by the role of each file, and by the kernel, whatever the bytes were for. The kernel
-//! counts what a program of another's is fed as well, so of external compressors the packer's account is all there is.
+//! also counts the bytes fed to another program, so external compressors are judged by the packer's account alone.
 
 use packer::Strategy;
 
@@ -16,16 +16,16 @@ const WRITTEN: f64 = 1.01;
 /// Bytes that may be read for each of the tar.
 const READ: f64 = 1.05;
 
-/// What is written and read in any case: what is printed, the program's libraries. Beside a tree of a gate it is nothing.
+/// Bytes written and read by any run: output, libraries. Negligible beside the tree of a gate.
 const BESIDE: u64 = 64 << 10;
 
-/// Judges what was written.
+/// Judges the bytes written.
 pub(crate) fn written(seen: &[InspectedPack]) -> Finding {
     let own = |pack: &PackRecord| pack.bytes_written.image + pack.bytes_written.temporary_tar;
     Quantity { own, kernel: |io| io.written, limit: WRITTEN, per: "image" }.find(Gate::Written, seen)
 }
 
-/// Judges what was read.
+/// Judges the bytes read.
 pub(crate) fn read(seen: &[InspectedPack]) -> Finding {
     let own = |pack: &PackRecord| pack.bytes_read;
     Quantity { own, kernel: |io| io.read, limit: READ, per: "tar" }.find(Gate::Read, seen)
@@ -58,7 +58,7 @@ struct Quantity {
     kernel: fn(&Io) -> u64,
     /// How many there may be for each.
     limit: f64,
-    /// Of what.
+    /// The unit: `image` or `tar`.
     per: &'static str,
 }
 
@@ -71,7 +71,7 @@ impl Quantity {
         Finding { figures: format!("at most {most:.3} × the {}, {} runs", self.per, streams().count()), ..finding }
     }
 
-    /// For each byte of what it is measured by; and by whose account that is.
+    /// The ratio to the unit, and the account that it comes from.
     fn ratio(&self, one: &InspectedPack) -> Option<(f64, &'static str)> {
         let pack = one.outcome.pack.as_ref()?;
         let whole = if self.per == "tar" { pack.tar_size } else { one.outcome.image_size };
@@ -80,7 +80,7 @@ impl Quantity {
         Some((own.max(kernel).saturating_sub(BESIDE) as f64 / whole as f64, account))
     }
 
-    /// What the kernel counted; nothing where that would be something else.
+    /// The kernel's count; `None` where it includes other programs.
     fn kernel_of(&self, one: &InspectedPack) -> Option<u64> {
         one.outcome.usage.io.as_ref().filter(|_| !is_fed(one)).map(self.kernel)
     }

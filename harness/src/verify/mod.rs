@@ -1,4 +1,4 @@
-//! What must hold whatever the speed: of the images, of the disk, and of the bytes that are read and written.
+//! Verification, whatever the speed: the images, the disk space, and the bytes read and written.
 
 mod finding;
 pub(crate) mod invariants;

@@ -13,12 +13,12 @@ pub(crate) const TAR: u64 = 100_000_000;
 /// The size of every image.
 pub(crate) const IMAGE: u64 = 40_000_000;
 
-/// What the tree lists.
+/// The listing of the tree.
 pub(crate) fn listing() -> Listing {
     Listing { members: 3, sha256: "names".into(), disorder: None }
 }
 
-/// What a run gives that does what it should.
+/// The outcome of a correct run.
 pub(crate) fn outcome(strategy: Strategy) -> Outcome {
     let temporary_tar = if strategy == Strategy::TwoPass { TAR } else { 0 };
     let pack = PackRecord {

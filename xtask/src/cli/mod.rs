@@ -6,6 +6,7 @@ mod input_tree;
 mod output;
 mod paths;
 mod progress;
+mod record_name;
 mod wrong_use;
 
 pub(crate) use command_line::command_line;
@@ -13,4 +14,5 @@ pub(crate) use input_tree::InputTree;
 pub(crate) use output::{print, print_verdict, warn};
 pub(crate) use paths::{display_path, repository, results_or_default, scratch_or_default, this_program, today};
 pub(crate) use progress::ProgressLine;
+pub(crate) use record_name::{require_record, topic};
 pub(crate) use wrong_use::WrongUse;

@@ -1,8 +1,8 @@
-//! Wrong use of a task, beyond what the parser of the command line sees.
+//! Wrong use of a task that the parser of the command line cannot see.
 
 use std::fmt;
 
-/// Arguments that make no sense together, or with what is on the disk. The exit code is 2.
+/// Arguments that contradict each other or the disk. The exit code is 2.
 #[derive(Debug)]
 pub(crate) struct WrongUse(pub(crate) String);
 

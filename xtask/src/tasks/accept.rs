@@ -1,4 +1,4 @@
-//! `cargo xtask accept`: what the gates compare with from now on.
+//! `cargo xtask accept`: accepts the results of a run of the gates.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,23 +9,25 @@ use clap::Args;
 use harness::gate::Ratios;
 use harness::gate::gate_run::GateRun;
 
-use crate::cli::print;
+use crate::cli::{print, require_record};
 use crate::gate_trees::{expected, expected_path};
 
-/// Accept what a run of the gates has found – image sizes and ratios – as what is expected from now on
+/// Accept the image sizes and ratios of a run of the gates as the expected ones
 ///
-/// Writes harness/expected.txt and prints the rows that are others now. A ratio that was accepted before stays unless it is asked
-/// for: a slower packer is not to be accepted by the way. A run that was cut short, or with a law that does not hold, is refused.
+/// Writes harness/expected.txt and prints the changed rows. Accepted ratios stay unless --ratios is given, so that a slower packer
+/// is not accepted along with new sizes. A run that is incomplete, or that breaks a gate other than sizes, is refused.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  cargo xtask accept target/gate/2026-11-28-gate")]
 pub(crate) struct Arguments {
-    /// The directory that `cargo xtask gate` has named
+    /// The directory that `cargo xtask gate` printed
     record: PathBuf,
-    /// Take over the ratios of times, too, where others were accepted before
+    /// Replace accepted ratios of times as well
     #[arg(long)]
     ratios: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    require_record(&arguments.record, &["gate.json"])?;
     let run = GateRun::read(&arguments.record)?;
     let mut expected = expected()?;
     let ratios = if arguments.ratios { Ratios::All } else { Ratios::New };

@@ -18,34 +18,37 @@ use super::studies::{self, Options};
 use crate::builds;
 use crate::cli::{
     InputTree, ProgressLine, command_line, display_path, print, print_verdict, repository, results_or_default,
-    scratch_or_default, this_program, today, warn,
+    scratch_or_default, this_program, today, topic, warn,
 };
 use crate::fidelity;
 
-/// Pack a tree both ways, prove one fingerprint, and show what single-stream saves
+/// Measure one stream against two passes and other tools, on one tree
 ///
-/// Without arguments: builds the packer, makes the fixture `debian-base`, verifies, measures, prints a table and writes a
-/// report, in less than five minutes on two cores.
+/// Builds the packer, makes the fixture `debian-base` unless --rootfs is given, verifies that both strategies make the same image,
+/// measures, prints tables and writes a report. The quick suite takes less than five minutes on two cores.
 #[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  cargo xtask bench --rootfs /srv/rootfs --compression zstd:3\n  cargo xtask bench --curve --codec zstd"
+)]
 pub(crate) struct Arguments {
-    /// Measure this tree instead of the fixture; it is only read
+    /// Measure this tree instead of the fixture; the tree is only read
     #[arg(long, value_name = "DIR")]
     rootfs: Option<PathBuf>,
-    /// Instead: every level of our gzip and zstd and some of other tools, size against speed
+    /// Instead: size against speed, for every level of our gzip and zstd and some of other tools
     #[arg(long, conflicts_with_all = ["suite", "compression", "scaling"])]
     curve: bool,
-    /// Of --curve only this codec, by ours and by other tools; may be given several times [default: all]
+    /// With --curve: only this codec; may be repeated [default: all]
     #[arg(long = "codec", value_name = "CODEC", requires = "curve",
         value_parser = clap::builder::PossibleValuesParser::new(CODECS))]
     codecs: Vec<String>,
-    /// Instead: trees of 0.1 to 4 GB and of 10,000 to 1,000,000 entries; needs 25 GB of scratch space
+    /// Instead: cost against size, for trees of 0.1 to 4 GB and of 10,000 to 1,000,000 entries; needs 25 GB of scratch space
     #[arg(long, conflicts_with_all = ["suite", "compression", "rootfs"])]
     scaling: bool,
-    /// How much: smoke (does it work), quick, full (external compressors and a running LXD too, a larger
-    /// fixture)
+    /// Suite: smoke (a check that everything works), quick, full (also external compressors and a running LXD, on a
+    /// larger fixture)
     #[arg(long, default_value_t = Suite::Quick)]
     suite: Suite,
-    /// Compare this compression, with one thread and with all cores; may be given several times [default: the suite's]
+    /// Compare this compression, with one thread and with all cores; may be repeated [default: the suite's]
     #[arg(long, value_name = "SPEC")]
     compression: Vec<Compression>,
     /// Pairs of runs for each case [default: 12, smoke: 2]
@@ -55,33 +58,32 @@ pub(crate) struct Arguments {
     /// Rounds of each baseline, and of each point of --curve and --scaling [default: 3, full: 7, smoke: 1]
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     rounds: Option<usize>,
-    /// What the order of the runs is shuffled with
+    /// Seed of the order of the runs
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Where images are written and removed [default: the directory for temporary files]
+    /// Parent of the scratch directory [default: the directory for temporary files]
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
-    /// Where the record goes
+    /// Parent of the record's directory [default: results]
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
-    /// What the record is called, after the date [default: the suite]
-    #[arg(long, value_name = "NAME")]
+    /// Name of the record, after the date [default: the suite]
+    #[arg(long, value_name = "NAME", value_parser = topic)]
     topic: Option<String>,
-    /// What the tree of --rootfs is called in the report
+    /// Name of the tree of --rootfs in the report
     #[arg(long, value_name = "NAME", default_value = "a tree of the user's")]
     subject: String,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let onepass = builds::release()?;
     let scratch = ScratchDir::create(&scratch_or_default(arguments.scratch.as_deref()))?;
+    let open = |rootfs: &PathBuf| InputTree::open(rootfs, &arguments.subject, scratch.path());
+    let given = arguments.rootfs.as_ref().map(open).transpose()?;
+    let onepass = builds::release()?;
     if arguments.scaling {
         return studies::scaling(&arguments.study(onepass, scratch.path()));
     }
-    let tree = match &arguments.rootfs {
-        Some(rootfs) => InputTree::open(rootfs, &arguments.subject, scratch.path())?,
-        None => InputTree::make(fixture(arguments)?, scratch.path())?,
-    };
+    let tree = given.map_or_else(|| InputTree::make(fixture(arguments)?, scratch.path()), Ok)?;
     if arguments.curve {
         return studies::curve(&arguments.study(onepass, scratch.path()), tree, &arguments.codecs);
     }
@@ -138,7 +140,7 @@ fn fixture(arguments: &Arguments) -> Result<Fixture> {
     Ok(Fixture::new(Profile::DebianBase).scale(arguments.suite.scale().parse()?))
 }
 
-/// The tree in the LXD of this machine; if that cannot be, why. What LXD says to that may name places, and is not for the record.
+/// The tree in the LXD of this machine, or the reason why not. LXD's own message may name places, and is not for the record.
 fn container(onepass: &Path, rootfs: &Path, scratch: &Path) -> std::result::Result<Container, String> {
     let lxd = Lxd::find(|name| std::env::var_os(name), scratch)?;
     lxd.take(onepass, rootfs, scratch).map_err(|error| {
@@ -174,7 +176,7 @@ fn plan(
         Counterpart::Zstd => Compression::ZSTD,
         Counterpart::Xz => Compression::XZ,
     };
-    // A tool says nothing beside a compression that is not measured.
+    // Only baselines of a measured codec say something.
     let beside = |baseline: &&Baseline| cases.iter().any(|case| case.compression == like(baseline.like).to_string());
     let beside_ours = BASELINES.iter().filter(|baseline| baseline.is_in(arguments.suite)).filter(beside);
     let baselines: Vec<BaselineRecord> = beside_ours

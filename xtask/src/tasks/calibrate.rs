@@ -12,39 +12,40 @@ use harness::report::CalibrationReport;
 use harness::run::Environment;
 
 use crate::builds;
-use crate::cli::{ProgressLine, display_path, print, print_verdict, repository, results_or_default, today};
+use crate::cli::{ProgressLine, display_path, print, print_verdict, repository, results_or_default, today, topic};
 use crate::gate_trees::{GateTrees, SPIN, TIMED, timed};
 
-/// Compare the packer with itself forty times, and ten times with one that takes a fifth longer
+/// Test the gate on time on this class of machine
 ///
-/// The gate on time may fail on a class of machine – the processor and the number of cores – only if it never called the same packer
-/// slower there, and the slowed one nine times of ten. Cases take turns, as do both ways of the gate: beside two passes, and beside
-/// another build. Takes up to two hours, in which nothing else should run. Exits with 1 if the gate is not to be trusted
-/// here.
+/// Compares the packer with itself forty times, and ten times with one that takes a fifth longer. The gate on time may fail on a class
+/// of machine – processor, number of cores, filesystem – only if it never calls the same packer slower there, and calls the slowed one
+/// slower nine times of ten. Cases take turns, and so do both modes of the gate: against two passes, and against another build. Takes
+/// up to two hours; run nothing else meanwhile. Exits with 1 if the gate must not fail here.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  cargo xtask calibrate --scratch /mnt/fast")]
 pub(crate) struct Arguments {
-    /// Comparisons with itself; fewer than 40 show nothing
+    /// Comparisons with itself; at least 40 are needed
     #[arg(long, value_name = "N", default_value_t = SAME)]
     same: usize,
-    /// Comparisons with the slowed one; fewer than 10 show nothing
+    /// Comparisons with the slowed packer; at least 10 are needed
     #[arg(long, value_name = "N", default_value_t = SLOWED)]
     slowed: usize,
-    /// What the order of everything is shuffled with
+    /// Seed of every order
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Where images are written and removed; 1 GB [default: the directory for temporary files]
+    /// Parent of the scratch directory, which needs 1 GB [default: the directory for temporary files]
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
-    /// Where the record goes [default: results]
+    /// Parent of the record's directory [default: results]
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
-    /// The end of the record's name
-    #[arg(long, default_value = "calibration")]
+    /// Name of the record, after the date
+    #[arg(long, value_name = "NAME", default_value = "calibration", value_parser = topic)]
     topic: String,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    // All arms are one binary: what differs is one option.
+    // All arms are one binary: only one option differs.
     let trees = GateTrees::take(builds::with_faults()?, arguments.scratch.as_deref())?;
     let (subject, mut base) = trees.tree(TIMED, &[])?;
     let [(_, mut same), (_, mut slowed)] = [trees.tree(TIMED, &[])?, trees.tree(TIMED, &SPIN)?];

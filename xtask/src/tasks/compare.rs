@@ -3,29 +3,33 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use harness::record::Record;
 use harness::report::{Agreement, RunComparison};
 
-use crate::cli::print;
+use crate::cli::{WrongUse, print, require_record};
 
 /// Compare two recorded runs, case by case
 ///
-/// Says what cannot be compared, and why: another tree, another class of machine, a run that was cut short. Two runs of different days
-/// are no pairs: to decide whether a change costs time, use `cargo xtask gate --base REV`.
+/// Reports the figures that cannot be compared, and why: another tree, another class of machine, an incomplete run. Runs of different
+/// days are not paired: to decide whether a change costs time, use `cargo xtask gate --base REV`.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  cargo xtask compare results/2026-11-26-debian results/2026-11-27-debian")]
 pub(crate) struct Arguments {
-    /// A directory with run.json, as below results/
+    /// A directory with run.json, such as one below results/
     first: PathBuf,
-    /// The one that is compared with it
+    /// Another one
     second: PathBuf,
-    /// Instead: whether two trees, a real one and a fixture, lead to the same conclusions. Exits with 1 if one differs
+    /// Instead: check that two trees, a real one and a fixture, lead to the same conclusions; exit with 1 if one differs
     #[arg(long)]
     conclusions: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    for directory in [&arguments.first, &arguments.second] {
+        require_record(directory, &["run.json"])?;
+    }
     let (first, second) = (Record::read(&arguments.first)?, Record::read(&arguments.second)?);
     if arguments.conclusions {
         return conclusions(&first, &second);
@@ -39,7 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 fn conclusions(first: &Record, second: &Record) -> Result<ExitCode> {
     for (record, which) in [(first, "first"), (second, "second")] {
         if !record.run.complete {
-            bail!("the {which} run did not come to its end, and has no conclusions");
+            return Err(WrongUse(format!("the {which} run did not come to its end, and has no conclusions")).into());
         }
     }
     let found = Agreement::new(first, second);

@@ -10,31 +10,32 @@ use fixtures::{Fixture, Owners, Profile, Scale};
 use crate::cli::{print, scratch_or_default};
 use crate::fidelity;
 
-/// Make root filesystems from profiles: the same seed makes the same tree anywhere
+/// Make root filesystems from profiles: the same seed makes the same tree on any machine
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  cargo xtask fixtures debian-base --scale 0.4 --out /tmp/trees")]
 pub(crate) struct Arguments {
-    /// Which, such as debian-base [default: all of them]
+    /// Profiles, such as debian-base [default: all]
     profiles: Vec<Profile>,
-    /// How many times as many files as the profile has, to three decimals
+    /// Factor on the number of files, with at most three decimals
     #[arg(long, default_value_t)]
     scale: Scale,
-    /// Another seed makes another tree of the same kind
+    /// Seed: another one makes another tree of the same kind
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Where to: each profile gets a directory of its own in it
+    /// Parent of the trees: each profile gets a directory of its own
     #[arg(long, value_name = "DIR", required_unless_present_any = ["verify", "digest"])]
     out: Option<PathBuf>,
-    /// Only print the digest, as it stands in profiles/*.lock
+    /// Only print the digest, in the form of profiles/*.lock
     #[arg(long, conflicts_with_all = ["out", "verify"])]
     digest: bool,
-    /// Compare with the real tree: a sample of each class and the whole tar are compressed, and sizes, names and directories
-    /// counted; exit 1 if a class is off by more than 5 %, the whole by more than 3 %
+    /// Compare with the real tree: compress a sample of each class and the whole tar, count sizes, names and directories;
+    /// exit with 1 if a class is off by more than 5 %, or the whole by more than 3 %
     #[arg(long, conflicts_with = "out")]
     verify: bool,
-    /// With --verify: the figures as JSON
+    /// With --verify: print the figures as JSON
     #[arg(long, requires = "verify")]
     json: bool,
-    /// Where the whole tree is made and packed with --verify, and removed [default: the directory for temporary files]
+    /// With --verify: parent of the scratch directory [default: the directory for temporary files]
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
 }

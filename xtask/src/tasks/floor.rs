@@ -1,4 +1,4 @@
-//! `cargo xtask floor`: what the bench runs to learn what no packer can save.
+//! `cargo xtask floor`: measures the lower bound for the bench.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! `cargo xtask gate`: what CI asks of every change. ExactGates quantities first, time last.
+//! `cargo xtask gate`: the requirements on every change. Exact quantities first, time last.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,40 +21,43 @@ use crate::builds::{self, Base};
 use crate::cli::{ProgressLine, display_path, print, repository, today};
 use crate::gate_trees::{self, Depth, GateTrees, TIMED, timed};
 
-/// Check what must hold of every change: same bytes, disk, reading and writing, image sizes, memory; then time
+/// Check the requirements on every change: same bytes, disk, I/O, image sizes, memory, time
 ///
-/// BuildArms the packer and takes at most 8 minutes on two cores. Exits with 0 if everything holds, 1 if an exact gate is broken or a
-/// regression was confirmed, 2 if something could not be measured, 3 if the times vary too much to say. The gate on time only
-/// warns until it was calibrated on the same class of machine.
+/// Builds the packer and takes at most 8 minutes on two cores. Without a calibration of this class of machine, the gate on time only
+/// warns.
+///
+/// Exit codes: 0 everything holds; 1 an exact gate is broken, or a regression is confirmed; 2 something could not be measured, or
+/// wrong use; 3 the times vary too much.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  cargo xtask gate --base main")]
 pub(crate) struct Arguments {
-    /// Compare the time with that of this revision, which is built too, instead of the accepted ratio to two passes
+    /// Compare the time with this revision, which is built too, instead of with the accepted ratio to two passes
     #[arg(long, value_name = "REV")]
     base: Option<String>,
-    /// Only what is exact
+    /// Only the exact gates
     #[arg(long, conflicts_with = "base")]
     without_time: bool,
-    /// What the order of the timed runs is shuffled with
+    /// Seed of the order of the timed runs
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Where images are written and removed; 2 GB [default: the directory for temporary files]
+    /// Parent of the scratch directory, which needs 2 GB [default: the directory for temporary files]
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
-    /// Where the record goes [default: `gate` in cargo's target directory]
+    /// Parent of the record's directory [default: `gate` in cargo's target directory]
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
 }
 
-/// What all of it may take.
+/// The time limit of the whole run.
 const LIMIT: Duration = Duration::from_secs(8 * 60);
 
-/// What is left of that for the end.
+/// The part of it that is reserved for the end.
 const RESERVE: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let result = gate(arguments);
     result.unwrap_or_else(|error| {
-        // Nobody is lost if this line cannot be written.
+        // The exit code says it as well if this line cannot be written.
         let _ = print(format!("NOT MEASURED: {error:#}"));
         ExitCode::from(2)
     })
@@ -102,7 +105,7 @@ fn planned(seed: u64, trees: &GateTrees) -> Result<GateRun> {
     })
 }
 
-/// What the times are compared with.
+/// The reference of the times.
 struct Clock<'a> {
     base: Option<&'a Base>,
     expected: &'a Expected,

@@ -1,4 +1,4 @@
-//! `cargo xtask interop`: what real clients make of our images.
+//! `cargo xtask interop`: real clients read our images.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,17 +11,20 @@ use interop::{ClientResult, Setup};
 use crate::builds;
 use crate::cli::{print, scratch_or_default};
 
-/// Give our images to LXD, umoci, skopeo, a registry, podman, buildah and every tar, and compare what comes out (as root, to
-/// keep owners and devices)
+/// Check our images with real clients: LXD, umoci, skopeo, a registry, podman, buildah, every tar
+///
+/// Each client unpacks an image, and the result is compared with the tree. Run it as root to check owners and devices as well. Exits
+/// with 1 if a check fails.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  sudo cargo xtask interop --rootfs /srv/rootfs --codec zstd")]
 pub(crate) struct Arguments {
     /// A root filesystem to try beside the tree of corner cases
     #[arg(long, value_name = "DIR")]
     rootfs: Option<PathBuf>,
-    /// Try this codec only, on the given tree; may be repeated. The corner cases are tried with all
+    /// On the given tree, try only this codec; may be repeated [default: all]
     #[arg(long, value_name = "SPEC")]
     codec: Vec<String>,
-    /// A directory with room for ten times the tree [default: that for temporary files]
+    /// Parent of the scratch directory, which needs ten times the tree [default: the directory for temporary files]
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
     /// Fail if a client is not installed

@@ -1,6 +1,6 @@
-//! `cargo xtask launch`: what starts the pipelines of other tools, so that their memory is known.
+//! `cargo xtask launch`: starts the pipelines of other tools, so that their memory is known.
 //!
-//! The peak that the kernel tells of a child is never less than what its parent held when it was started, and a harness that has
+//! The kernel's peak of a child is never less than the memory of its parent at the start, and a harness that has
 //! decoded images holds a lot. This program holds some megabytes.
 
 use std::process::{ExitCode, Stdio};
@@ -11,16 +11,16 @@ use harness::run;
 
 use crate::cli::print;
 
-/// Run a pipeline, and print how long it took and how large the largest of its processes was
+/// Run a pipeline, and print its time and the memory of its largest process
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// What bash runs
+    /// Script for bash
     script: String,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut command = run::shell(&arguments.script);
-    // What it prints is its own hash, and standard output is for what follows.
+    // The pipeline prints its own hash, and standard output is for the usage.
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let (code, launched) = run::launch(&mut command).context("cannot run bash")?;
     print(serde_json::to_string(&launched)?)?;

@@ -1,4 +1,4 @@
-//! `cargo xtask planted`: shows that every gate turns red for what it is there for, and for nothing else.
+//! `cargo xtask planted`: shows that every gate turns red for its own fault, and for no other.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,15 +18,16 @@ use crate::builds;
 use crate::cli::{ProgressLine, print, today};
 use crate::gate_trees::{Depth, GateTrees, SPIN, TIMED, expected, timed};
 
-/// Build the packer with faults that can be planted, and show that each turns its gates red and no other
+/// Show that each planted fault turns its gates red, and no other
 ///
-/// Exits with 1 if a gate does not see its fault, or another one breaks.
+/// Builds the packer with faults that can be planted. Exits with 1 if a gate misses its fault, or another gate breaks.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  cargo xtask planted flip unsorted")]
 pub(crate) struct Arguments {
-    /// Which ones [default: all]; `spin` takes a fifth of the time, and four minutes to be seen
+    /// Faults [default: all]; `spin` slows the packer by a fifth, and needs four minutes
     #[arg(value_name = "FAULT", value_parser = names())]
     faults: Vec<String>,
-    /// Where images are written and removed; 2 GB [default: the directory for temporary files]
+    /// Parent of the scratch directory, which needs 2 GB [default: the directory for temporary files]
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
 }
@@ -66,7 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(if unseen == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What can be asked for.
+/// The names of the faults.
 fn names() -> PossibleValuesParser {
     FAULTS.iter().map(|(fault, _)| *fault).chain([SPIN[1]]).collect::<Vec<_>>().into()
 }
@@ -90,7 +91,7 @@ fn line(fault: &str, broken: &[Gate], expected: &[Gate]) -> String {
     }
 }
 
-/// One stream that lingers, beside one of the same build that does not.
+/// A slowed single stream against one of the same build that is not slowed.
 fn slowed(trees: &GateTrees, log: &mut SampleLog<'_>) -> Result<TimedCase> {
     let [case, _] = timed();
     let (_, mut slow) = trees.tree(TIMED, &SPIN)?;

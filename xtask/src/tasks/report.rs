@@ -11,18 +11,19 @@ use harness::gate::gate_run::GateRun;
 use harness::record::{Record, Study, samples};
 use harness::report::{CalibrationReport, Report, StudyReport};
 
-use crate::cli::{display_path, print, repository};
+use crate::cli::{display_path, print, repository, require_record};
 
-/// Make the report of a recorded run again, or the README's part of it
+/// Make the report of a record again, or the README's excerpt of it
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  cargo xtask report results/2026-11-27-debian --readme")]
 pub(crate) struct Arguments {
     /// A directory below results/
     #[arg(required_unless_present = "check")]
     record: Option<PathBuf>,
-    /// Also put the run into the README
+    /// Also put the excerpt into the README
     #[arg(long)]
     readme: bool,
-    /// Change nothing: exit 1 if a report or the README's part is not what its record makes
+    /// Change nothing: exit with 1 if a report or the README's excerpt differs from its record
     #[arg(long, conflicts_with_all = ["record", "readme"])]
     check: bool,
 }
@@ -32,6 +33,7 @@ const END: &str = "<!-- bench:end -->";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let Some(directory) = &arguments.record else { return check() };
+    require_record(directory, &["run.json", "study.json", "calibration.json", "gate.json"])?;
     if is_of_gates(directory) {
         let run = GateRun::read(directory)?;
         run.lines().iter().try_for_each(print)?;
@@ -67,7 +69,7 @@ fn write(records: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether a record is of the gates: what they say is a few lines, and no page.
+/// Whether a record is of the gates, whose report is a few lines and no page.
 fn is_of_gates(directory: &Path) -> bool {
     directory.join("gate.json").is_file()
 }
@@ -76,7 +78,7 @@ fn readme() -> Result<String> {
     fs::read_to_string(repository().join("README.md")).context("cannot read README.md")
 }
 
-/// What stands before the generated part, in it (from the record's name on), and behind it.
+/// The parts of the README: before the generated part, in it (from the record's name on), and behind it.
 fn parts(readme: &str) -> Result<(&str, &str, &str)> {
     let marks = || readme.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?)));
     let (before, (block, after)) = marks().context("README.md has no part for a run")?;
@@ -97,7 +99,7 @@ fn check() -> Result<ExitCode> {
         if !directory.join("samples.jsonl").is_file() {
             continue;
         }
-        // What gates say is made anew each time; that it can be is all there is to check.
+        // The lines of a gate run are not committed: only readability is checked.
         if is_of_gates(&directory) {
             GateRun::read(&directory)?;
             samples(&directory)?;

@@ -12,18 +12,19 @@ use crate::cli::print;
 
 /// Make a real Debian tree with debootstrap (as root; needs a Debian mirror)
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  sudo cargo xtask rootfs --minimal /srv/minbase")]
 pub(crate) struct Arguments {
-    /// Where to: a directory that does not exist yet, or is empty
+    /// The new tree: a directory that is empty or does not exist
     directory: PathBuf,
-    /// Which release
+    /// Release of Debian
     #[arg(long, default_value = "bookworm")]
     suite: String,
-    /// Only what is essential: 206 MB instead of 1.4 GB
+    /// Only essential packages: 206 MB instead of 1.4 GB
     #[arg(long)]
     minimal: bool,
 }
 
-/// What makes the tree larger than 1 GB and 50,000 entries: a compiler, two languages, headers, documentation.
+/// The packages that make the tree larger than 1 GB and 50,000 entries: a compiler, two languages, headers, documentation.
 const PACKAGES: &str = "build-essential,git,python3-dev,python3-numpy,vim,golang-go,linux-headers-amd64,\
                         libboost1.74-dev,locales,man-db,perl-doc";
 

@@ -29,7 +29,7 @@ const SCALING: [(Profile, &str); 8] = [
 /// Rounds of every point.
 const ROUNDS: usize = 3;
 
-/// What both studies take from the command line.
+/// The options that both studies take from the command line.
 pub(super) struct Options<'a> {
     pub(super) onepass: PathBuf,
     pub(super) scratch: &'a Path,

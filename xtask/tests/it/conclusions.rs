@@ -61,5 +61,5 @@ fn the_exit_code_says_whether_conclusions_differ() {
     assert!(row.ends_with("DIFFERS"), "{said}");
     let cut = changed(&place, |text| text.replace("\"complete\": true", "\"complete\": false"));
     let (said, code) = compared(&recorded(REAL), &cut);
-    assert!(code == 1 && said.contains("the second run did not come to its end"), "{said}");
+    assert!(code == 2 && said.contains("the second run did not come to its end"), "{said}");
 }

@@ -6,3 +6,4 @@ mod launch;
 mod layers;
 mod lxd;
 mod tidy;
+mod wrong_use;
