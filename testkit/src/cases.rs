@@ -2,11 +2,21 @@
 
 use proptest::test_runner::Config;
 
-/// How many cases a property is tried with: the usual number, unless `PROPTEST_CASES` says otherwise.
+use crate::tier::sized;
+
+/// How many times as many cases a property has in the deep tier.
+const DEEPER: u32 = 8;
+
+/// The number of cases of a property: this in the fast tier, a multiple in the deep one, or what `PROPTEST_CASES` says.
 pub fn usually(count: u32) -> Config {
+    cases(count, DEEPER * count)
+}
+
+/// The number of cases of a property in the fast tier and in the deep one, unless `PROPTEST_CASES` says otherwise.
+pub fn cases(fast: u32, deep: u32) -> Config {
     match std::env::var_os("PROPTEST_CASES") {
         Some(_) => Config::default(),
-        None => Config::with_cases(count),
+        None => Config::with_cases(sized(fast, deep)),
     }
 }
 
@@ -28,6 +38,11 @@ impl Noise {
     /// The next number, from 0 up to below 2²⁴.
     pub fn number(&mut self) -> u64 {
         self.by_ref().next().map_or(0, |number| number >> 40)
+    }
+
+    /// The next number, from 0 up to below 1.
+    pub fn fraction(&mut self) -> f64 {
+        self.number() as f64 / f64::from(1 << 24)
     }
 
     /// Bytes that nothing compresses.

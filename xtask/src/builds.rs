@@ -1,4 +1,4 @@
-//! BuildArms of the command `onepass`: as it is released, and of another revision.
+//! Builds of the command `onepass`: as it is released, and of another revision.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -267,7 +267,7 @@ mod tests {
                 Some(run.stdout)
             }
             Err(_) => {
-                let _ = writeln!(std::io::stderr(), "skipped: {} is not installed", reader[0]);
+                testkit::log::skip(&format!("{} is not installed", reader[0]));
                 None
             }
         }

@@ -10,10 +10,11 @@ use packer::{Compression, Pack, Source};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags};
 use tempfile::TempDir;
 
-use crate::corners::{PLACE, pack, skip};
+use crate::corners::{PLACE, pack};
 use crate::corners_tree::{Node, Order, create, nodes};
 use crate::faults;
 use crate::workshop::{WHOLE, Workshop, sha256};
+use testkit::log::skip;
 
 /// The time of an entry as it is now, to be set again.
 pub(crate) fn keep_time(path: &Path) -> impl Fn(&Path) + use<> {

@@ -1,15 +1,18 @@
 //! A pack that is cancelled ends at once, and leaves nothing.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use packer::{CancelToken, Pack, Strategy};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use testkit::tier::sized;
 
 use crate::laws::names;
 use crate::squashfs::can_be_made;
@@ -21,20 +24,30 @@ const AT_ONCE: Duration = Duration::from_millis(3_000);
 
 /// A token that is cancelled once it was asked `count` times.
 pub(crate) fn cancelled_after(count: u64) -> CancelToken {
-    let asked = AtomicU64::new(0);
-    CancelToken::when(move || asked.fetch_add(1, Ordering::SeqCst) >= count)
+    counted(count).0
+}
+
+/// A token that is cancelled once it was asked `count` times, and how often it was asked.
+fn counted(count: u64) -> (CancelToken, Arc<AtomicU64>) {
+    let asked = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&asked);
+    (CancelToken::when(move || counter.fetch_add(1, Ordering::SeqCst) >= count), asked)
+}
+
+fn of(root: &Path, compression: &str, strategy: Strategy) -> Pack {
+    let pack = Pack::new(root).compression(compression.parse().unwrap()).strategy(strategy);
+    pack.threads(NonZeroUsize::new(2).unwrap())
 }
 
 #[test]
 fn at_whatever_moment_it_comes_nothing_is_left() {
     let root = TempDir::new().unwrap();
     let tree = root.path().join("tree");
-    trees::some().create(&tree, false);
+    sized(trees::fewer(), trees::some()).create(&tree, false);
     for compression in ["none", "gzip", "zstd:10", "xz:1", "external:gzip"] {
         for strategy in Strategy::ALL {
             let output = TempDir::new().unwrap();
-            let pack = Pack::new(&tree).compression(compression.parse().unwrap()).strategy(strategy);
-            let pack = pack.threads(NonZeroUsize::new(2).unwrap());
+            let pack = of(&tree, compression, strategy);
             let mut leave = 0;
             loop {
                 match pack.clone().cancel_token(cancelled_after(leave)).publish(output.path()) {
@@ -51,15 +64,15 @@ fn at_whatever_moment_it_comes_nothing_is_left() {
                         assert!(names(output.path()).is_empty(), "{compression}, {strategy}, after {leave}");
                     }
                 }
-                // Every moment at first, then fewer: hundreds of entries are all alike.
+                // Every moment at first, then fewer: entries are all alike.
                 leave += 1 + leave / 16;
             }
         }
     }
 }
 
-/// Half a gigabyte that takes every codec more than a second.
-fn large() -> TempDir {
+/// So many times 16 MiB of text.
+fn large(files: usize) -> TempDir {
     let root = TempDir::new().unwrap();
     let mut noise = Noise(1);
     let mut text = Vec::new();
@@ -67,30 +80,63 @@ fn large() -> TempDir {
         let number = noise.number();
         text.extend_from_slice(&format!("{number:x} ").as_bytes().repeat(1 + (number >> 22) as usize));
     }
-    for number in 0..32 {
+    for number in 0..files {
         fs::write(root.path().join(number.to_string()), &text).unwrap();
     }
     root
 }
 
+const SLOW: [&str; 9] = ["gzip", "gzip:12", "zstd:9", "zstd:19", "xz:0", "xz", "xz:9", "external:gzip:9", "squashfs"];
+
+/// Once the answer is yes, each thread asks at most once more: no machine is too slow for that.
+#[test]
+fn nobody_goes_on_after_the_answer() {
+    /// The walk, two encoders, what writes, what feeds and what waits.
+    const THREADS: u64 = 8;
+    let root = large(2);
+    for compression in SLOW.into_iter().filter(|compression| *compression != "squashfs" || can_be_made()) {
+        for strategy in Strategy::ALL {
+            for before in [5, 12, 20] {
+                let output = TempDir::new().unwrap();
+                let (token, asked) = counted(before);
+                let error =
+                    of(root.path(), compression, strategy).cancel_token(token).publish(output.path()).unwrap_err();
+                assert!(error.kind() == packer::ErrorKind::Cancelled, "{compression}, {strategy}: {error}");
+                let after = asked.load(Ordering::SeqCst) - before;
+                assert!(after <= THREADS, "{compression}, {strategy}: asked {after} more times");
+                assert!(names(output.path()).is_empty());
+            }
+        }
+    }
+}
+
+/// What is done between two questions is bounded: slow levels ask for every few hundred KiB, fast ones for every half segment.
+#[test]
+fn the_slower_a_level_the_more_often_it_asks() {
+    let root = TempDir::new().unwrap();
+    fs::write(root.path().join("text"), "text of no kind ".repeat(1 << 19)).unwrap();
+    for (compression, bytes) in
+        [("gzip:12", 4 << 20), ("zstd:9", 4 << 20), ("zstd:19", 1 << 20), ("xz:0", 1 << 20), ("xz:9", 1 << 20)]
+    {
+        let (token, asked) = counted(u64::MAX);
+        let image =
+            of(root.path(), compression, Strategy::SingleStream).cancel_token(token).write(&mut Vec::new()).unwrap();
+        let asked = asked.load(Ordering::SeqCst);
+        assert!(asked >= image.tar_size / bytes, "{compression}: asked {asked} times");
+    }
+}
+
+/// By the clock, with what takes every codec more than a second.
 #[test]
 fn a_call_ends_at_once() {
-    let root = large();
-    for compression in ["gzip", "gzip:12", "zstd:9", "zstd:19", "xz:0", "xz", "xz:9", "external:gzip:9", "squashfs"] {
-        if compression == "squashfs" && !can_be_made() {
-            continue;
-        }
+    let (files, slow) = sized((8, &SLOW[6..7]), (32, &SLOW[..]));
+    let root = large(files);
+    for compression in slow.iter().filter(|compression| **compression != "squashfs" || can_be_made()) {
         for strategy in Strategy::ALL {
             let output = TempDir::new().unwrap();
-            let pack = Pack::new(root.path()).compression(compression.parse().unwrap());
             let start = Instant::now();
             let late = CancelToken::when(move || start.elapsed() > Duration::from_millis(200));
-            let error = pack
-                .strategy(strategy)
-                .threads(NonZeroUsize::new(2).unwrap())
-                .cancel_token(late)
-                .publish(output.path())
-                .unwrap_err();
+            let error = of(root.path(), compression, strategy).cancel_token(late).publish(output.path()).unwrap_err();
             let took = start.elapsed().saturating_sub(Duration::from_millis(200));
             assert!(error.kind() == packer::ErrorKind::Cancelled, "{compression}, {strategy}: {error}");
             assert!(took < AT_ONCE, "{compression}, {strategy}: {took:?}");
@@ -99,12 +145,22 @@ fn a_call_ends_at_once() {
     }
 }
 
-fn start(root: &Path, output: &Path, options: &[&str]) -> Child {
-    // Whoever runs the tests in the background may have them ignore Ctrl-C.
+/// A pack that is at work: it tells of its progress. The second value reads what it writes to standard error.
+fn start(root: &Path, output: &Path, options: &[&str]) -> (Child, BufReader<ChildStderr>) {
+    // Tests in the background of a shell ignore Ctrl-C, and so would what they start.
     let mut command = Command::new("env");
     command.args(["--default-signal=INT,TERM,HUP", env!("CARGO_BIN_EXE_onepass")]);
-    command.arg("pack").arg(root).arg("-o").arg(output).args(options);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    command.arg("pack").arg(root).arg("-o").arg(output).args(options).args(["--progress", "json"]);
+    at_work(&mut command)
+}
+
+fn at_work(command: &mut Command) -> (Child, BufReader<ChildStderr>) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    told.read_line(&mut line).unwrap();
+    assert!(line.starts_with('{'), "{line}");
+    (child, told)
 }
 
 fn send(child: &Child, signal: Signal) {
@@ -113,24 +169,24 @@ fn send(child: &Child, signal: Signal) {
 
 #[test]
 fn a_signal_ends_the_command_at_once() {
-    let root = large();
-    for options in [
-        &["-c", "gzip:12"][..],
-        &["-c", "zstd:19"],
-        &["-c", "xz:9"],
-        &["-c", "external:gzip:9", "--strategy", "two-pass"],
-    ] {
+    let ways: [&[&str]; 4] =
+        [&["-c", "xz:9"], &["-c", "gzip:12"], &["-c", "zstd:19"], &["-c", "external:gzip:9", "--strategy", "two-pass"]];
+    let (files, ways) = sized((8, &ways[..1]), (32, &ways[..]));
+    let root = large(files);
+    for options in ways {
         for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
             let output = TempDir::new().unwrap();
-            let child = start(root.path(), output.path(), options);
-            std::thread::sleep(Duration::from_millis(300));
+            let (child, mut told) = start(root.path(), output.path(), options);
             let sent = Instant::now();
             send(&child, signal);
+            let mut words = String::new();
+            told.read_to_string(&mut words).unwrap();
             let run = child.wait_with_output().unwrap();
-            let (took, words) = (sent.elapsed(), String::from_utf8(run.stderr).unwrap());
-            assert_eq!(run.status.code(), Some(code), "{options:?}: {words}");
+            let took = sent.elapsed();
+            let words: Vec<&str> = words.lines().filter(|line| !line.starts_with('{')).collect();
+            assert_eq!(run.status.code(), Some(code), "{options:?}: {words:?}");
             assert!(took < AT_ONCE, "{options:?}, {signal:?}: {took:?}");
-            assert!(words.contains("ended by signal") && words.lines().count() == 1, "{words}");
+            assert!(words.len() == 1 && words[0].contains("ended by signal"), "{words:?}");
             assert!(run.stdout.is_empty() && names(output.path()).is_empty());
         }
     }
@@ -153,16 +209,16 @@ fn a_signal_ends_the_wait_for_a_compressor_that_does_not_answer() {
 
 #[test]
 fn what_was_ignored_at_the_start_stays_ignored() {
-    let (root, output) = (large(), TempDir::new().unwrap());
+    let (root, output) = (large(4), TempDir::new().unwrap());
     let script = format!(
-        "trap '' HUP; exec {} pack {} -o {} -c none",
+        "trap '' HUP; exec {} pack {} -o {} -c gzip:9 --progress json",
         env!("CARGO_BIN_EXE_onepass"),
         root.path().display(),
         output.path().display()
     );
-    let child = Command::new("sh").args(["-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(100));
+    let (child, mut told) = at_work(Command::new("sh").args(["-c", &script]));
     send(&child, Signal::HUP);
+    told.read_to_string(&mut String::new()).unwrap();
     assert!(child.wait_with_output().unwrap().status.success());
     assert_eq!(names(output.path()).len(), 1);
 }
@@ -170,28 +226,38 @@ fn what_was_ignored_at_the_start_stays_ignored() {
 /// Nobody reads what is said of the progress, and the pipe is full: nothing that the command could do ends that.
 #[test]
 fn a_second_signal_ends_what_cannot_end_itself() {
-    let (root, output) = (large(), TempDir::new().unwrap());
+    let (root, output) = (large(4), TempDir::new().unwrap());
     let (reader, writer) = std::io::pipe().unwrap();
     rustix::io::ioctl_fionbio(&writer, true).unwrap();
     while rustix::io::write(&writer, &[b' '; 4096]).is_ok() {}
     rustix::io::ioctl_fionbio(&writer, false).unwrap();
-    // Whoever runs the tests in the background may have them ignore Ctrl-C.
+    // Tests in the background of a shell ignore Ctrl-C, and so would what they start.
     let mut command = Command::new("env");
     command.args(["--default-signal=INT,TERM,HUP", env!("CARGO_BIN_EXE_onepass")]);
-    command.arg("pack").arg(root.path()).arg("-o").arg(output.path()).args(["-c", "gzip:12", "--progress", "json"]);
+    command.arg("pack").arg(root.path()).arg("-o").arg(output.path()).args(["-c", "xz:9", "--progress", "json"]);
     let mut child = command.stderr(Stdio::from(writer)).spawn().unwrap();
-    let tasks = format!("/proc/{}/task", child.id());
+    let place = format!("/proc/{}", child.id());
     let waits = |task: &Path| fs::read_to_string(task.join("wchan")).is_ok_and(|place| place.contains("pipe_write"));
-    while !fs::read_dir(&tasks).unwrap().any(|task| waits(&task.unwrap().path())) {
+    until(|| {
         assert_eq!(child.try_wait().unwrap(), None, "it ended although nobody reads what it says");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+        fs::read_dir(format!("{place}/task")).unwrap().any(|task| waits(&task.unwrap().path()))
+    });
     send(&child, Signal::TERM);
     // The signal is taken, and the write goes on.
-    std::thread::sleep(Duration::from_millis(300));
+    until(|| fs::read_to_string(format!("{place}/status")).unwrap().contains("ShdPnd:\t0000000000000000"));
     assert_eq!(child.try_wait().unwrap(), None);
-    send(&child, Signal::TERM);
+    until(|| {
+        send(&child, Signal::TERM);
+        child.try_wait().unwrap().is_some()
+    });
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap()), Some(15));
     drop(reader);
     assert!(names(output.path()).is_empty());
+}
+
+/// Looks again and again until something holds.
+fn until(mut holds: impl FnMut() -> bool) {
+    while !holds() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

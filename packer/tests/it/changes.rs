@@ -11,6 +11,7 @@ use packer::{Compression, Pack, Progress, Strategy};
 use tempfile::TempDir;
 
 use crate::laws::names;
+use crate::strace;
 use testkit::listing;
 
 /// A progress callback that makes `change` once, at the first report: the walk is ahead of the files at the end by then.
@@ -151,8 +152,7 @@ fn the_command_lists_changes_and_exits_with_3() {
 /// A disk that cannot be read is no change, live or not.
 #[test]
 fn an_error_of_the_disk_is_never_papered_over() {
-    if Command::new("strace").arg("-V").output().is_err() {
-        let _ = writeln!(std::io::stderr(), "skipped: strace is not installed");
+    if !strace::is_installed() {
         return;
     }
     for live in [&[][..], &["--live"]] {

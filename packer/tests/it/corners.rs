@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
+use testkit::log::skip;
 
 use crate::corners_tree::{Order, create, nodes};
 use crate::snapshot::{Limit, Snapshot, differences, of_members, of_tree};
@@ -59,11 +59,6 @@ pub(crate) fn pack(tree: &Path, images: &Path, options: &[&str]) -> serde_json::
         .unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     serde_json::from_slice(&run.stdout).unwrap()
-}
-
-/// Says what is not tested.
-pub(crate) fn skip(why: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
 pub(crate) fn installed(program: &str, version: &str) -> bool {

@@ -9,10 +9,10 @@ use std::process::Command;
 use packer::{Difference, Pack, Source};
 use proptest::prelude::*;
 
-use crate::corners::skip;
 use crate::corners_tree::{Order, create, nodes};
 use crate::trees;
 use crate::workshop::Workshop;
+use testkit::log::skip;
 
 /// A program that writes archives, and what it is known not to keep.
 struct Writer {
@@ -200,7 +200,7 @@ fn what_others_write_of_the_corners_is_read() {
 }
 
 proptest! {
-    #![proptest_config(testkit::cases::usually(24))]
+    #![proptest_config(testkit::cases::cases(12, 192))]
 
     #[test]
     fn gnu_tar_keeps_any_tree(plan in trees::plan()) {

@@ -282,7 +282,7 @@ fn global_records_count_until_others_do() {
 }
 
 proptest! {
-    #![proptest_config(testkit::cases::usually(512))]
+    #![proptest_config(testkit::cases::cases(512, 50_000))]
 
     /// Headers whose checksums are right, with anything else in them.
     #[test]

@@ -1,13 +1,15 @@
 //! What cannot be represented fails the pack, by the entry's name and the limit; nothing is dropped in silence.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rustix::fs::{Mode, OFlags, XattrFlags};
 use tempfile::TempDir;
+use testkit::tier::runs_deep;
 
-use crate::corners::{PLACE, pack, skip};
+use crate::corners::{PLACE, pack};
 use crate::same_bytes::Mounted;
+use testkit::log::skip;
 
 /// Packs a tree on xfs, which alone has room for such attributes, with one file that has those that are given.
 fn refused(attributes: impl IntoIterator<Item = (String, Vec<u8>)>, words: &str) {
@@ -63,15 +65,47 @@ fn a_deep_tree_takes_memory_for_its_depth_only() {
     assert!(Command::new("rm").arg("-rf").arg(root.path().join("d")).status().unwrap().success());
 }
 
-/// More than eleven octal digits can say: the size moves to the extended header.
-#[test]
-fn a_file_of_more_than_8_gib() {
-    let (root, output) = (TempDir::new_in(PLACE).unwrap(), TempDir::new_in(PLACE).unwrap());
-    let size = (8 << 30) + 5;
+/// A tree with a file whose size is more than eleven octal digits can say.
+fn more_than_8_gib() -> (TempDir, u64) {
+    let (root, size) = (TempDir::new_in(PLACE).unwrap(), (8 << 30) + 5);
     let file = fs::File::create(root.path().join("large")).unwrap();
     file.set_len(size).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, b"end", size - 3).unwrap();
     fs::write(root.path().join("last"), "behind").unwrap();
+    (root, size)
+}
+
+/// Its size is in the extended header, too. Only the beginning is read of the archive.
+#[test]
+fn the_size_of_a_file_of_more_than_8_gib() {
+    let (root, size) = more_than_8_gib();
+    let mut pack = Command::new(env!("CARGO_BIN_EXE_onepass"))
+        .args(["pack", "-c", "none", "-t", "1", "-o", "-"])
+        .arg(root.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut archive = tar::Archive::new(pack.stdout.take().unwrap());
+    let mut entries = archive.entries().unwrap();
+    assert_eq!(&*entries.next().unwrap().unwrap().path_bytes(), b"./");
+    let mut large = entries.next().unwrap().unwrap();
+    let record = large.pax_extensions().unwrap().unwrap().map(Result::unwrap).find(|record| record.key() == Ok("size"));
+    assert_eq!(record.unwrap().value(), Ok(&*size.to_string()));
+    assert_eq!((&*large.path_bytes(), large.size()), (&b"large"[..], size));
+    drop(large);
+    drop(entries);
+    drop(archive);
+    let run = pack.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(run.stderr).unwrap(), "onepass: cannot write the image: broken pipe\n");
+}
+
+#[test]
+fn a_file_of_more_than_8_gib_comes_back() {
+    if !runs_deep() {
+        return;
+    }
+    let ((root, size), output) = (more_than_8_gib(), TempDir::new_in(PLACE).unwrap());
     let run = Command::new(env!("CARGO_BIN_EXE_onepass"))
         .args(["pack", "--compression", "zstd:1", "--threads", "2", "--json", "--output"])
         .args([output.path(), root.path()])

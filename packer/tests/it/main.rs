@@ -40,6 +40,7 @@ mod small_disks;
 mod snapshot;
 mod sparse;
 mod squashfs;
+mod strace;
 mod streams;
 mod sweep;
 mod trees;

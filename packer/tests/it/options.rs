@@ -6,9 +6,10 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::corners::{PLACE, pack, skip};
+use crate::corners::{PLACE, pack};
 use crate::corners_tree::{Node, Order, create, nodes};
 use crate::same_bytes::Mounted;
+use testkit::log::skip;
 
 /// The corners with the options, and the changed corners without any, have one fingerprint.
 fn check(options: &[&str], changed: impl FnOnce(&mut Vec<Node>)) {

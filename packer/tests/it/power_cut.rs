@@ -11,11 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use testkit::log::count;
+use testkit::tier::{runs_deep, sized};
 
-use crate::corners::{PLACE, skip};
+use crate::corners::PLACE;
 use crate::holdings;
 use crate::same_bytes::{succeeds, unmount};
 use testkit::cases::Noise;
+use testkit::log::skip;
 
 /// A filesystem, what makes it, how it is mounted first, and how a clone of it is.
 struct Filesystem {
@@ -34,9 +37,9 @@ const BTRFS: Filesystem =
 /// Bytes of the inner filesystem: the least that mkfs.xfs takes is 300 MiB.
 const SIZE: u64 = 320 << 20;
 
-/// How many moments are tried: 200 is thorough, 20 quick.
+/// How many moments are tried.
 fn moments() -> usize {
-    std::env::var("ONEPASS_POWER_CUTS").map_or(20, |count| count.parse().unwrap())
+    sized(12, 200)
 }
 
 /// A mounted filesystem, unmounted when dropped.
@@ -149,6 +152,7 @@ fn cut(filesystem: &Filesystem, moments: usize, strace: &[&str]) -> Result<(usiz
         drop(mounted);
         fs::remove_file(clone(number)).unwrap();
     }
+    count("power cuts", moments);
     Ok((whole, broken))
 }
 
@@ -184,6 +188,9 @@ fn on_btrfs() {
 /// The check of the check: where fsync does nothing, images are found that are not what their names say.
 #[test]
 fn without_fsync_it_would_be_seen() {
+    if !runs_deep() {
+        return;
+    }
     if !rustix::process::geteuid().is_root() || Command::new("strace").arg("-V").output().is_err() {
         return skip("only root can mount filesystems, and only strace can make fsync do nothing");
     }

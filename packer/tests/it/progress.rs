@@ -13,7 +13,7 @@ fn progress_grows_and_ends_at_the_exact_total() {
     let (root, output) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     trees::some().create(root.path(), false);
     // Many segments, so that there is much to report.
-    std::fs::write(root.path().join("large"), vec![1; 160 << 20]).unwrap();
+    std::fs::write(root.path().join("large"), vec![1; 40 << 20]).unwrap();
     for (strategy, passes) in
         [(Strategy::SingleStream, &[Pass::Stream][..]), (Strategy::TwoPass, &[Pass::Tar, Pass::Compress])]
     {
@@ -36,28 +36,39 @@ fn progress_grows_and_ends_at_the_exact_total() {
     }
 }
 
-/// A tree that takes long enough for progress to be told, and the command that packs it.
-fn command() -> (TempDir, Command) {
+/// A tree of many segments, so that progress is told while it is packed.
+fn place() -> TempDir {
     let place = TempDir::new().unwrap();
     std::fs::create_dir_all(place.path().join("tree")).unwrap();
     std::fs::create_dir_all(place.path().join("out")).unwrap();
-    let text: String = (0..4_000_000_u32).map(|number| number.to_string()).collect();
+    let text: String = (0..600_000_u32).map(|number| number.to_string()).collect();
     for number in 0..4 {
         std::fs::write(place.path().join(format!("tree/{number}")), &text).unwrap();
     }
+    place
+}
+
+/// The command that packs it, into an empty directory.
+fn command(place: &TempDir) -> Command {
+    emptied(place);
     let mut command = Command::new(env!("CARGO_BIN_EXE_onepass"));
     command.current_dir(place.path()).args(["pack", "tree", "-o", "out"]);
-    (place, command)
+    command
+}
+
+fn emptied(place: &TempDir) {
+    let out = place.path().join("out");
+    std::fs::remove_dir_all(&out).and_then(|()| std::fs::create_dir(out)).unwrap();
 }
 
 #[test]
 fn json_lines_have_lxds_keys() {
+    let place = place();
     for (strategy, stages) in [
         ("single-stream", &["create_image_from_instance_pack"][..]),
         ("two-pass", &["create_image_from_instance_pack", "create_image_from_instance_compress"]),
     ] {
-        let (_place, mut command) = command();
-        let run = command.args(["--progress", "json", "--strategy", strategy]).output().unwrap();
+        let run = command(&place).args(["--progress", "json", "--strategy", strategy]).output().unwrap();
         assert!(run.status.success());
         let lines: Vec<serde_json::Map<String, serde_json::Value>> =
             String::from_utf8(run.stderr).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -80,19 +91,19 @@ fn json_lines_have_lxds_keys() {
 
 #[test]
 fn a_bar_is_for_terminals_and_for_who_asks_for_it() {
+    let place = place();
     let on_terminal = |options: &str| {
-        let (_place, command) = command();
+        emptied(&place);
         let pack = format!("{} pack tree -o out {options}", env!("CARGO_BIN_EXE_onepass"));
         let mut script = Command::new("script");
-        script.args(["-qec", &pack, "/dev/null"]).current_dir(command.get_current_dir().unwrap());
+        script.args(["-qec", &pack, "/dev/null"]).current_dir(place.path());
         script.stdin(std::process::Stdio::null());
         script.output().map(|run| String::from_utf8_lossy(&run.stdout).into_owned())
     };
-    let Ok(shown) = on_terminal("") else { return crate::corners::skip("script is not installed") };
+    let Ok(shown) = on_terminal("") else { return testkit::log::skip("script is not installed") };
     assert!(shown.contains("Packing: ") && shown.contains("% ") && shown.contains(" left)"), "{shown:?}");
     assert_eq!(on_terminal("--quiet").unwrap().trim_end().lines().count(), 1);
     for options in [&[][..], &["--quiet"], &["--progress", "none"], &["--quiet", "--progress", "none"]] {
-        let (_place, mut command) = command();
-        assert!(command.args(options).output().unwrap().stderr.is_empty(), "{options:?}");
+        assert!(command(&place).args(options).output().unwrap().stderr.is_empty(), "{options:?}");
     }
 }

@@ -11,8 +11,10 @@ use std::time::Duration;
 use packer::{CancelToken, Compression, Pack};
 use rustix::fs::{CWD, FileType, Mode, RenameFlags};
 use tempfile::TempDir;
+use testkit::tier::sized;
 
-use crate::corners::{PLACE, skip};
+use crate::corners::PLACE;
+use crate::strace;
 
 /// What stands outside, and must never be inside.
 const SECRET: &[u8] = b"the host's own secret, 4af1c09b";
@@ -67,9 +69,9 @@ fn no_byte_from_outside_whatever_is_swapped_and_when() {
     let place = TempDir::new().unwrap();
     let pairs = hostile(place.path());
     let output = TempDir::new().unwrap();
-    let (mut images, mut refusals) = (0, 0);
+    let (mut images, mut refusals, count) = (0, 0, sized(60, 2_000_usize));
     storm(&pairs, || {
-        for number in 0..400_usize {
+        for number in 0..count {
             let threads = std::num::NonZeroUsize::new(1 + number % 3).unwrap();
             let pack = Pack::new(place.path().join("tree")).compression(Compression::None);
             match pack.threads(threads).live(number % 2 == 0).publish(output.path()) {
@@ -86,7 +88,8 @@ fn no_byte_from_outside_whatever_is_swapped_and_when() {
             }
         }
     });
-    assert_eq!(images + refusals, 400);
+    assert_eq!(images + refusals, count);
+    testkit::log::count("packs in a storm", count);
 }
 
 /// The swap comes once, at each moment in turn, so that one of them is between the listing and the reading of each file.
@@ -126,11 +129,11 @@ fn leaks(image: &Path) -> bool {
     fs::read(image).unwrap().windows(SECRET.len()).any(|window| window == SECRET)
 }
 
-/// The walk is held between looking at an entry and reading its attributes, which are read by name.
+/// The walk is stopped between looking at an entry and reading its attributes, which are read by name.
 #[test]
 fn attributes_are_those_of_the_entry_that_was_listed() {
-    if Command::new("strace").arg("-V").output().is_err() {
-        return skip("strace is not installed");
+    if !strace::is_installed() {
+        return;
     }
     let flags = rustix::fs::XattrFlags::empty();
     for live in [false, true] {
@@ -144,6 +147,7 @@ fn attributes_are_those_of_the_entry_that_was_listed() {
         rustix::fs::setxattr(&victim, "user.name", b"inside", flags).unwrap();
         rustix::fs::setxattr(&outside, "user.name", SECRET, flags).unwrap();
         let traced = |injection: &[String]| {
+            let _ = fs::remove_file(&log);
             let mut run = Command::new("strace");
             run.args(["-f", "-qq", "-e", "trace=statx"]).args(injection).arg("-o").arg(&log);
             run.arg(env!("CARGO_BIN_EXE_onepass")).args(["pack", "-c", "none", "-t", "1", "-o"]).arg(&images);
@@ -154,11 +158,19 @@ fn attributes_are_those_of_the_entry_that_was_listed() {
         fs::remove_file(fs::read_dir(&images).unwrap().next().unwrap().unwrap().path()).unwrap();
         let calls = fs::read_to_string(&log).unwrap();
         let look = calls.lines().filter(|line| line.contains("statx(")).position(|line| line.contains("\"victim\""));
-        let held = format!("inject=statx:delay_exit=2000000:when={}", look.unwrap() + 1);
-        let child = traced(&["-e".into(), held]);
-        std::thread::sleep(Duration::from_secs(1));
+        let stop = format!("inject=statx:signal=STOP:when={}", look.unwrap() + 1);
+        let child = traced(&["-e".into(), stop]);
+        let stopped = loop {
+            let log = fs::read_to_string(&log).unwrap_or_default();
+            match log.lines().find(|line| line.contains("stopped by SIGSTOP")) {
+                Some(line) => break line.split(' ').next().unwrap().parse().unwrap(),
+                None => std::thread::sleep(Duration::from_millis(1)),
+            }
+        };
         fs::hard_link(&outside, tree.join("new")).unwrap();
         fs::rename(tree.join("new"), &victim).unwrap();
+        rustix::process::kill_process(rustix::process::Pid::from_raw(stopped).unwrap(), rustix::process::Signal::CONT)
+            .unwrap();
         let output = child.wait_with_output().unwrap();
         let words = String::from_utf8(output.stderr).unwrap();
         assert!(words.contains("victim`") && words.contains("another file took its place"), "{words}");

@@ -8,10 +8,11 @@ use std::process::Command;
 use rustix::fs::XattrFlags;
 use tempfile::TempDir;
 
-use crate::corners::{PLACE, pack, skip};
+use crate::corners::{PLACE, pack};
 use crate::corners_tree::{Node, Order, create, nodes};
 use crate::snapshot::{differences, of_tree};
 use testkit::listing;
+use testkit::log::skip;
 
 /// What mounts a new filesystem on a directory: the program that makes it in a sparse file, or none.
 const FILESYSTEMS: [(&str, &[&str]); 4] = [

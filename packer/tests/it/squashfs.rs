@@ -9,14 +9,16 @@ use std::process::Command;
 use packer::{Compression, Pack, Strategy};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, XattrFlags};
 use tempfile::TempDir;
+use testkit::at_once;
 
 use crate::cancel::cancelled_after;
-use crate::corners::{PLACE, equal, installed, skip};
+use crate::corners::{PLACE, equal, installed};
 use crate::corners_tree::{Node, Order, create, nodes};
 use crate::faults::{fails, place};
 use crate::laws::names;
 use crate::same_bytes::{succeeds, unmount};
 use crate::snapshot::{Snapshot, of_members, of_tree};
+use testkit::log::skip;
 
 /// Whether there are the programs.
 pub(crate) fn can_be_made() -> bool {
@@ -156,7 +158,7 @@ fn what_would_come_back_as_something_else_is_refused_and_named() {
 #[test]
 fn a_program_that_fails_is_named_with_its_own_words() {
     let place = place();
-    for (program, words) in [
+    let faults = [
         ("echo boom >&2; exit 3", "`tar2sqfs` failed (exit status: 3): boom"),
         ("exit 0", "`tar2sqfs` ended before it had read all of its input"),
         ("kill -9 $$", "`tar2sqfs` failed (signal: 9"),
@@ -170,17 +172,20 @@ fn a_program_that_fails_is_named_with_its_own_words() {
         ("cat > /proc/self/fd/1", "`tar2sqfs` did not write a filesystem"),
         ("cat >/dev/null; echo hsqs > /proc/self/fd/1", "`tar2sqfs` did not write a filesystem"),
         ("sleep 20 & exit 4", "`tar2sqfs` failed (exit status: 4)"),
-    ] {
-        for strategy in ["single-stream", "two-pass"] {
-            let script = format!(
-                "mount -t tmpfs none /usr/local/sbin && printf '%s\\n' '#!/bin/sh' '[ \"$1\" != --version ] || exit 0' \
-                 '{program}' > /usr/local/sbin/tar2sqfs && chmod +x /usr/local/sbin/tar2sqfs && \
-                 exec $ONEPASS pack tree -o out -c squashfs --strategy {strategy}"
-            );
-            fails(&place, &script, words);
-            assert!(names(&place.path().join("out")).is_empty(), "{program}: left behind");
-        }
-    }
+    ];
+    // They wait more than they work: all at once.
+    let cases = faults.iter().flat_map(|fault| ["single-stream", "two-pass"].map(|strategy| (fault, strategy)));
+    at_once(cases, |number, ((program, words), strategy)| {
+        let out = place.path().join(format!("out/{number}"));
+        fs::create_dir(&out).unwrap();
+        let script = format!(
+            "mount -t tmpfs none /usr/local/sbin && printf '%s\\n' '#!/bin/sh' '[ \"$1\" != --version ] || exit 0' \
+             '{program}' > /usr/local/sbin/tar2sqfs && chmod +x /usr/local/sbin/tar2sqfs && \
+             exec $ONEPASS pack tree -o out/{number} -c squashfs --strategy {strategy}"
+        );
+        fails(&place, &script, words);
+        assert!(names(&out).is_empty(), "{program}: left behind");
+    });
 }
 
 /// All of a small tar fits the pipe, so that nobody notices a program that never reads it – but for what is left there.
@@ -241,21 +246,22 @@ fn a_reader_that_fails_is_named_with_its_own_words() {
     }
     let place = place();
     let image = made(&place.path().join("tree"), &place.path().join("out")).path.unwrap();
-    for (program, words) in [
+    let faults = [
         ("echo boom >&2; exit 3", "`sqfs2tar` failed (exit status: 3): boom"),
         ("kill -9 $$", "`sqfs2tar` failed (signal: 9"),
         ("exit 0", "does not end with two blocks of zeros"),
         ("head -c 2000000 /dev/zero >&2; echo boom; exit 3", "is not a sound image"),
         ("cat /proc/self/fd/0; exit 9", "is not a sound image"),
         ("exec >&-; exec sleep 100", "`sqfs2tar` closed its output and did not end"),
-    ] {
+    ];
+    at_once(faults, |_, (program, words)| {
         let script = format!(
             "mount -t tmpfs none /usr/local/sbin && printf '%s\\n' '#!/bin/sh' '{program}' > /usr/local/sbin/sqfs2tar && \
              chmod +x /usr/local/sbin/sqfs2tar && exec $ONEPASS verify {}",
             image.display()
         );
         fails(&place, &script, words);
-    }
+    });
 }
 
 #[test]

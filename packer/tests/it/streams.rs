@@ -71,7 +71,7 @@ fn nothing_is_written_to_a_disk() {
     let run = Command::new("unshare").args(command).current_dir(place.path()).output().unwrap();
     let told = text(run.stderr);
     if told.contains("strace: not found") {
-        return crate::corners::skip("strace is not installed");
+        return testkit::log::skip("strace is not installed");
     }
     assert!(run.status.success(), "{told}");
     let calls = text(fs::read(place.path().join("log")).unwrap());

@@ -1,15 +1,21 @@
-//! Every system call of a pack fails once, in every way that it can: no image, nothing left and the cause told, or an image
-//! that is whole.
+//! Every system call of a pack fails once: no image, nothing left and the cause told, or an image that is whole.
+//!
+//! The fast tier lists the calls of a pack, and fails each that differs from those before it in its name, its arguments or its
+//! result. The deep tier fails every call with every error, over every kind of output directory, with one and two threads.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use crate::corners::skip;
+use testkit::log::count;
+use testkit::tier::is_deep;
+
 use crate::formats::{Files, files};
 use crate::squashfs::can_be_made;
+use crate::strace::{self, Calls, strace};
 
 /// Calls, and how they may fail. `EINTR` comes from signals, and from network and user-space filesystems.
 const CALLS: [(&str, &[&str]); 16] = [
@@ -30,6 +36,12 @@ const CALLS: [(&str, &[&str]); 16] = [
     ("close", &["EIO", "EINTR"]),
     ("fcntl", &["EINVAL"]),
 ];
+
+/// All of them, as an option of strace.
+fn traced() -> String {
+    let names: Vec<&str> = CALLS.iter().map(|(call, _)| *call).collect();
+    format!("trace={}", names.join(","))
+}
 
 /// What an error is called in a message.
 fn words(error: &str) -> &'static [&'static str] {
@@ -73,7 +85,7 @@ impl Place {
         std::os::unix::fs::symlink("directory/file", tree.join("link")).unwrap();
         let mut place = Place { root, way, whole: Files::new(), fingerprint: String::new() };
         let output = place.output(Standing::Nothing);
-        let run = place.command(&output, None).output().unwrap();
+        let run = place.command(&output, "1", &["-f", "-e", "trace=none"]).output().unwrap();
         assert!(run.status.success());
         place.fingerprint = String::from_utf8(run.stdout).unwrap()[..64].to_owned();
         place.whole = files(&output);
@@ -111,60 +123,47 @@ impl Place {
         before
     }
 
-    fn command(&self, output: &Path, injection: Option<(&str, String)>) -> Command {
-        let mut command = Command::new("strace");
-        // Where cargo lets the loader look, it looks a hundred times.
-        command.env_remove("LD_LIBRARY_PATH");
-        match injection {
-            Some((call, injection)) => {
-                command.args(["-f", "--seccomp-bpf", "-qq", "-e", &format!("trace={call}"), "-e", &injection, "-o"]);
-                command.arg(self.root.path().join("log"));
-            }
-            None => drop(command.args(["-f", "-qq", "-e", "trace=none"])),
-        }
-        command.arg(env!("CARGO_BIN_EXE_onepass")).args(["pack", "-t", "1"]).args(self.way).arg("-o").arg(output);
-        command.arg(self.root.path().join("tree"));
+    /// A pack under strace with some options, of a log and of what is to fail.
+    fn command(&self, output: &Path, threads: &str, options: &[&str]) -> Command {
+        let mut command = strace(options, &self.log());
+        command.args(["pack", "-t", threads]).args(self.way).arg("-o").arg(output).arg(self.root.path().join("tree"));
         command
     }
 
-    /// How many of these calls come before the packer's first: the loader's, and those of the standard library's start.
-    fn before_main(&self, call: &str) -> usize {
-        let log = self.root.path().join("log");
-        let mut command = Command::new("strace");
-        command.env_remove("LD_LIBRARY_PATH");
-        command.args(["-qq", "-e", &format!("trace={call}"), "-o"]).arg(&log);
-        assert!(command.arg(env!("CARGO_BIN_EXE_onepass")).arg("--version").output().unwrap().status.success());
+    fn has_program(&self) -> bool {
+        ["external:gzip", "squashfs"].iter().any(|program| self.way.contains(program))
+    }
+
+    fn log(&self) -> PathBuf {
+        self.root.path().join("log")
+    }
+
+    /// The calls that a pack makes over what stands there.
+    fn calls(&self, standing: Standing) -> Calls {
+        let output = self.output(standing);
+        assert!(self.command(&output, "1", &["-ff", "-y", "-e", &traced()]).output().unwrap().status.success());
+        Calls::take(&self.log())
+    }
+
+    /// The calls of a program that does nothing: the loader's, and those of the standard library's start.
+    fn calls_before_main(&self) -> Calls {
+        let mut command = strace(&["-ff", "-y", "-e", &traced()], &self.log());
+        assert!(command.arg("--version").output().unwrap().status.success());
+        let mut calls = Calls::take(&self.log());
         // All that the packer itself does there is to write its version.
-        let calls = fs::read_to_string(log).unwrap().lines().filter(|line| line.starts_with(call)).count();
-        let before = if call == "write" { 0 } else { calls };
-        assert!(before == 0 || self.is_of_one_thread(call), "{call}: the first of another thread would be left out");
-        before
-    }
-
-    /// Whether no thread of a pack but the first makes such a call.
-    fn is_of_one_thread(&self, call: &str) -> bool {
-        let log = self.root.path().join("log");
-        let mut command = Command::new("strace");
-        command
-            .env_remove("LD_LIBRARY_PATH")
-            .args(["-f", "-qq", "-e", &format!("trace=execve,{call}"), "-o"])
-            .arg(&log);
-        command.arg(env!("CARGO_BIN_EXE_onepass")).args(["pack", "-t", "1"]).args(self.way);
-        let run = command.arg("-o").arg(self.output(Standing::Nothing)).arg(self.root.path().join("tree")).output();
-        assert!(run.unwrap().status.success());
-        let log = fs::read_to_string(log).unwrap();
-        let threads: Vec<_> = log.lines().filter_map(|line| line.split_whitespace().next()).collect();
-        threads.iter().all(|thread| *thread == threads[0])
+        calls.0.retain(|(call, _), _| call != "write");
+        calls
     }
 
     /// Lets the Nth call of each thread fail; false if no thread makes so many.
-    fn fails(&self, call: &str, error: &str, number: usize, standing: Standing) -> bool {
+    fn fails(&self, threads: &str, call: &str, error: &str, number: usize, standing: Standing) -> bool {
         let output = self.output(standing);
-        let injection = format!("inject={call}:error={error}:when={number}");
-        let run = self.command(&output, Some((call, injection))).output().unwrap();
-        let at = format!("{call} {number} with {error}, {standing:?}, {:?}", self.way);
+        let [trace, injection] = [format!("trace={call}"), format!("inject={call}:error={error}:when={number}")];
+        let run =
+            self.command(&output, threads, &["-f", "--seccomp-bpf", "-e", &trace, "-e", &injection]).output().unwrap();
+        let at = format!("{call} {number} with {error}, {standing:?}, {threads} threads, {:?}", self.way);
         self.law(&run, &output, (call, error), standing, &at);
-        fs::read_to_string(self.root.path().join("log")).unwrap().contains("INJECTED")
+        fs::read_to_string(self.log()).unwrap().contains("INJECTED")
     }
 
     fn law(&self, run: &Output, output: &Path, (call, error): (&str, &str), standing: Standing, at: &str) {
@@ -188,7 +187,7 @@ impl Place {
             let caused = words(error).iter().any(|words| told.contains(words));
             // A program's loader may fail; and when its words cannot be read, it has none.
             let elsewhere = ["error while loading shared libraries", "`gzip` ", "`tar2sqfs` "];
-            let elsewhere = elsewhere.iter().any(|words| told.contains(words));
+            let elsewhere = (self.has_program() || is_deep()) && elsewhere.iter().any(|words| told.contains(words));
             assert!(caused || elsewhere, "{at}: {told}");
         }
         // The failure may be that of the last fsync: the image has its name, and is whole.
@@ -209,28 +208,71 @@ fn is_document(path: &Path) -> bool {
 const EVERYTHING: [Standing; 3] = [Standing::Nothing, Standing::Image, Standing::Remains];
 
 fn sweep(way: &'static [&'static str], before: &[Standing]) {
-    if Command::new("strace").arg("-V").output().is_err() {
-        return skip("strace is not installed");
+    if !strace::is_installed() {
+        return;
     }
     let place = Place::new(way);
-    let mut failures = 0;
+    let failures = if is_deep() { every_call(&place, before) } else { every_different_call(&place, before) };
+    count("failed calls", failures);
+    assert!(failures > 100, "only {failures} calls failed");
+}
+
+/// The calls of this way that may fail, with their errors.
+fn calls(place: &Place) -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
     // What strace makes fail is not done: a pipe would stay open that was closed, whatever close said.
-    let program = ["external:gzip", "squashfs"].iter().any(|program| way.contains(program));
-    let calls = CALLS.iter().filter(|(call, _)| *call != "close" || !program);
-    for (call, errors) in calls {
-        // A program that the packer starts counts its calls from one, too.
-        let first = if program { 1 } else { place.before_main(call) + 1 };
-        for error in *errors {
-            for standing in before {
-                let mut number = first;
-                while place.fails(call, error, number, *standing) {
-                    number += 1;
+    let has_program = place.has_program();
+    CALLS.into_iter().filter(move |(call, _)| *call != "close" || !has_program)
+}
+
+/// Fails each call that differs from those before it: with one of the errors that a disk gives, each in turn, and once with
+/// each error that packs treat in a way of its own.
+fn every_different_call(place: &Place, before: &[Standing]) -> usize {
+    let mut seen: BTreeSet<String> = place.calls_before_main().0.into_values().flatten().collect();
+    let (mut tried, mut failures) = (0, 0);
+    for standing in before {
+        let made = place.calls(*standing);
+        for (call, errors) in calls(place) {
+            let (own, usual): (Vec<_>, Vec<_>) =
+                errors.iter().copied().partition(|error| ["EINTR", "EOPNOTSUPP"].contains(error));
+            let numbers = made.0.iter().filter(|((name, _), _)| name == call);
+            for ((_, number), lines) in numbers {
+                let is_new = lines.iter().filter(|line| seen.insert(line.to_string())).count() > 0;
+                // Of what is not new over an image, a sample.
+                if !is_new && (*standing == Standing::Nothing || *number % 5 > 0) {
+                    continue;
                 }
-                failures += number - first;
+                let usual = usual.get(number % usual.len().max(1)).copied();
+                for error in usual.into_iter().chain(own.iter().copied().filter(|_| is_new)) {
+                    tried += 1;
+                    failures += usize::from(place.fails("1", call, error, *number, *standing));
+                }
             }
         }
     }
-    assert!(failures > 100 * before.len(), "only {failures} calls failed");
+    // What a thread reads of a pipe may come in more or fewer pieces.
+    assert!(failures * 20 >= tried * 19, "of {tried} calls only {failures} were made again");
+    failures
+}
+
+/// Fails every call with every error.
+fn every_call(place: &Place, before: &[Standing]) -> usize {
+    /// After so many runs in which no thread made the Nth call there is none. With two threads it depends on the run.
+    const MISSES: usize = 3;
+    let mut failures = 0;
+    for (call, errors) in calls(place) {
+        for (error, standing) in errors.iter().flat_map(|error| before.iter().map(move |standing| (error, standing))) {
+            for threads in ["1", "2"] {
+                let (mut number, mut misses) = (1, 0);
+                while misses < MISSES {
+                    let failed = place.fails(threads, call, error, number, *standing);
+                    misses = if failed { 0 } else { misses + 1 };
+                    failures += usize::from(failed);
+                    number += 1;
+                }
+            }
+        }
+    }
+    failures
 }
 
 #[test]

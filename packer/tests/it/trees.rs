@@ -136,6 +136,27 @@ pub(crate) fn some() -> Plan {
     Plan { nodes: nodes.collect() }
 }
 
+/// A part of it, of 1.3 MB.
+pub(crate) fn fewer() -> Plan {
+    let mut plan = some();
+    plan.nodes.retain(|name, _| name.as_str() < "file-2");
+    plan
+}
+
+/// A tree that is always the same, of few files: none, small, and of one segment and several.
+pub(crate) fn sizes() -> Plan {
+    let files = [
+        ("empty", 0, Texture::Zeros),
+        ("noise", 300_000, Texture::Noise(1)),
+        ("small", 700, Texture::Words(3)),
+        ("words", (5 << 20) + 3, Texture::Words(60)),
+        ("zeros", 1 << 20, Texture::Zeros),
+    ];
+    let node =
+        |(name, size, texture)| (String::from(name), Node::plain(Kind::File { size, texture }, 0o644, 1_700_000_000));
+    Plan { nodes: files.map(node).into() }
+}
+
 impl Plan {
     /// The entries of this one that are kept, and those of another that fit in between.
     pub(crate) fn mixed(&self, other: &Plan, kept: &[bool]) -> Plan {

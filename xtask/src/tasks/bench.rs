@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the main job. BuildArms the packer, makes or takes a tree, and lets the harness do the rest.
+//! `cargo xtask bench`: the main job. Builds the packer, makes or takes a tree, and lets the harness do the rest.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

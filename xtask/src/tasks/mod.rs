@@ -13,6 +13,7 @@ mod planted;
 mod report;
 mod rootfs;
 mod studies;
+mod test;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,7 @@ pub(crate) enum Task {
     Planted(planted::Arguments),
     Report(report::Arguments),
     Rootfs(rootfs::Arguments),
+    Test(test::Arguments),
 }
 
 impl Task {
@@ -54,6 +56,7 @@ impl Task {
             Task::Planted(arguments) => planted::run(arguments),
             Task::Report(arguments) => report::run(arguments),
             Task::Rootfs(arguments) => rootfs::run(arguments),
+            Task::Test(arguments) => test::run(arguments),
         }
     }
 }
