@@ -148,7 +148,6 @@ fn keep(
     if !work.is_ours() {
         (sample.usage, sample.scratch) = (None, None);
     }
-    journal.add(&sample)?;
-    samples.push(sample);
+    samples.push(journal.add(sample)?);
     Ok(())
 }

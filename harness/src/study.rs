@@ -63,8 +63,7 @@ impl Study {
     }
 
     fn keep(&mut self, journal: &mut Journal, sample: Sample) -> Result<()> {
-        journal.add(&sample)?;
-        self.samples.push(sample);
+        self.samples.push(journal.add(sample)?);
         Ok(())
     }
 }

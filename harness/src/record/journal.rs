@@ -1,14 +1,16 @@
 //! The journal: writes a record while it is made, so that an interrupted run leaves its measurements.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use packer::Strategy;
 use serde::Serialize;
 
 use super::run::Run;
-use super::sample::{Label, Sample};
+use super::sample::{Label, Role, Sample};
 use crate::error::{Error, Result};
 use crate::run::Outcome;
 
@@ -17,6 +19,8 @@ use crate::run::Outcome;
 pub struct Journal {
     directory: PathBuf,
     samples: File,
+    /// The cases and strategies of which there is a curve of scratch space.
+    curves: HashSet<(String, String)>,
 }
 
 impl Journal {
@@ -39,7 +43,7 @@ impl Journal {
         };
         let path = directory.join("samples.jsonl");
         let samples = File::create_new(&path).map_err(|error| Error::io("create", path, error))?;
-        Ok(Journal { directory, samples })
+        Ok(Journal { directory, samples, curves: HashSet::new() })
     }
 
     /// Where it is.
@@ -48,16 +52,27 @@ impl Journal {
         &self.directory
     }
 
-    /// Adds a line to `samples.jsonl`.
+    /// Adds a line to `samples.jsonl`, and returns the sample as the record has it: only the first timed run of a case and
+    /// strategy keeps the points of its curve of scratch space, since a report shows no other. All keep its peak.
     ///
     /// # Errors
     ///
     /// If it cannot be written.
-    pub fn add(&mut self, sample: &Sample) -> Result<()> {
+    pub fn add(&mut self, mut sample: Sample) -> Result<Sample> {
         let path = self.directory.join("samples.jsonl");
-        let mut line = serde_json::to_string(sample).map_err(|error| Error::record(&path, error))?;
+        if !self.is_first_of_its_strategy(&sample) {
+            sample.scratch.iter_mut().for_each(|curve| curve.points.clear());
+        }
+        let mut line = serde_json::to_string(&sample).map_err(|error| Error::record(&path, error))?;
         line.push('\n');
-        self.samples.write_all(line.as_bytes()).map_err(|error| Error::io("write", path, error))
+        self.samples.write_all(line.as_bytes()).map_err(|error| Error::io("write", path, error))?;
+        Ok(sample)
+    }
+
+    fn is_first_of_its_strategy(&mut self, sample: &Sample) -> bool {
+        sample.role == Role::Measure
+            && Strategy::ALL.iter().any(|strategy| strategy.name() == sample.arm)
+            && self.curves.insert((sample.case.clone(), sample.arm.clone()))
     }
 
     /// Writes the present `run.json`. A process killed meanwhile leaves the previous one.
@@ -110,6 +125,6 @@ impl<'a> SampleLog<'a> {
     pub fn append(&mut self, label: Label, outcome: &Outcome) -> Result<()> {
         let sample = Sample::new(self.next, label, outcome.clone());
         self.next += 1;
-        self.journal.add(&sample)
+        self.journal.add(sample).map(drop)
     }
 }

@@ -1,9 +1,8 @@
 //! The page of a bench: two passes against one stream, and both beside other tools.
 
-use super::markdown::{list, table};
 use super::page::{Block, Page, Section};
 use super::tables::{self, Table};
-use super::{claim_2019, plots, provenance, verdict};
+use super::{claim_2019, plots, provenance};
 use crate::format::bytes;
 use crate::plan::Maker;
 use crate::record::{BaselineRecord, Check, Record};
@@ -191,23 +190,4 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, base
         verdict: verdict.to_vec(),
         sections,
     }
-}
-
-/// The excerpt of a run for the README.
-pub(super) fn excerpt(record: &Record, comparison: &Table, baselines: &Table, directory: &str) -> String {
-    let (subject, environment) = (&record.run.subject, &record.run.environment);
-    let baselines = if baselines.rows.is_empty() { String::new() } else { table(baselines) + "\n" };
-    format!(
-        "Measured on {} ({} entries, a tar of {}), {} with {} cores, {}; every sample is in [`{directory}`]({directory}).\n\n\
-         {}\n{}\n{baselines}![Scratch space over time]({directory}/scratch.svg)\n\n\
-         ![Time, one stream against two passes]({directory}/time.svg)\n",
-        subject.name,
-        subject.entries,
-        bytes(subject.tar_size),
-        environment.processor,
-        environment.cores,
-        environment.system,
-        list(&verdict::sentences(record)),
-        table(comparison)
-    )
 }

@@ -9,8 +9,11 @@ mod compare;
 mod html;
 mod markdown;
 mod page;
+mod pipelines;
+mod plot;
 mod plots;
 mod provenance;
+mod readme;
 mod study_page;
 mod svg;
 mod tables;
@@ -60,10 +63,10 @@ impl Report {
         self.files.write(directory)
     }
 
-    /// The part that the README shows: the table and two plots, with links to `directory` as it is written there.
+    /// The part that the README shows: a chart and three sentences, with links to `directory` as it is written there.
     #[must_use]
-    pub fn excerpt(&self, record: &Record, directory: &str) -> String {
-        bench_page::excerpt(record, &self.comparison, &self.baselines, directory)
+    pub fn excerpt(record: &Record, directory: &str) -> String {
+        readme::excerpt(record, directory)
     }
 }
 

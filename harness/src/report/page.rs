@@ -1,7 +1,7 @@
 //! A page, before it is HTML or Markdown. Text between backticks is code.
 
 use super::Table;
-use super::plots::Plot;
+use super::plot::Plot;
 
 /// A page, in order.
 #[derive(Debug)]

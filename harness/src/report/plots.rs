@@ -1,20 +1,11 @@
 //! The plots. The caption of each explains how to read it.
 
+use super::pipelines;
+use super::plot::{Plot, WIDTH};
 use super::svg::{Anchor, Svg, ticks};
 use crate::format::{bytes, three, time};
 use crate::record::{Record, Role, Sample, StrategyComparison};
 use crate::stats::{baseline_lines, comparisons, peak};
-
-/// A plot and its caption.
-#[derive(Debug)]
-pub(super) struct Plot {
-    pub(super) file: &'static str,
-    pub(super) title: &'static str,
-    pub(super) caption: String,
-    pub(super) svg: Svg,
-}
-
-const WIDTH: f64 = 860.0;
 
 /// All plots that the record has figures for.
 pub(super) fn all(record: &Record) -> Vec<Plot> {
@@ -22,14 +13,9 @@ pub(super) fn all(record: &Record) -> Vec<Plot> {
     if found.is_empty() {
         return Vec::new();
     }
-    vec![
-        forest(&found),
-        scratch(record, &found),
-        written(&found),
-        throughput(record, &found),
-        phases(record, &found),
-        order(record, &found),
-    ]
+    let strategies = [forest(&found), scratch(record, &found), written(&found)];
+    let rest = [throughput(record, &found), phases(record, &found), order(record, &found)];
+    strategies.into_iter().chain(pipelines::plot(record)).chain(rest).collect()
 }
 
 fn forest(found: &[StrategyComparison]) -> Plot {
@@ -82,12 +68,10 @@ fn shown(found: &[StrategyComparison]) -> &StrategyComparison {
 
 fn scratch(record: &Record, found: &[StrategyComparison]) -> Plot {
     let case = &shown(found).case;
+    // A record has the points of the first one only.
     let curve = |arm: &str| {
-        record
-            .samples
-            .iter()
-            .filter(|sample| &sample.case == case && sample.arm == arm && sample.role == Role::Measure)
-            .max_by_key(|sample| sample.pair)
+        let of = |sample: &&Sample| &sample.case == case && sample.arm == arm && sample.role == Role::Measure;
+        record.samples.iter().find(of)
     };
     let arms = [("two-pass", "two"), ("single-stream", "one")].map(|(arm, class)| (arm, class, curve(arm)));
     let end = arms.iter().filter_map(|(.., sample)| sample.map(|sample| sample.wall_ns)).max().unwrap_or(1) as f64;

@@ -2,7 +2,7 @@
 
 use super::chart::{Axis, Series, draw};
 use super::page::{Block, Page, Section};
-use super::plots::Plot;
+use super::plot::Plot;
 use super::provenance;
 use super::tables::Table;
 use crate::format::{bytes, three, time};

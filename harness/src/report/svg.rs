@@ -22,7 +22,7 @@ svg.plot .other{stroke:var(--other);fill:var(--other)}svg.plot text.one,svg.plot
 svg.plot polyline{fill:none!important;stroke-width:2.5}svg.plot .bar{stroke:none}svg.plot .light{opacity:.45}\
 svg.plot .c1{stroke:var(--one);fill:var(--one)}svg.plot .c2{stroke:#2f6fd6;fill:#2f6fd6}svg.plot .c3{stroke:var(--two);fill:var(--two)}\
 svg.plot .c4{stroke:#a8459c;fill:#a8459c}svg.plot .c5{stroke:#8a8d1f;fill:#8a8d1f}svg.plot .c6{stroke:#7d8794;fill:#7d8794}\
-svg.plot .interval{stroke-width:2.5}";
+svg.plot .interval{stroke-width:2.5}svg.plot .page{fill:var(--on)}svg.plot .interval.ink{stroke:var(--ink);stroke-width:1.5}";
 
 /// Which side of its place a text stands on.
 #[derive(Clone, Copy, Debug)]

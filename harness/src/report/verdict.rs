@@ -29,7 +29,7 @@ pub(super) fn sentences(record: &Record) -> Vec<String> {
     sentences
 }
 
-fn disk(comparisons: &[&StrategyComparison]) -> Option<String> {
+pub(super) fn disk(comparisons: &[&StrategyComparison]) -> Option<String> {
     let widest = comparisons.iter().max_by_key(|found| found.two_pass.scratch_peak)?;
     let (two, single) = (widest.two_pass.scratch_peak, widest.single_stream.scratch_peak);
     let share = |found: &&&StrategyComparison| {

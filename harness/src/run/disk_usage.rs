@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 pub struct Curve {
     /// The most that was seen, in bytes.
     pub peak: u64,
-    /// Nanoseconds since the start, and bytes: at most 60 of them, evenly spread.
+    /// Nanoseconds since the start, and bytes: at most 60 of them, evenly spread. A record keeps them of the runs that a report shows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub points: Vec<(u64, u64)>,
 }
 

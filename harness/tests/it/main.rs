@@ -5,6 +5,7 @@ mod compare;
 mod gates;
 mod lxd;
 mod processes;
+mod readme;
 mod records;
 mod simulation;
 mod study;

@@ -10,9 +10,9 @@ pub(crate) fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// The directory of records: the chosen one, or `results` in the repository.
+/// The directory of records: the chosen one, or one in the repository that git ignores.
 pub(crate) fn results_or_default(chosen: Option<&Path>) -> PathBuf {
-    chosen.map_or_else(|| repository().join("results"), Path::to_owned)
+    chosen.map_or_else(|| repository().join("results/local"), Path::to_owned)
 }
 
 /// The directory for scratch directories: the chosen one, or the system's for temporary files.

@@ -64,7 +64,7 @@ pub(crate) struct Arguments {
     /// Parent of the scratch directory [default: the directory for temporary files]
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
-    /// Parent of the record's directory [default: results]
+    /// Parent of the record's directory [default: results/local, which git ignores]
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
     /// Name of the record, after the date [default: the suite]

@@ -12,7 +12,7 @@ use harness::report::CalibrationReport;
 use harness::run::Environment;
 
 use crate::builds;
-use crate::cli::{ProgressLine, display_path, print, print_verdict, repository, results_or_default, today, topic};
+use crate::cli::{ProgressLine, display_path, print, print_verdict, repository, today, topic};
 use crate::gate_trees::{GateTrees, SPIN, TIMED, timed};
 
 /// Test the gate on time on this class of machine
@@ -50,7 +50,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let (subject, mut base) = trees.tree(TIMED, &[])?;
     let [(_, mut same), (_, mut slowed)] = [trees.tree(TIMED, &[])?, trees.tree(TIMED, &SPIN)?];
     let date = today()?;
-    let results = results_or_default(arguments.results.as_deref());
+    // The gate reads calibrations there, and nowhere else.
+    let results = arguments.results.clone().unwrap_or_else(|| repository().join("results"));
     let mut journal = Journal::create(&results, &date, &arguments.topic)?;
     let mut calibration = Calibration {
         schema: SCHEMA,

@@ -22,11 +22,9 @@ fn changed(place: &TempDir, change: impl Fn(String) -> String) -> PathBuf {
     place.path().to_owned()
 }
 
-/// A run on a real tree.
-const REAL: &str = "2026-11-24-debian-1.4gb";
-
 /// Runs on one machine, one after the other: a tree that debootstrap made, and the fixture that stands for it.
-const MINBASE: [&str; 2] = ["2026-11-27-minbase", "2026-11-27-debian-base"];
+const MINBASE: [&str; 2] = [REAL, "2026-11-27-debian-base"];
+const REAL: &str = "2026-11-27-minbase";
 
 fn recorded(run: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../results").join(run)

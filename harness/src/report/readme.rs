@@ -1,0 +1,126 @@
+//! The part of the README that is made from a record: a chart, where it was measured, and three sentences.
+
+use std::cmp::Ordering;
+
+use super::pipelines::{short, usual};
+use super::{markdown, verdict};
+use crate::format::{bytes, change, three};
+use crate::record::{Record, Role, StrategyComparison};
+use crate::stats::{BaselineLine, comparisons};
+
+/// The text, with links to `directory` as it is written in the README.
+pub(super) fn excerpt(record: &Record, directory: &str) -> String {
+    if !record.run.complete || record.run.checks.iter().any(|check| !check.holds) {
+        return markdown::list(&verdict::sentences(record));
+    }
+    let (subject, environment) = (&record.run.subject, &record.run.environment);
+    let found = comparisons(record);
+    let compressing: Vec<&StrategyComparison> = found.iter().filter(|case| !case.case.starts_with("none")).collect();
+    let sentences =
+        [Some(same(record)), verdict::disk(&compressing).map(|text| bold(&text)), time(record, &compressing)];
+    let bullets: String = sentences.into_iter().flatten().map(|sentence| format!("* {sentence}\n")).collect();
+    format!(
+        "![onepass and the usual pipelines: time and disk]({directory}/pipelines.svg)\n\n\
+         *Measured on {}, {} entries, a tar of {}, in the page cache; {}, {} cores, {}. Thin lines are 95 % intervals. \
+         [The whole report]({directory}/report.md).*\n\n{bullets}",
+        subject.name,
+        grouped(subject.entries),
+        bytes(subject.tar_size),
+        environment.processor,
+        environment.cores,
+        environment.system,
+    )
+}
+
+fn same(record: &Record) -> String {
+    let mut threads: Vec<usize> = record.run.cases.iter().map(|case| case.threads).collect();
+    threads.sort_unstable();
+    threads.dedup();
+    let threads: Vec<String> = threads.iter().map(ToString::to_string).collect();
+    let timed = record.samples.iter().filter(|sample| sample.role == Role::Measure && sample.pack.is_some()).count();
+    format!(
+        "**The same bytes.** One stream and two passes make the same image, byte for byte, with {} threads and every \
+         compression: in all {timed} timed runs, and by {} checks before them.",
+        threads.join(" and "),
+        record.run.checks.len()
+    )
+}
+
+/// Beside other tools first, then beside two passes.
+fn time(record: &Record, compressing: &[&StrategyComparison]) -> Option<String> {
+    let usual = usual(record);
+    let times: Vec<f64> = usual.iter().filter_map(BaselineLine::times).collect();
+    let (low, high) = (times.iter().copied().reduce(f64::min)?, times.iter().copied().reduce(f64::max)?);
+    let slower = usual.iter().filter_map(|line| Some((line.times_alone().filter(|times| *times < 1.0)?, line)));
+    let slower: Vec<String> =
+        slower.map(|(times, line)| format!("{}× as fast as `{}`", three(times), short(&line.title))).collect();
+    let alone = if slower.is_empty() {
+        String::new()
+    } else {
+        format!(" With one thread it is only {}, which takes all cores.", slower.join(" and "))
+    };
+    Some(format!(
+        "**Time.** With {} cores onepass is {} to {}× as fast as the pipelines above.{alone} {}",
+        record.run.environment.cores,
+        three(low),
+        three(high),
+        strategies(compressing)
+    ))
+}
+
+/// What one stream saves of the time of our own two passes.
+fn strategies(compressing: &[&StrategyComparison]) -> String {
+    let (decided, open): (Vec<&StrategyComparison>, Vec<&StrategyComparison>) =
+        compressing.iter().partition(|found| found.ratio.confidence >= 0.95 && found.ratio.side() != Ordering::Equal);
+    let one = |found: &&StrategyComparison| {
+        let ratio = &found.ratio;
+        format!("{} with {} [{}, {}]", change(ratio.value), found.case, change(ratio.low), change(ratio.high))
+    };
+    let decided: Vec<String> = decided.iter().map(one).collect();
+    let told = if decided.is_empty() { "no case differs surely".to_owned() } else { decided.join(", ") };
+    let open = match open.len() {
+        0 => String::new(),
+        count => format!("; {count} of {} cases are undecided", compressing.len()),
+    };
+    format!("One stream beside onepass's own two passes: {told}{open}.")
+}
+
+/// `Disk: …` as `**Disk.** …`.
+fn bold(sentence: &str) -> String {
+    match sentence.split_once(": ") {
+        Some((what, rest)) => {
+            let mut letters = rest.chars();
+            let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+            format!("**{what}.** {first}{}", letters.as_str())
+        }
+        None => sentence.to_owned(),
+    }
+}
+
+/// `68,524`.
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_told_apart() {
+        assert_eq!([0, 999, 1_000, 68_524, 1_000_000].map(grouped), ["0", "999", "1,000", "68,524", "1,000,000"]);
+    }
+
+    #[test]
+    fn the_first_word_of_a_sentence_is_its_subject() {
+        assert_eq!(bold("Disk: one stream needs less."), "**Disk.** One stream needs less.");
+    }
+}

@@ -1,0 +1,31 @@
+//! The part of the README that is made from a record.
+
+use std::fs;
+
+use harness::report::Report;
+use tempfile::TempDir;
+
+use super::{Fault, bench};
+
+/// The README shows one chart of a record, where it was measured, and three claims.
+#[test]
+fn the_readme_has_a_chart_and_three_claims() {
+    let results = TempDir::new().unwrap();
+    let (record, directory) = bench(Fault::None, &results);
+    let record = record.unwrap();
+    let text = Report::excerpt(&record, "results/run");
+    assert!(text.starts_with("![") && text.contains("(results/run/pipelines.svg)"), "{text}");
+    let claims: Vec<&str> = text.lines().filter(|line| line.starts_with("* ")).collect();
+    let [same, disk, time] = claims[..] else { panic!("{text}") };
+    assert!(same.starts_with("* **The same bytes.**") && same.contains("with 1 and 2 threads"), "{same}");
+    assert!(disk.starts_with("* **Disk.**") && disk.contains("140 MB instead of 40.0 MB"), "{disk}");
+    assert!(time.contains("2.25 to 2.25× as fast as the pipelines above"), "{time}");
+    assert!(time.contains(" % with gzip:5 2 threads [−20.") && !time.contains("undecided"), "{time}");
+    Report::new(&record).write(&directory).unwrap();
+    let chart = fs::read_to_string(directory.join("pipelines.svg")).unwrap();
+    for words in ["onepass gzip:5", "tar | gzip | tee | sha256sum", "9.04 s   2.25×", "40.0 MB", "41.0 MB"] {
+        assert!(chart.contains(&format!(">{words}<")), "{words}: {chart}");
+    }
+    let broken = bench(Fault::OtherImage, &results).0.unwrap();
+    assert!(Report::excerpt(&broken, "results/run").starts_with("* FAILED"));
+}
