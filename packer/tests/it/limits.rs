@@ -86,16 +86,16 @@ fn the_size_of_a_file_of_more_than_8_gib() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut archive = tar::Archive::new(pack.stdout.take().unwrap());
-    let mut entries = archive.entries().unwrap();
-    assert_eq!(&*entries.next().unwrap().unwrap().path_bytes(), b"./");
-    let mut large = entries.next().unwrap().unwrap();
-    let record = large.pax_extensions().unwrap().unwrap().map(Result::unwrap).find(|record| record.key() == Ok("size"));
-    assert_eq!(record.unwrap().value(), Ok(&*size.to_string()));
-    assert_eq!((&*large.path_bytes(), large.size()), (&b"large"[..], size));
-    drop(large);
-    drop(entries);
-    drop(archive);
+    {
+        let mut archive = tar::Archive::new(pack.stdout.take().unwrap());
+        let mut entries = archive.entries().unwrap();
+        assert_eq!(&*entries.next().unwrap().unwrap().path_bytes(), b"./");
+        let mut large = entries.next().unwrap().unwrap();
+        let mut records = large.pax_extensions().unwrap().unwrap().map(Result::unwrap);
+        let record = records.find(|record| record.key() == Ok("size"));
+        assert_eq!(record.unwrap().value(), Ok(&*size.to_string()));
+        assert_eq!((&*large.path_bytes(), large.size()), (&b"large"[..], size));
+    }
     let run = pack.wait_with_output().unwrap();
     assert_eq!(String::from_utf8(run.stderr).unwrap(), "onepass: cannot write the image: broken pipe\n");
 }

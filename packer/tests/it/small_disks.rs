@@ -148,7 +148,7 @@ fn with_a_limit_at_every_byte() {
 #[test]
 fn with_a_limit_at_some_bytes() {
     let (place, ways) = (place(), ways());
-    let limits: Vec<String> = Noise(1).map(|number| (number >> 44).to_string()).take(sized(15, 300)).collect();
+    let limits: Vec<String> = Noise(1).map(|number| (number >> 44).to_string()).take(sized(8, 300)).collect();
     let script = format!(
         r#"
         for way in {ways}; do
