@@ -13,18 +13,21 @@ use serde_json::{Value, json};
 use crate::cli::{print, repository, today};
 
 /// Run the tests of the workspace: the fast tier, as `cargo test` does, or the deep one
+///
+/// Prints the slowest tests, the counts of what was tried, and each skipped test with its reason.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  cargo xtask test --deep --record    Run the deep tier and keep its counts")]
 pub(crate) struct Arguments {
-    /// The deep tier, in at most an hour: the same tests with larger numbers, every client with every codec, every planted fault
+    /// The deep tier, which takes at most an hour: the same tests with larger numbers, real clients, planted faults
     #[arg(long)]
     deep: bool,
-    /// Write what the deep tier did to results/deep.json
+    /// Write the counts and times of the deep tier to results/deep.json
     #[arg(long, requires = "deep", conflicts_with = "names")]
     record: bool,
-    /// Only compare that record with the present revision: a warning if it is old, and exit code 1 if it is too old
+    /// Only count the commits to the packer since that record: warn above 40, fail above 120
     #[arg(long, conflicts_with_all = ["deep", "names"])]
     check_record: bool,
-    /// Only tests whose names contain one of these
+    /// Only tests with one of these in their names
     #[arg(value_name = "NAME")]
     names: Vec<String>,
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use harness::gate::gate_run::{GateOutcome, GateRun};
@@ -49,7 +50,7 @@ impl Place {
         let mut command = Command::new(program[0]);
         command.args(&program[1..]).arg("--scratch").arg(self.at("scratch")).arg("--results").arg(self.at("results"));
         // Of the test harness: builds of the packer would start anew.
-        command.stdin(Stdio::null()).env_remove("RUSTC_BOOTSTRAP");
+        command.stdin(Stdio::null()).env_remove("RUSTC_BOOTSTRAP").env("ONEPASS_BUILT", &*ONEPASS);
         command
     }
 
@@ -75,17 +76,21 @@ pub(crate) fn is_empty(directory: &Path) -> bool {
     fs::read_dir(directory).unwrap().next().is_none()
 }
 
-/// The first time, the packer may have to be built.
-fn built() -> Place {
-    let place = Place::new();
-    assert!(place.bench(&[]).stderr(Stdio::null()).status().unwrap().success());
-    assert!(is_empty(&place.at("scratch")));
-    place
-}
+/// The packer, as it is built for tests: by `cargo test --workspace`, or here. A release would take minutes.
+static ONEPASS: LazyLock<PathBuf> = LazyLock::new(|| {
+    let onepass = Path::new(env!("CARGO_BIN_EXE_xtask")).with_file_name("onepass");
+    if !onepass.exists() {
+        let build = ["build", "--quiet", "--package", "packer", "--bin", "onepass"];
+        assert!(Command::new(env!("CARGO")).args(build).status().unwrap().success());
+    }
+    onepass
+});
 
 #[test]
 fn a_bench_that_is_killed_leaves_what_it_measured_and_no_scratch() {
-    let whole = built();
+    let whole = Place::new();
+    assert!(whole.bench(&[]).stderr(Stdio::null()).status().unwrap().success());
+    assert!(is_empty(&whole.at("scratch")));
     let all = samples(&whole.record().unwrap()).unwrap();
     // Of each process something tells the memory.
     let memory = |sample: &Sample| sample.memory.or(sample.pack.as_ref().and_then(|pack| pack.vm_hwm));
@@ -117,7 +122,6 @@ fn a_bench_that_is_killed_leaves_what_it_measured_and_no_scratch() {
 /// The first is killed while it makes trees, the other while it packs.
 #[test]
 fn gates_that_are_killed_leave_what_they_measured_and_no_scratch() {
-    drop(built());
     for (signal, wanted) in [("KILL", 0), ("INT", 2)] {
         let place = Place::new();
         let mut gate = place.gate(&NO_SIGNAL_IGNORED).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -155,7 +159,6 @@ fn mounts_can_be_made() -> bool {
 
 #[test]
 fn what_cannot_be_written_is_one_line() {
-    drop(built());
     let place = Place::new();
     if !mounts_can_be_made() {
         return;
@@ -184,7 +187,6 @@ fn what_cannot_be_written_is_one_line() {
 /// What keeps the gates from being tried is no failure of the packer: exit code 2, and the one line says why.
 #[test]
 fn gates_that_cannot_be_tried_say_so_in_one_line() {
-    drop(built());
     let place = Place::new();
     let check = |command: &mut Command, words: &str| {
         let run = command.output().unwrap();
@@ -194,7 +196,10 @@ fn gates_that_cannot_be_tried_say_so_in_one_line() {
         assert_eq!((said.lines().count(), noise.as_str()), (1, ""), "{words}");
         assert!(is_empty(&place.at("scratch")), "{words}");
     };
-    check(place.gate(&[]).env("CARGO", "/missing/cargo"), "cannot run cargo: no such file or directory");
+    check(
+        place.gate(&[]).env_remove("ONEPASS_BUILT").env("CARGO", "/missing/cargo"),
+        "cannot run cargo: no such file or directory",
+    );
     check(&mut place.task(&[], &["gate", "--base", "nothing"]), "`nothing` is no revision");
     if !mounts_can_be_made() {
         return;

@@ -85,7 +85,7 @@ fn dependencies_point_one_way() {
 fn faults_reach_no_release() {
     for name in CRATES {
         let manifest = fs::read_to_string(repository().join(name).join("Cargo.toml")).unwrap();
-        assert!(!manifest.contains("fault"), "{name}");
+        assert!(!manifest.replace("default", "").contains("fault"), "{name}");
     }
     let variable = concat!("ONEPASS", "_FAULTS");
     let mut naming: Vec<_> =
