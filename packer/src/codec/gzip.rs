@@ -1,18 +1,18 @@
-//! gzip: one member (RFC 1952) whose DEFLATE stream is spliced from segments that were compressed independently.
+//! gzip: one member (RFC 1952) whose DEFLATE stream is spliced from pieces that were compressed independently.
 //!
-//! libdeflate compresses whole buffers, so every segment comes as a complete stream. To make it a part of a longer one,
-//! its last block's final bit is cleared and the stream is brought to a byte boundary with an empty stored block (what
-//! zlib calls a full flush; no match reaches back before it). An empty final block and the combined CRC end the member.
+//! libdeflate compresses whole buffers, so every piece is a complete stream. To make it a part of a longer one, the final bit of its
+//! last block is cleared, and an empty stored block brings the stream to a byte boundary (zlib's full flush; no match reaches back
+//! before it). An empty final block and the combined CRC end the member.
 
 use libdeflater::{CompressionLvl, Compressor};
 
 use super::deflate;
 use crate::buffer::Buffer;
 use crate::cancel::CancelToken;
-use crate::codec::incompressible::Probe;
+use crate::codec::incompressible::CompressibilityProbe;
 use crate::error::{Error, Result};
 
-/// The version of the crate `libdeflater`; libdeflate does not tell its own. A test compares it with `Cargo.lock`.
+/// The version of the crate `libdeflater`, because libdeflate does not tell its own. A test compares it with `Cargo.lock`.
 pub(crate) const VERSION: &str = "libdeflater 1.26.1";
 
 /// Magic, deflate, no flags, no time, no extra flags, Unix: as `gzip -n` writes it.
@@ -21,15 +21,15 @@ pub(crate) const HEADER: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
 /// An empty block of fixed codes with the final bit set.
 const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
 
-/// Segments of fewer bytes are compressed whole: the walk over them takes no time that would be worth 40 bytes.
+/// Pieces of fewer bytes are compressed whole: the walk over them is too short to be worth 40 bytes.
 const SMALLEST_HALVED: usize = 128 << 10;
 
 /// One worker's compressors.
 pub(crate) struct Encoder {
     compressor: Compressor,
-    /// Level 0, for what is dense: 5 bytes for each 65,535 of content.
+    /// Level 0, for dense bytes: 5 bytes for each 65,535 of content.
     storer: Compressor,
-    probe: Probe,
+    probe: CompressibilityProbe,
 }
 
 impl std::fmt::Debug for Encoder {
@@ -44,13 +44,17 @@ impl Encoder {
             Ok(level) => Ok(Compressor::new(level)),
             Err(error) => Err(Error::codec("gzip", format!("level {level}: {error:?}"))),
         };
-        Ok(Encoder { compressor: compressor(level.into())?, storer: compressor(0)?, probe: Probe::new()? })
+        Ok(Encoder {
+            compressor: compressor(level.into())?,
+            storer: compressor(0)?,
+            probe: CompressibilityProbe::new()?,
+        })
     }
 
-    /// Appends the segment as unfinished DEFLATE blocks that end on a byte boundary; returns the CRC-32 of what they hold.
+    /// Appends the piece as unfinished DEFLATE blocks that end on a byte boundary. Returns the CRC-32 of the framed bytes.
     ///
-    /// A segment that is large enough is compressed in two halves, because two streams are walked at once in much less time
-    /// than one after the other: at level 5, 9 % of the time of compressing instead of 13 %, for 0.29 % of the size.
+    /// A large piece is compressed in two halves, because two streams are walked faster at once than one after the other: at level 5 in 9 %
+    /// of the time of compressing instead of 13 %, for 0.29 % of the size.
     pub(crate) fn encode(&mut self, framed: &[u8], out: &mut Buffer, cancel: &CancelToken) -> Result<u32> {
         debug_assert!(out.is_empty(), "a segment starts on a byte boundary");
         if framed.len() < SMALLEST_HALVED {
@@ -64,7 +68,7 @@ impl Encoder {
             let second = self.compress(other, out)?;
             let streams = [&out[..second.start], &out[second.start..]];
             let [of_first, of_second] = deflate::walk(streams).map_err(|error| Error::codec("gzip", error))?;
-            // From the back, so that the first half's position still holds when the second grows.
+            // From the back, so that the position of the first half is still right when the second has grown.
             splice(out, &second, &of_second)?;
             splice(out, &first, &of_first)?;
         }
@@ -82,7 +86,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// Appends `bytes` as a complete stream, compressed unless that is in vain.
+    /// Appends `bytes` as a complete stream. Dense bytes are stored.
     fn compress(&mut self, bytes: &[u8], out: &mut Buffer) -> Result<Piece> {
         let start = out.len();
         let compressor = if self.probe.is_dense(bytes) { &mut self.storer } else { &mut self.compressor };
@@ -93,7 +97,7 @@ impl Encoder {
     }
 }
 
-/// A complete stream: where it is, and how many bytes it was made of.
+/// A complete stream: where it is, and the number of bytes that it stands for.
 #[derive(Debug)]
 struct Piece {
     start: usize,

@@ -1,50 +1,47 @@
-//! Which bytes are not worth compressing: those that are compressed already – packages, pictures, archives.
+//! Which bytes are not worth compressing: packages, pictures and archives, which are compressed already.
 //!
-//! An encoder tries them as hard as any others, and finds nothing. What is decided here depends on the bytes alone, so it
-//! is the same on every machine.
+//! An encoder works as hard on them as on any others, and finds nothing. The decision depends on the bytes alone, so it is the same on
+//! every machine.
 
 use libdeflater::{CompressionLvl, Compressor};
 
 use crate::error::{Error, Result};
 
-/// Says which bytes are dense.
+/// Says which bytes are dense: not worth compressing.
 ///
-/// Two looks, the first at 16 KiB: if some byte values are much more frequent than others, this is not dense. That takes
-/// 12 µs of the 9 ms that 512 KiB take at `gzip:5`, and tells 95 % of a Debian tree. The second look compresses samples.
+/// Two looks. If some byte values are much more frequent than others in 16 KiB, the bytes are not dense; that takes 12 µs of the 9 ms
+/// of 512 KiB at `gzip:5` and decides 95 % of a Debian tree. Otherwise samples are compressed.
 ///
-/// Of 498 archives, packages and pictures (932 MB) it found 98 % of the pieces of 512 KiB which DEFLATE shrinks by less than
-/// 0.1 %; what it calls dense would have shrunk by 0.09 % on average, by 0.003 % among the files of a Debian tree. Two
-/// samples instead of three: 0.10 %; four: 0.07 %, but less found. All of them packed with `gzip:5` became 0.07 % larger, in
-/// 4.7 s instead of 7.1 s.
+/// Of 932 MB of archives, packages and pictures it finds 98 % of the pieces that DEFLATE shrinks by less than 0.1 %. All of them packed
+/// with `gzip:5` became 0.07 % larger, in 4.7 s instead of 7.1 s.
 ///
-/// zstd has no use for this: it gives up on dense bytes by itself. With this probe before it, `zstd:12` took 6.8 s instead
-/// of 7.1 s, for 0.18 % more.
-pub(crate) struct Probe {
+/// zstd gives up on dense bytes by itself: with this probe `zstd:12` took 6.8 s instead of 7.1 s, for 0.18 % more.
+pub(crate) struct CompressibilityProbe {
     compressor: Compressor,
     out: Vec<u8>,
 }
 
-impl std::fmt::Debug for Probe {
+impl std::fmt::Debug for CompressibilityProbe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Probe")
+        f.write_str("CompressibilityProbe")
     }
 }
 
-/// What one decision is about, at most.
+/// The most bytes of one decision.
 const PIECE: usize = 512 << 10;
 
-/// The first look: windows of this many bytes.
+/// The first look: the number of windows, and the bytes of each.
 const GLANCES: (usize, usize) = (16, 1 << 10);
 
-/// The second look. A window is as long as DEFLATE's, so that repetitions in it are seen.
+/// The second look, likewise. A window is as long as DEFLATE's, so that repetitions in it are seen.
 const SAMPLES: (usize, usize) = (3, 32 << 10);
 
-impl Probe {
+impl CompressibilityProbe {
     pub(crate) fn new() -> Result<Self> {
         let level = CompressionLvl::new(1).map_err(|error| Error::codec("gzip", format!("{error:?}")))?;
         let mut compressor = Compressor::new(level);
         let out = vec![0; compressor.deflate_compress_bound(SAMPLES.1)];
-        Ok(Probe { compressor, out })
+        Ok(CompressibilityProbe { compressor, out })
     }
 
     /// Whether no part of `bytes` is worth compressing. Fewer than 96 KiB always are.
@@ -97,7 +94,7 @@ mod tests {
     use testkit::cases::Noise;
 
     fn dense(bytes: &[u8]) -> bool {
-        Probe::new().unwrap().is_dense(bytes)
+        CompressibilityProbe::new().unwrap().is_dense(bytes)
     }
 
     #[test]

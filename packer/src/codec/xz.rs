@@ -1,8 +1,8 @@
 //! xz: one stream (the .xz file format, version 1.2) with a block for each segment, compressed independently.
 //!
-//! liblzma makes a whole stream of a segment. The block is cut out of it, and its header is written anew with both sizes of
-//! the block, as `xz -T` has them, without which no reader decodes blocks in parallel. The index of all blocks and the
-//! footer end the file. Several streams one behind the other would be simpler, but some readers stop after the first.
+//! liblzma makes a whole stream of a segment. The block is cut out of it and gets a new header with both sizes of the block, as `xz -T`
+//! writes it: readers decode blocks in parallel only then. The index of all blocks and the footer end the file. Several streams one
+//! behind the other would be simpler, but some readers stop after the first.
 
 use liblzma::stream::{Action, Check, Filters, LzmaOptions, Status, Stream};
 
@@ -18,12 +18,12 @@ pub(crate) const HEADER: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0, FLAGS[0], FL
 
 const FLAGS: [u8; 2] = [0, 4];
 
-/// What a footer takes, and a CRC-64, in bytes.
+/// The sizes of a footer and of a CRC-64, in bytes.
 const FOOTER: usize = 12;
 const CHECK: u64 = 8;
 
-/// What an encoder is given at once, in bytes: a tenth of a second of the slowest level on bytes that are hard for it. Pieces
-/// do not change what comes out.
+/// How many bytes an encoder gets between two looks at the cancellation: a tenth of a second of the slowest level on hard bytes. The
+/// output does not depend on it.
 const PIECE: usize = 32 << 10;
 
 /// The dictionaries of the levels of `xz`, in KiB.
@@ -49,7 +49,7 @@ impl Encoder {
         debug_assert!(out.is_empty() && !framed.is_empty(), "a segment is a block of its own");
         let mut stream = self.stream(framed.len())?;
         let mut unpadded = 0;
-        // What cannot be compressed takes 3 bytes for every 64 KiB.
+        // Incompressible bytes take 3 bytes more for every 64 KiB.
         out.refill(framed.len() + framed.len() / (8 << 10) + (1 << 10), |out| -> Result<()> {
             for piece in framed.chunks(PIECE) {
                 cancel.check()?;
@@ -64,8 +64,7 @@ impl Encoder {
         Ok(unpadded)
     }
 
-    /// A dictionary that is larger than the segment would only take memory, about eleven times its size here and once at every
-    /// reader.
+    /// The dictionary is no larger than the segment: more would only take memory, eleven times its size here and once in each reader.
     fn stream(&self, length: usize) -> Result<Stream> {
         let level = self.level;
         let length = u32::try_from(length).unwrap_or(u32::MAX);
@@ -81,7 +80,7 @@ fn failed(cause: impl ToString) -> Error {
     Error::codec("xz", cause)
 }
 
-/// Gives all of `bytes` to an encoder; at the end of its input, takes all that it has.
+/// Gives all of `bytes` to an encoder. At the end of the input, takes all its output.
 fn feed(stream: &mut Stream, bytes: &[u8], action: Action, out: &mut Vec<u8>) -> Result<()> {
     let mut rest = bytes;
     loop {
@@ -102,14 +101,14 @@ struct Cut {
     content: usize,
     /// Where the padding and the check behind the content end.
     end: usize,
-    /// What says how the content is compressed.
+    /// The filter: how the content is compressed.
     filter: [u8; 3],
     compressed: u64,
     uncompressed: u64,
 }
 
 impl Cut {
-    /// Nothing if it is not such a stream.
+    /// `None` if the stream is of another form.
     fn of(stream: &[u8]) -> Option<Self> {
         let (before, footer) = stream.split_last_chunk::<FOOTER>()?;
         let [_, _, _, _, size @ .., _, _, _, _] = footer;
@@ -126,9 +125,9 @@ impl Cut {
         whole.then_some(Cut { content: HEADER.len() + header, end, filter, compressed, uncompressed })
     }
 
-    /// Leaves nothing but the block, with both sizes in its header; returns its size without the padding.
+    /// Removes everything but the block, whose header gets both sizes. Returns its size without the padding.
     fn apply(&self, stream: &mut Vec<u8>) -> u64 {
-        // First how long the header is in words of 4 bytes, less one; then that one filter and both sizes are told.
+        // The length of the header in words of 4 bytes, less one; then the flags: one filter, both sizes present.
         let mut header = vec![0, 0xc0];
         append_number(&mut header, self.compressed);
         append_number(&mut header, self.uncompressed);
@@ -143,7 +142,7 @@ impl Cut {
     }
 }
 
-/// What the index of a stream says about the blocks so far: some eight bytes for each.
+/// The index of the blocks so far: some eight bytes for each.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     records: Vec<u8>,
@@ -173,7 +172,7 @@ impl Index {
     }
 }
 
-/// Brings what is there to a length in words of 4 bytes.
+/// Pads to whole words of 4 bytes.
 fn pad(bytes: &mut Vec<u8>) {
     bytes.resize(bytes.len().next_multiple_of(4), 0);
 }
@@ -182,7 +181,7 @@ fn append_crc(bytes: &mut Vec<u8>) {
     bytes.extend(crc32fast::hash(bytes).to_le_bytes());
 }
 
-/// Appends a number as the format has them: seven bits in each byte, the lowest first, and a bit that says whether more come.
+/// Appends a multibyte integer of the format: seven bits in each byte, the lowest first, and a bit that says whether more follow.
 fn append_number(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         bytes.push(number as u8 | 0x80);
@@ -191,7 +190,7 @@ fn append_number(bytes: &mut Vec<u8>, mut number: u64) {
     bytes.push(number as u8);
 }
 
-/// Takes such a number from the front.
+/// Takes a multibyte integer from the front.
 fn number(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..63).step_by(7) {

@@ -9,24 +9,21 @@ use crate::buffer::Buffer;
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 
-/// The highest level that encodes a segment in one piece: five MiB, the most that a segment has, take a tenth of a second.
+/// The highest level that encodes a segment whole: 5 MiB, the largest segment, take a tenth of a second.
 const WHOLE: u8 = 9;
 
-/// What higher levels are given at once, in bytes; a tenth of a second at level 19. Without pieces a pack that is cancelled
-/// would go on for as long as a segment takes, some seconds. On 100 MB of a Debian tree at level 19 pieces cost 0.01 % of
-/// the size; at level 3 they would cost 0.6 %, since libzstd then finds fewer places to split blocks.
+/// How many bytes a higher level gets between two looks at the cancellation: a tenth of a second at level 19, where it costs 0.01 % of
+/// the size. At level 3 it would cost 0.6 %.
 const PIECE: usize = 128 << 10;
 
-/// Levels that look for matches from four bytes on, where libzstd has five: that gives them back what they lose by pieces, and
-/// more. On the Debian tree of 1.41 GB level 10 made 347.7 MB, more than the 347.4 MB of level 9, which is encoded whole; with
-/// matches of four, levels 10 to 15 make 345.7, 344.1, 344.1, 342.7, 341.2, 340.4 MB, between 0.6 and 1.1 % less than before,
-/// in about a tenth more time. Level 16 makes 330.8 MB.
+/// Levels that look for matches from four bytes on, where libzstd has five: 0.6 to 1.1 % smaller in a tenth more time. Without that,
+/// pieces made level 10 larger than level 9 (347.7 and 347.4 MB of 1.41 GB).
 const SHORT_MATCHES: RangeInclusive<u8> = WHOLE + 1..=15;
 
-/// Up to this size in bytes libzstd has tables of their own, which look for short matches already (`clevels.h`).
+/// Up to this size in bytes libzstd has other tables, which look for short matches already (`clevels.h`).
 const LARGE: usize = 256 << 10;
 
-/// What a parameter is set to so that it follows the level.
+/// The value of a parameter that follows the level.
 const UNCHANGED: u32 = 0;
 
 /// One libzstd context.

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::fingerprint::Fingerprint;
 use crate::publish::local_upload::SealedParts;
 use crate::publish::output_dir::OutputDir;
+use crate::publish::pending_file::PendingFile;
 use crate::sink::destination::{Committed, Destination, Role, ScratchFile, Upload};
 
 /// An image that becomes the file `<fingerprint><extension>`.
@@ -29,7 +30,7 @@ impl Destination for ImageFile {
     }
 
     fn scratch_file(&self) -> Result<ScratchFile> {
-        self.directory.create_scratch()
+        Ok(PendingFile::create(&self.directory)?.into_scratch())
     }
 
     fn commit(&self, fingerprint: &Fingerprint, cancel: &CancelToken) -> Result<Committed> {

@@ -25,7 +25,7 @@ pub(crate) struct SealedPart {
 impl SealedParts {
     /// Begins a part that is added here once it is sealed.
     pub(crate) fn begin<'a>(&'a self, directory: &Arc<OutputDir>, role: Role) -> Result<Box<dyn Upload + 'a>> {
-        Ok(Box::new(LocalUpload { file: directory.create_pending()?, writer: None, role, sealed: self }))
+        Ok(Box::new(LocalUpload { file: PendingFile::create(directory)?, writer: None, role, sealed: self }))
     }
 
     /// Takes a part to give it its name.

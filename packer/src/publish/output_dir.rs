@@ -12,9 +12,7 @@ use rustix::io::{Errno, retry_on_intr};
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::fingerprint::{Fingerprint, Hasher};
-use crate::publish::pending_file::PendingFile;
 use crate::publish::temp_name;
-use crate::sink::destination::ScratchFile;
 
 /// An open directory that images are published in.
 #[derive(Debug)]
@@ -45,27 +43,6 @@ impl OutputDir {
     /// Where it is; for messages.
     pub(crate) fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// A new file without a name, mode 0600.
-    pub(crate) fn create_pending(self: &Arc<Self>) -> Result<PendingFile> {
-        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
-        let (file, name) = match rustix::fs::openat(&self.handle, c".", flags, Mode::RUSR | Mode::WUSR) {
-            Ok(file) => Ok((file.into(), None)),
-            // The answers of filesystems without nameless files (NFS, FAT, old overlays), and of kernels without the flag.
-            Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::ISDIR | Errno::NOSYS) => {
-                temp_name::create(&self.handle).map(|(file, name)| (file, Some(name)))
-            }
-            Err(error) => Err(error),
-        }
-        .map_err(|error| Error::io("create a file in", &self.path, error))?;
-        Ok(PendingFile::new(Arc::clone(self), file, name))
-    }
-
-    /// A new file that never gets a name. Where the filesystem has no nameless files, it loses its temporary name at once.
-    pub(crate) fn create_scratch(self: &Arc<Self>) -> Result<ScratchFile> {
-        let file = self.create_pending()?.into_file();
-        Ok(ScratchFile { file, directory: self.path.clone() })
     }
 
     /// Brings the names in it to the disk.

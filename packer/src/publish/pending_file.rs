@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, RenameFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::cancel::CancelToken;
@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
 use crate::publish::output_dir::OutputDir;
 use crate::publish::temp_name::{self, TempName};
-use crate::sink::destination::Outcome;
+use crate::sink::destination::{Outcome, ScratchFile};
 
 /// A file that has no final name yet. Dropping it removes it.
 #[derive(Debug)]
@@ -28,17 +28,28 @@ pub(crate) struct PendingFile {
 }
 
 impl PendingFile {
-    pub(super) fn new(directory: Arc<OutputDir>, file: File, name: Option<TempName>) -> Self {
-        PendingFile { directory, file, name }
+    /// Creates an empty file without a name, mode 0600.
+    pub(crate) fn create(directory: &Arc<OutputDir>) -> Result<Self> {
+        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+        let (file, name) = match rustix::fs::openat(directory.handle(), c".", flags, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => Ok((file.into(), None)),
+            // The answers of filesystems without nameless files (NFS, FAT, old overlays), and of kernels without the flag.
+            Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::ISDIR | Errno::NOSYS) => {
+                temp_name::create(directory.handle()).map(|(file, name)| (file, Some(name)))
+            }
+            Err(error) => Err(error),
+        }
+        .map_err(|error| Error::io("create a file in", directory.path(), error))?;
+        Ok(PendingFile { directory: Arc::clone(directory), file, name })
     }
 
     pub(crate) fn file(&self) -> &File {
         &self.file
     }
 
-    /// Gives up the name it has, if it has one.
-    pub(crate) fn into_file(self) -> File {
-        self.file
+    /// Turns it into a file that never gets a name. A temporary name that it has is removed at once.
+    pub(crate) fn into_scratch(self) -> ScratchFile {
+        ScratchFile { directory: self.directory().to_owned(), file: self.file }
     }
 
     /// The directory that it is in; for messages.

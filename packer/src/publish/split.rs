@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::fingerprint::{Fingerprint, Hasher};
 use crate::publish::local_upload::SealedParts;
 use crate::publish::output_dir::OutputDir;
+use crate::publish::pending_file::PendingFile;
 use crate::publish::temp_name::{self, DIRECTORY, TempDirectory};
 use crate::sink::destination::{Committed, Destination, Outcome, Role, ScratchFile, Upload};
 
@@ -126,7 +127,7 @@ impl Destination for SplitDirectory {
     }
 
     fn scratch_file(&self) -> Result<ScratchFile> {
-        self.directory.create_scratch()
+        Ok(PendingFile::create(&self.directory)?.into_scratch())
     }
 
     fn commit(&self, fingerprint: &Fingerprint, cancel: &CancelToken) -> Result<Committed> {

@@ -1,6 +1,6 @@
 //! The bits of a DEFLATE stream, lowest first.
 
-use super::Malformed;
+use crate::codec::deflate::malformed::Malformed;
 
 /// A stream read from its lowest bit on.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
 //! Canonical Huffman codes and the alphabets that DEFLATE writes with them.
 
-use super::Malformed;
+use crate::codec::deflate::malformed::Malformed;
 
 /// The longest code of a DEFLATE alphabet, in bits.
 const LONGEST: usize = 15;

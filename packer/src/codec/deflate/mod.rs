@@ -1,21 +1,23 @@
 //! Where the last block of a DEFLATE stream (RFC 1951) begins, and where the stream ends.
 //!
-//! That cannot be known without reading every code, but the codes need not be decoded to bytes: it is enough to know how
-//! long they are and how many bytes they stand for. The count is compared with what went into the encoder, which also
-//! catches damage that changes a length, or where a code ends.
+//! To know that, every code must be read, but not decoded to bytes: its width and the number of bytes that it stands for are enough.
+//! The number is compared with the encoder's input, which also catches damage that changes a length or the end of a code.
 //!
-//! Distances are not checked against the window and bytes are not compared: this reads what our own encoder has just
-//! written, and is no decoder for foreign data – though on any input it returns, without panicking.
+//! Distances are not checked against the window, and bytes are not compared: this reads the output of our own encoder, and is not a
+//! decoder for foreign data. It returns on any input, without panicking.
 //!
-//! Several streams are walked in turns of a few codes each. A walk spends nearly all of its time waiting for the one code to
-//! know where the next begins; the waits of independent streams overlap.
+//! Several streams are walked in turns of a few codes each. A walk spends nearly all of its time waiting for one code to know where
+//! the next begins; the waits of independent streams overlap.
+
+mod malformed;
 
 mod bits;
 mod code;
 mod tables;
 
 use bits::Bits;
-use tables::{Found, LookUps, Tables};
+use malformed::Malformed;
+use tables::{Lookup, LookupTable, Tables};
 
 /// What a walk over a stream found. Positions count bits from the start of the stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,82 +30,61 @@ pub(super) struct Stream {
     pub(super) decoded: u64,
 }
 
-/// The bytes are no complete DEFLATE stream, or one that our encoder does not write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Malformed {
-    #[error("the compressed segment ends within a block")]
-    CutShort,
-    #[error("the compressed segment has a block of unknown type")]
-    UnknownType,
-    #[error("the compressed segment has a stored block whose length is damaged")]
-    StoredLength,
-    #[error("the compressed segment has more codes than their alphabet")]
-    TooManyCodes,
-    #[error("the compressed segment has a repetition of no code length")]
-    RepeatsNothing,
-    #[error("the compressed segment has codes that are too many or too few for their lengths")]
-    Incomplete,
-    #[error("the compressed segment has a code without a symbol")]
-    NoSuchCode,
-    #[error("the compressed segment ends with bits that are not zero")]
-    Padding,
-}
-
 /// Walks over all blocks of each stream.
-pub(super) fn walk<const LANES: usize>(streams: [&[u8]; LANES]) -> Result<[Stream; LANES], Malformed> {
-    const { assert!(LANES > 0) };
-    let mut lanes = streams.map(Lane::new);
-    for lane in &mut lanes {
-        lane.next_block()?;
+pub(super) fn walk<const STREAMS: usize>(streams: [&[u8]; STREAMS]) -> Result<[Stream; STREAMS], Malformed> {
+    const { assert!(STREAMS > 0) };
+    let mut walkers = streams.map(StreamWalker::new);
+    for walker in &mut walkers {
+        walker.next_block()?;
     }
-    while lanes.iter().all(|lane| !lane.finished) {
-        let special = together(&mut lanes);
-        lanes[special].special()?;
+    while walkers.iter().all(|walker| !walker.finished) {
+        let slow = together(&mut walkers);
+        walkers[slow].slow_path()?;
     }
-    for lane in &mut lanes {
-        while !lane.finished {
-            together(std::array::from_mut(lane));
-            lane.special()?;
+    for walker in &mut walkers {
+        while !walker.finished {
+            together(std::array::from_mut(walker));
+            walker.slow_path()?;
         }
     }
-    Ok(lanes.map(|lane| lane.found))
+    Ok(walkers.map(|walker| walker.found))
 }
 
-/// Walks until one of the lanes meets something special; says which.
-fn together<const LANES: usize>(lanes: &mut [Lane<'_>; LANES]) -> usize {
+/// Walks until one of the walkers needs the slow path. Returns its index.
+fn together<const STREAMS: usize>(walkers: &mut [StreamWalker<'_>; STREAMS]) -> usize {
     // The cursors are copied, so that they are in registers.
-    let mut cursors = lanes.each_ref().map(|lane| lane.cursor);
-    let look_ups = lanes.each_ref().map(|lane| &*lane.tables.look_ups);
-    let special = loop {
-        if let Some(index) = (0..LANES).find(|&index| !cursors[index].step(look_ups[index])) {
+    let mut cursors = walkers.each_ref().map(|walker| walker.cursor);
+    let lookups = walkers.each_ref().map(|walker| &*walker.tables.lookups);
+    let slow = loop {
+        if let Some(index) = (0..STREAMS).find(|&index| !cursors[index].step(lookups[index])) {
             break index;
         }
     };
-    lanes.iter_mut().zip(cursors).for_each(|(lane, cursor)| lane.cursor = cursor);
-    special
+    walkers.iter_mut().zip(cursors).for_each(|(walker, cursor)| walker.cursor = cursor);
+    slow
 }
 
 /// How far a walk has come.
 #[derive(Clone, Copy, Debug)]
 struct Cursor<'a> {
     bits: Bits<'a>,
-    /// What a look-up found before. Only whether that expects a distance counts: the next look-up's index takes the bit as it is.
-    before: Found,
+    /// The result of the look-up before. All that counts is whether it expects a distance: that bit goes into the next index as it is.
+    before: Lookup,
     decoded: u64,
 }
 
 impl Cursor<'_> {
-    /// Walks over two look-ups' worth of codes; false, and at most one of them done, if that takes
-    /// [`special`](Lane::special) care.
+    /// Walks over the codes of two look-ups. False, with at most one of them done, if the next code takes the
+    /// [slow path](StreamWalker::slow_path).
     #[inline(always)]
-    fn step(&mut self, look_ups: &LookUps) -> bool {
+    fn step(&mut self, lookups: &LookupTable) -> bool {
         // Twice at most 11 bits and a distance's 13 extra bits: 48 of the 56 that are there.
-        self.bits.refill() && self.follow(look_ups) && self.follow(look_ups)
+        self.bits.refill() && self.follow(lookups) && self.follow(lookups)
     }
 
     #[inline(always)]
-    fn follow(&mut self, look_ups: &LookUps) -> bool {
-        let found = look_ups.find(self.before, self.bits.buffer);
+    fn follow(&mut self, lookups: &LookupTable) -> bool {
+        let found = lookups.find(self.before, self.bits.buffer);
         if found.is_nothing() {
             return false;
         }
@@ -116,7 +97,7 @@ impl Cursor<'_> {
 
 /// A walk over one stream.
 #[derive(Debug)]
-struct Lane<'a> {
+struct StreamWalker<'a> {
     cursor: Cursor<'a>,
     tables: Tables,
     found: Stream,
@@ -125,15 +106,15 @@ struct Lane<'a> {
     finished: bool,
 }
 
-impl<'a> Lane<'a> {
+impl<'a> StreamWalker<'a> {
     fn new(stream: &'a [u8]) -> Self {
-        let cursor = Cursor { bits: Bits::new(stream), before: Found::default(), decoded: 0 };
-        Lane { cursor, tables: Tables::default(), found: Stream::default(), last: false, finished: false }
+        let cursor = Cursor { bits: Bits::new(stream), before: Lookup::default(), decoded: 0 };
+        StreamWalker { cursor, tables: Tables::default(), found: Stream::default(), last: false, finished: false }
     }
 
     /// Walks over one code of any kind, with its distance if it is a length, and on to the next block if it ends this one.
     #[cold]
-    fn special(&mut self) -> Result<(), Malformed> {
+    fn slow_path(&mut self) -> Result<(), Malformed> {
         let (cursor, tables) = (&mut self.cursor, &self.tables);
         cursor.bits.refill_to_the_end()?;
         if !cursor.before.expects_distance() {
@@ -153,7 +134,7 @@ impl<'a> Lane<'a> {
         }
         let (symbol, width) = tables.distances.find(cursor.bits.buffer)?;
         cursor.bits.drop(width + code::distance_extra(symbol).ok_or(Malformed::NoSuchCode)?);
-        cursor.before = Found::default();
+        cursor.before = Lookup::default();
         Ok(())
     }
 
@@ -182,7 +163,7 @@ impl<'a> Lane<'a> {
             return Err(Malformed::CutShort);
         }
         if self.last {
-            // What makes this a part of a longer stream writes behind the last bit, and takes the rest of the byte as it is.
+            // The splice writes behind the last bit and takes the rest of the byte as it is.
             if bits.rest_of_byte() != 0 {
                 return Err(Malformed::Padding);
             }

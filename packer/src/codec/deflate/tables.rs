@@ -3,43 +3,41 @@
 //! The walk needs no symbols, only how many bits a code takes and how many bytes it stands for. One look-up gives as much
 //! as a few bits hold, but not more than two codes: two literals, a literal and a length, a length and its distance.
 
-use super::Malformed;
 use crate::codec::deflate::bits::Bits;
 use crate::codec::deflate::code::{self, Code};
+use crate::codec::deflate::malformed::Malformed;
 
-/// By how many bits a look-up is made. On 300 MB of a Debian tree at level 5, in halves of segments, the walk took 0.24 s; with
-/// 10 bits 0.26 s, with 12 bits 0.28 s; with more than two codes in a look-up 0.265 s, because the tables take longer to
-/// build.
+/// The bits of a look-up. A walk over 300 MB took 0.24 s; with 10 bits 0.26, with 12 bits 0.28, with three codes in a look-up 0.265 s.
 const BITS: u32 = 11;
 const ENTRIES: usize = 1 << BITS;
 
-/// What a look-up finds: how many bits the codes take, extra bits included; how many bytes they stand for; whether a distance
-/// comes next. Nothing, if the next code is longer than a look-up, or ends the block.
+/// The result of a look-up: the bits that the codes take, extra bits included; the bytes they stand for; whether a distance comes next.
+/// Nothing, if the next code is longer than a look-up, or ends the block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Found(u32);
+pub(super) struct Lookup(u32);
 
 // Bits 0-5: the width. 11: a distance comes next; as a number, what an index into the distances begins with. 12-31: bytes.
 const DISTANCE: u32 = ENTRIES as u32;
 const BYTES: u32 = BITS + 1;
 
-impl Found {
-    const NOTHING: Found = Found(0);
+impl Lookup {
+    const NOTHING: Lookup = Lookup(0);
 
-    fn literal(width: u32) -> Found {
-        Found(1 << BYTES | width)
+    fn literal(width: u32) -> Lookup {
+        Lookup(1 << BYTES | width)
     }
 
-    fn length(bytes: u32, width: u32) -> Found {
-        Found(bytes << BYTES | DISTANCE | width)
+    fn length(bytes: u32, width: u32) -> Lookup {
+        Lookup(bytes << BYTES | DISTANCE | width)
     }
 
-    fn distance(width: u32) -> Found {
-        Found(width)
+    fn distance(width: u32) -> Lookup {
+        Lookup(width)
     }
 
     #[inline(always)]
     pub(super) fn is_nothing(self) -> bool {
-        self == Found::NOTHING
+        self == Lookup::NOTHING
     }
 
     /// At most [`BITS`], and the 13 extra bits of a distance.
@@ -58,35 +56,35 @@ impl Found {
         self.0 & DISTANCE != 0
     }
 
-    /// Two codes in a row, found by one look-up; itself if that does not hold the second.
+    /// Two codes in a row as one look-up; only the first if a look-up cannot hold both.
     #[inline(always)]
-    fn then(self, next: Found) -> Found {
-        if self.is_nothing() || next.is_nothing() { self } else { Found((self.0 & !DISTANCE) + next.0) }
+    fn then(self, next: Lookup) -> Lookup {
+        if self.is_nothing() || next.is_nothing() { self } else { Lookup((self.0 & !DISTANCE) + next.0) }
     }
 }
 
-/// Look-ups by every number of bits up to [`BITS`]: what `n` bits hold is at 2ⁿ and on. What follows a code is therefore at the
-/// index of that code, shifted by its width.
+/// Look-ups by every number of bits up to [`BITS`]: those by `n` bits are at 2ⁿ and on. So the code that follows another is at the same
+/// index, shifted by the width of the first.
 #[derive(Debug)]
-struct Floors(Box<[Found; 2 * ENTRIES]>);
+struct PrefixTables(Box<[Lookup; 2 * ENTRIES]>);
 
-impl Floors {
+impl PrefixTables {
     fn new() -> Self {
-        Floors(Box::new([Found::NOTHING; 2 * ENTRIES]))
+        PrefixTables(Box::new([Lookup::NOTHING; 2 * ENTRIES]))
     }
 
     fn clear(&mut self) {
-        self.0.fill(Found::NOTHING);
+        self.0.fill(Lookup::NOTHING);
     }
 
-    /// Puts a code of `width` bits where as many bits find it; what is wider than a look-up is left out.
-    fn put(&mut self, code: usize, width: u32, found: Found) {
+    /// Puts a code of `width` bits where as many bits find it. A code wider than a look-up is left out.
+    fn put(&mut self, code: usize, width: u32, found: Lookup) {
         if width <= BITS {
             self.0[(1 << width) + code] = found;
         }
     }
 
-    /// Lets more bits find what fewer do.
+    /// Lets more bits find the codes that fewer find.
     fn spread(&mut self) {
         for bits in 0..BITS {
             let (fewer, more) = self.0[1 << bits..4 << bits].split_at_mut(1 << bits);
@@ -98,20 +96,20 @@ impl Floors {
     }
 
     #[inline(always)]
-    fn at(&self, index: usize) -> Found {
+    fn at(&self, index: usize) -> Lookup {
         self.0[index % (2 * ENTRIES)]
     }
 }
 
-/// What is found by the next bits: literals and lengths first, then distances.
+/// Look-ups by the next bits: literals and lengths first, then distances.
 #[derive(Debug)]
-pub(super) struct LookUps([Found; 2 * ENTRIES]);
+pub(super) struct LookupTable([Lookup; 2 * ENTRIES]);
 
-impl LookUps {
-    /// What comes behind `before` in a stream that goes on with `buffer`. Without a branch: whether a literal or a length
-    /// comes next is what a processor cannot predict.
+impl LookupTable {
+    /// The codes behind `before` in a stream that continues with `buffer`. There is no branch, because a processor cannot predict
+    /// whether a literal or a length comes next.
     #[inline(always)]
-    pub(super) fn find(&self, before: Found, buffer: u64) -> Found {
+    pub(super) fn find(&self, before: Lookup, buffer: u64) -> Lookup {
         self.0[(buffer as usize % ENTRIES) | (before.0 & DISTANCE) as usize]
     }
 }
@@ -119,21 +117,21 @@ impl LookUps {
 /// The codes of the current block.
 #[derive(Debug)]
 pub(super) struct Tables {
-    pub(super) look_ups: Box<LookUps>,
+    pub(super) lookups: Box<LookupTable>,
     pub(super) literals: Code,
     pub(super) distances: Code,
-    literal_floors: Floors,
-    distance_floors: Floors,
+    literal_prefixes: PrefixTables,
+    distance_prefixes: PrefixTables,
 }
 
 impl Default for Tables {
     fn default() -> Self {
         Tables {
-            look_ups: Box::new(LookUps([Found::NOTHING; 2 * ENTRIES])),
+            lookups: Box::new(LookupTable([Lookup::NOTHING; 2 * ENTRIES])),
             literals: Code::default(),
             distances: Code::default(),
-            literal_floors: Floors::new(),
-            distance_floors: Floors::new(),
+            literal_prefixes: PrefixTables::new(),
+            distance_prefixes: PrefixTables::new(),
         }
     }
 }
@@ -148,41 +146,41 @@ impl Tables {
     }
 
     fn build(&mut self, literals: &[u8], distances: &[u8]) -> Result<(), Malformed> {
-        let floors = &mut self.literal_floors;
-        floors.clear();
+        let prefixes = &mut self.literal_prefixes;
+        prefixes.clear();
         self.literals.assign(literals, |symbol, width, code| {
             if symbol < code::END {
-                floors.put(code, width, Found::literal(width));
+                prefixes.put(code, width, Lookup::literal(width));
             } else if let Some((bytes, extra)) = code::length(symbol) {
                 // Each value of the extra bits is a code of its own.
                 for value in 0..1 << extra {
                     let full = width + extra;
-                    floors.put(code | (value as usize) << width, full, Found::length(bytes + value, full));
+                    prefixes.put(code | (value as usize) << width, full, Lookup::length(bytes + value, full));
                 }
             }
         })?;
-        floors.spread();
-        let floors = &mut self.distance_floors;
-        floors.clear();
+        prefixes.spread();
+        let prefixes = &mut self.distance_prefixes;
+        prefixes.clear();
         self.distances.assign(distances, |symbol, width, code| {
             if let Some(extra) = code::distance_extra(symbol) {
-                floors.put(code, width, Found::distance(width + extra));
+                prefixes.put(code, width, Lookup::distance(width + extra));
             }
         })?;
-        floors.spread();
+        prefixes.spread();
         self.join();
         Ok(())
     }
 
     /// Lets each look-up find a second code, if the same bits hold it.
     fn join(&mut self) {
-        let (literals, distances) = self.look_ups.0.split_at_mut(ENTRIES);
+        let (literals, distances) = self.lookups.0.split_at_mut(ENTRIES);
         for (index, found) in (ENTRIES..).zip(literals) {
-            let one = self.literal_floors.at(index);
-            let floors = if one.expects_distance() { &self.distance_floors } else { &self.literal_floors };
-            *found = one.then(floors.at(index >> one.width()));
+            let one = self.literal_prefixes.at(index);
+            let prefixes = if one.expects_distance() { &self.distance_prefixes } else { &self.literal_prefixes };
+            *found = one.then(prefixes.at(index >> one.width()));
         }
-        distances.copy_from_slice(&self.distance_floors.0[ENTRIES..]);
+        distances.copy_from_slice(&self.distance_prefixes.0[ENTRIES..]);
     }
 
     /// Reads the codes of a block of type 2 (RFC 1951, 3.2.7).

@@ -115,7 +115,7 @@ impl OciLayout {
 
     /// A file with these bytes, on the disk and without a name.
     fn file(&self, bytes: &[u8]) -> Result<PendingFile> {
-        let pending = self.top.create_pending()?;
+        let pending = PendingFile::create(&self.top)?;
         pending.file().write_all(bytes).map_err(|error| Error::io("write a file in", self.top.path(), error))?;
         pending.sync()?;
         Ok(pending)
@@ -168,7 +168,7 @@ impl Destination for OciLayout {
     }
 
     fn scratch_file(&self) -> Result<ScratchFile> {
-        self.top.create_scratch()
+        Ok(PendingFile::create(&self.top)?.into_scratch())
     }
 
     fn commit(&self, fingerprint: &Fingerprint, cancel: &CancelToken) -> Result<Committed> {

@@ -179,3 +179,85 @@ fn drain<'scope, 'to: 'scope>(mut pipe: Pipe<'_>, mut output: Output<'scope, 'to
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::buffer::Buffers;
+    use crate::fingerprint::{Fingerprint, Hasher};
+    use crate::metrics::Metrics;
+    use crate::sink::destination::{PieceWriter, Upload};
+
+    /// Keeps what is written.
+    #[derive(Debug)]
+    struct Kept<'a>(&'a Mutex<Vec<u8>>);
+
+    impl PieceWriter for Kept<'_> {
+        fn write(&mut self, piece: Buffer) -> Result<()> {
+            self.0.lock().unwrap().extend_from_slice(&piece);
+            Ok(())
+        }
+
+        fn flush(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Upload for Kept<'_> {
+        fn seal(self: Box<Self>, _: &Fingerprint, _: u64) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A program may do nothing for `patience` times 10 ms.
+    fn timings(patience: u32) -> ProgramTimings {
+        let [turn, stopping, leaving] = [10, 500, 500].map(Duration::from_millis);
+        ProgramTimings { turn, patience, stopping, leaving }
+    }
+
+    /// What a shell script as the compressor makes of some bytes.
+    fn compressed(script: &str, bytes: &[u8], timings: &ProgramTimings) -> Result<Vec<u8>> {
+        let (metrics, cancel, buffers) = (Metrics::default(), CancelToken::NEVER, Buffers::default());
+        let kept = Mutex::default();
+        std::thread::scope(|scope| {
+            let (metrics, cancel, buffers) = (&metrics, &cancel, &buffers);
+            let context = SinkContext { scope, metrics, cancel, buffers, queue_length: 1, timings };
+            let output = Output::start(context, Box::new(Kept(&kept)), Hasher::default(), None);
+            let mut command = command("sh");
+            command.args(["-c", script]);
+            let mut compressor = Compressor::run(context, "gzip", command, output)?;
+            bytes.chunks(PIPE_CAPACITY).try_for_each(|piece| compressor.feed(piece))?;
+            compressor.finish().map(|_| ())
+        })?;
+        Ok(kept.into_inner().unwrap())
+    }
+
+    #[test]
+    fn a_program_that_does_nothing_is_given_up() {
+        let bytes = vec![b'a'; 4 * PIPE_CAPACITY];
+        let silent = "`gzip` has neither read nor written anything for 0 s";
+        for (script, words) in [
+            ("exec sleep 60", silent),
+            // It has written, and then does not read the rest.
+            ("head -c 70000; exec sleep 60", silent),
+            // It has read everything, and then says nothing.
+            ("cat > /dev/null; exec sleep 60", silent),
+            ("cat; exec >&-; exec sleep 60", "`gzip` closed its output and did not end"),
+            ("exec <&-; exec sleep 60", "`gzip` ended before it had read all of its input"),
+        ] {
+            let error = compressed(script, &bytes, &timings(30)).unwrap_err();
+            assert!(error.to_string().starts_with(words), "{script}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_does_something_now_and_then_is_not_given_up() {
+        let bytes = vec![b'a'; 2 * PIPE_CAPACITY];
+        // Each pause is shorter than it may be, all of them together are longer.
+        let slow = "head -c 65536; sleep 0.7; head -c 65000; sleep 0.7; cat; sleep 0.7; echo end";
+        assert_eq!(compressed(slow, &bytes, &timings(180)).unwrap(), [&bytes[..], b"end\n"].concat());
+    }
+}
