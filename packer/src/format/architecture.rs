@@ -1,10 +1,11 @@
-//! Architectures: what LXD and OCI call them, and which one a program was built for.
+//! Processor architectures: their names in LXD and OCI, and the one that a program was built for.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A processor architecture that images are made for.
+/// The processor architecture of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Architecture {
     /// 64-bit x86.
     X86_64,
@@ -32,20 +33,20 @@ pub enum Architecture {
     Mipsle,
 }
 
-/// How one architecture is called.
+/// The names of one architecture.
 struct Names {
-    /// By the kernel (`uname -m`), and so by LXD and Incus (`shared/osarch`).
+    /// In the kernel (`uname -m`), and so in LXD and Incus (`shared/osarch`).
     lxd: &'static str,
-    /// By Go (`GOARCH`), and so by the OCI image specification.
+    /// In Go (`GOARCH`), and so in the OCI image specification.
     oci: &'static str,
-    /// What the OCI image specification calls the variant.
+    /// The variant in the OCI image specification.
     variant: Option<&'static str>,
-    /// By Debian.
+    /// In Debian.
     debian: &'static str,
 }
 
 impl Architecture {
-    /// All of them.
+    /// All architectures.
     pub const ALL: [Architecture; 12] = [
         Architecture::X86_64,
         Architecture::I686,
@@ -79,28 +80,28 @@ impl Architecture {
         Names { lxd, oci, variant, debian }
     }
 
-    /// What LXD and Incus call it: `x86_64`.
+    /// The name in LXD and Incus: `x86_64`.
     #[must_use]
     pub fn lxd(self) -> &'static str {
         self.names().lxd
     }
 
-    /// What the OCI image specification calls it: `amd64`.
+    /// The name in the OCI image specification: `amd64`.
     #[must_use]
     pub fn oci(self) -> &'static str {
         self.names().oci
     }
 
-    /// What the OCI image specification calls its variant: `v7`.
+    /// The variant in the OCI image specification: `v7`.
     #[must_use]
     pub fn variant(self) -> Option<&'static str> {
         self.names().variant
     }
 
-    /// What a program in the Executable and Linkable Format was built for, from the beginning of the file: at least
-    /// [`HEADER`] bytes. Nothing if it is no such program, or one for a machine that is not known here.
+    /// The architecture of an ELF program, by at least the first [`HEADER`] bytes of its file. `None` for another file, or an unknown
+    /// machine.
     ///
-    /// The numbers are those of the System V ABI, "ELF Header", and of the machines' supplements to it.
+    /// Source: System V ABI, [ELF Header](https://gabi.xinuos.com/elf/02-eheader.html), and the supplements of the machines.
     pub(crate) fn of_program(header: &[u8]) -> Option<Self> {
         let header: &[u8; HEADER] = header.first_chunk()?;
         if !header.starts_with(b"\x7fELF") {
@@ -129,7 +130,7 @@ impl Architecture {
     }
 }
 
-/// How much of a program tells its architecture, in bytes: the header of a 32-bit one.
+/// The bytes of a program that tell its architecture: the header of a 32-bit one.
 pub(crate) const HEADER: usize = 52;
 
 impl fmt::Display for Architecture {
@@ -138,7 +139,7 @@ impl fmt::Display for Architecture {
     }
 }
 
-/// A text that names no known [`Architecture`].
+/// The error for a text that names no known [`Architecture`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not an architecture that is known: x86_64, i686, aarch64, armv7l, armv6l, ppc64le, ppc64, s390x, riscv64, \
@@ -149,7 +150,7 @@ pub struct InvalidArchitecture(String);
 impl FromStr for Architecture {
     type Err = InvalidArchitecture;
 
-    /// The name that LXD, Go or Debian has for it; `arm` is the one with hardware floating point.
+    /// Parses the name in LXD, Go or Debian. `arm` is the one with hardware floating point.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let named = |architecture: &Architecture| {
             let Names { lxd, oci, debian, .. } = architecture.names();
@@ -205,7 +206,7 @@ mod tests {
             (header(2, 2, 22, 0), Some(Architecture::S390x)),
             (header(2, 2, 21, 0), Some(Architecture::Ppc64)),
             (header(2, 1, 21, 2), Some(Architecture::Ppc64le)),
-            // x32 programs and machines without a kernel of their own name.
+            // x32 programs, and unknown machines.
             (header(1, 1, 62, 0), None),
             (header(2, 1, 9_999, 0), None),
             (b"#!/bin/sh\n".repeat(9), None),

@@ -1,4 +1,4 @@
-//! Values that an image says of itself and that the tree gives if the caller does not.
+//! Defaults from the tree, for values of an image's metadata that the caller does not set.
 
 use crate::error::{Error, Result};
 use crate::format::architecture::Architecture;

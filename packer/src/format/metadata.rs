@@ -1,14 +1,15 @@
-//! `metadata.yaml`, which LXD and Incus know an image by.
+//! `metadata.yaml`, the description of an LXD or Incus image.
 //!
-//! | key | what it is |
+//! | key | value |
 //! |---|---|
-//! | `architecture` | as `uname -m` has it; needed |
-//! | `creation_date` | seconds since 1970, not 0; needed |
+//! | `architecture` | as printed by `uname -m`; required |
+//! | `creation_date` | seconds since 1970, not 0; required |
 //! | `expiry_date` | seconds since 1970 |
 //! | `properties` | texts by name: `os`, `release`, `description`, … |
 //! | `templates` | by path in the instance: `template`, the name of a file below `templates/`, and when to apply it |
 //!
-//! Source: `shared/api/image_metadata.go` of LXD and Incus; both refuse a file of more than 1 MiB.
+//! Source: LXD's [image format](https://documentation.ubuntu.com/lxd/latest/reference/image_format/), and `ImageMetadata` in
+//! `shared/api` of LXD and Incus. Both refuse a file of more than 1 MiB.
 
 use std::collections::BTreeMap;
 
@@ -16,29 +17,29 @@ use yaml_serde::{Mapping, Value};
 
 use crate::format::architecture::Architecture;
 
-/// A `metadata.yaml`.
+/// A `metadata.yaml`, the description of an LXD or Incus image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metadata {
     document: Mapping,
-    /// The text that the document was read from, as long as it says the same.
+    /// The text that was parsed; `None` once a value was set.
     text: Option<String>,
 }
 
-/// Why a text cannot be a `metadata.yaml`.
+/// The error for an invalid `metadata.yaml`. Its text is a predicate: ``has no `architecture` ``.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidMetadata(String);
 
 impl Metadata {
-    /// The most bytes that LXD and Incus read of it.
+    /// The longest text that LXD and Incus read, in bytes.
     pub const LIMIT: usize = 1 << 20;
 
-    /// Reads the text of a `metadata.yaml`. It goes into images byte by byte, unless something is set afterwards.
+    /// Parses the text of a `metadata.yaml`. Images get it byte by byte, unless a value is set afterwards.
     ///
     /// # Errors
     ///
-    /// If it is longer than [`LIMIT`](Self::LIMIT), no YAML, has no architecture or creation date, or holds something else than LXD
-    /// looks for under the names above.
+    /// If the text is longer than [`LIMIT`](Self::LIMIT) or not YAML, if `architecture` or `creation_date` is missing, or if
+    /// `expiry_date`, `properties` or `templates` have another type than LXD and Incus expect.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidMetadata> {
         let invalid = |what: &str| Err(InvalidMetadata(what.to_owned()));
         if bytes.len() > Metadata::LIMIT {
@@ -78,14 +79,15 @@ impl Metadata {
         let complete = document.get("properties").is_some_and(Value::is_mapping);
         let text = complete.then(|| text.to_owned());
         let mut metadata = Metadata { document, text };
-        // LXD adds to it without looking whether it is there.
+        // LXD adds properties of its own without checking that there are any.
         if !complete {
             metadata.document.insert("properties".into(), Value::Mapping(Mapping::new()));
         }
         Ok(metadata)
     }
 
-    /// The least that there can be. A date of 0 or before is made 1: LXD takes 0 for none.
+    /// Metadata with these values only. `created` is in seconds since 1970; 0 and negative ones count as 1, because LXD takes 0 for no
+    /// date.
     #[must_use]
     pub fn new(architecture: Architecture, created: i64, properties: &BTreeMap<String, String>) -> Self {
         let properties = properties.iter().map(|(key, value)| (Value::from(&**key), Value::from(&**value)));
@@ -98,13 +100,13 @@ impl Metadata {
         Metadata { document, text: None }
     }
 
-    /// Sets the architecture.
+    /// Sets `architecture`.
     #[must_use]
     pub fn architecture(self, architecture: Architecture) -> Self {
         self.set("architecture", architecture.lxd().into())
     }
 
-    /// Sets a property.
+    /// Sets one of the `properties`.
     #[must_use]
     pub fn property(self, key: &str, value: &str) -> Self {
         let mut properties = self.document.get("properties").and_then(Value::as_mapping).cloned().unwrap_or_default();
@@ -119,13 +121,13 @@ impl Metadata {
         self
     }
 
-    /// When the image was made, in seconds since 1970.
+    /// The `creation_date`, in seconds since 1970.
     #[must_use]
     pub fn created(&self) -> i64 {
         self.document.get("creation_date").and_then(Value::as_i64).unwrap_or(1)
     }
 
-    /// The templates that it names, by what stands below `templates/`.
+    /// The template files that `templates` names, as paths below `templates/`.
     pub(crate) fn templates(&self) -> impl Iterator<Item = &str> {
         let templates = self.document.get("templates").and_then(Value::as_mapping);
         templates.into_iter().flat_map(Mapping::values).filter_map(|template| template.get("template")?.as_str())
@@ -135,7 +137,7 @@ impl Metadata {
     ///
     /// # Errors
     ///
-    /// If it became longer than [`LIMIT`](Self::LIMIT).
+    /// If the text is longer than [`LIMIT`](Self::LIMIT).
     pub fn text(&self) -> Result<String, InvalidMetadata> {
         let text = match &self.text {
             Some(text) => text.clone(),
@@ -153,7 +155,7 @@ fn is_text(value: &Value) -> bool {
     value.is_string() || value.is_number() || value.is_bool()
 }
 
-/// Whether all keys are texts, at any depth: YAML has others, which nobody reads and not everybody can write.
+/// Whether all keys are texts, at any depth. YAML allows others, which LXD does not read and some libraries cannot write.
 fn has_plain_keys(value: &Value) -> bool {
     match value {
         Value::Sequence(values) => values.iter().all(has_plain_keys),
@@ -190,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lxd_would_not_take_is_refused_with_a_reason() {
+    fn a_text_that_lxd_refuses_is_refused_with_a_reason() {
         let whole = "architecture: x86_64\ncreation_date: 1458040200\n";
         for (text, reason) in [
             ("", "is not a YAML mapping"),
@@ -245,7 +247,7 @@ mod tests {
             prop_assert_eq!(read.created(), created.max(1));
         }
 
-        /// Whatever it is, it is refused or can be written, and what is written says the same.
+        /// Any text is refused, or can be written and read back as the same document.
         #[test]
         fn no_text_does_harm(
             start in prop_oneof![Just(""), Just("architecture: x\ncreation_date: 3\n")],

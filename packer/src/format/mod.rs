@@ -89,7 +89,7 @@ impl Format {
         }
     }
 
-    /// What is done with holes by default. LXD and Incus unpack GNU tar's sparse format.
+    /// The default for holes. LXD and Incus unpack GNU tar's sparse format.
     pub(crate) fn default_sparse(&self) -> Sparse {
         match self {
             Format::Tar | Format::Oci(_) => Sparse::Never,
@@ -97,7 +97,7 @@ impl Format {
         }
     }
 
-    /// What is known of an image of the tree before it is packed.
+    /// The parts of an image of the tree.
     pub(crate) fn plan(&self, tree: &Tree<'_>) -> Result<Plan<'_>> {
         Ok(match self {
             Format::Tar | Format::Unified(_) => Plan::File,
@@ -106,7 +106,7 @@ impl Format {
         })
     }
 
-    /// What stands around the tree, or, of a split image, beside it.
+    /// The members around the tree, or, of a split image, beside it.
     pub(crate) fn extra_members(&self, tree: &Tree<'_>, cancel: &CancelToken) -> Result<ExtraMembers> {
         match self {
             Format::Tar | Format::Oci(_) => Ok(ExtraMembers::default()),
@@ -115,7 +115,7 @@ impl Format {
     }
 }
 
-/// What is known of an image before it is packed: the parts that it has, and what it says of itself.
+/// The parts of an image, decided before it is packed.
 pub(crate) enum Plan<'a> {
     /// One file.
     File,

@@ -1,7 +1,7 @@
-//! What a tree says of itself: the architecture of its shell, and the system it was made from.
+//! The architecture of a tree's shell, and its os-release(5).
 //!
-//! These few small files are read by name, symlinks and all, since that is how they are found when the tree runs. The kernel
-//! resolves the names as if the tree were the root (`openat2` with `RESOLVE_IN_ROOT`), so nothing outside is ever read.
+//! These few small files are opened by path, symlinks followed, as they are when the tree runs. The kernel resolves the paths as if the
+//! tree were the root (`openat2` with `RESOLVE_IN_ROOT`), so no file outside the tree is read.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,29 +12,29 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use crate::format::architecture::{self, Architecture};
 
-/// Where the tree's shell is looked for, and if there is none, what else every system has.
+/// The paths of the shell, then of other programs that every system has.
 const PROGRAMS: [&str; 7] =
     ["bin/sh", "usr/bin/sh", "bin/bash", "bin/busybox", "usr/bin/env", "sbin/init", "usr/lib/systemd/systemd"];
 
-/// Where the system is described: os-release(5).
+/// The paths of os-release(5).
 const RELEASES: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
 
-/// The most that is read of a description, in bytes.
+/// The most bytes that are read of os-release.
 const LIMIT: u64 = 64 << 10;
 
-/// What the programs of the tree at `top` were built for.
+/// The architecture that the programs of the tree at `top` were built for.
 pub(super) fn architecture(top: impl AsFd) -> Option<Architecture> {
     let header = |name: &&str| Architecture::of_program(&beginning(&top, name, architecture::HEADER as u64)?);
     PROGRAMS.iter().find_map(header)
 }
 
-/// The assignments in the tree's os-release; none if there is none, or if it is no text.
+/// The assignments in the tree's os-release; empty if the file is missing or not UTF-8.
 pub(super) fn release(top: impl AsFd) -> BTreeMap<String, String> {
     let text = RELEASES.iter().find_map(|name| String::from_utf8(beginning(&top, name, LIMIT)?).ok());
     text.map(|text| assignments(&text)).unwrap_or_default()
 }
 
-/// The first `limit` bytes of a regular file of the tree.
+/// The first `limit` bytes of a regular file of the tree; `None` if it cannot be read.
 fn beginning(top: impl AsFd, name: &str, limit: u64) -> Option<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
@@ -44,7 +44,7 @@ fn beginning(top: impl AsFd, name: &str, limit: u64) -> Option<Vec<u8>> {
     (regular && file.take(limit).read_to_end(&mut bytes).is_ok()).then_some(bytes)
 }
 
-/// `NAME=VALUE` lines, with the quotes and escapes of a shell, as os-release(5) has them. What is none of these is passed over.
+/// The `NAME=VALUE` lines, with a shell's quotes and escapes removed. Other lines are ignored.
 fn assignments(text: &str) -> BTreeMap<String, String> {
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
     lines.filter_map(|line| line.split_once('=')).map(|(name, value)| (name.to_owned(), unquoted(value))).collect()
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_not_waited_for() {
+    fn directories_and_fifos_are_ignored() {
         let tree = tempfile::tempdir().unwrap();
         fs::create_dir_all(tree.path().join("etc/os-release")).unwrap();
         fs::create_dir_all(tree.path().join("bin")).unwrap();

@@ -64,7 +64,7 @@ pub(super) fn read(directory: &Path, modified: i64, cancel: &CancelToken) -> Res
     Ok(Templates { framed: FramedMembers { bytes: out[..].into(), count }, names })
 }
 
-/// What the archive says of a template, but for its time.
+/// A template's member of the archive, without its time.
 fn member(entry: &Entry) -> Result<Member> {
     let path = &entry.member.path;
     let mut member = match entry.stat.file_type() {

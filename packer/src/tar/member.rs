@@ -1,4 +1,4 @@
-//! What the headers say of a member: its name, link target, type and content size.
+//! A member's values in its headers: name, link target, type and content size.
 
 use crate::tar::sparse;
 use crate::tar::ustar::TypeFlag;

@@ -8,17 +8,17 @@ use crate::tree::id_map::Owner;
 use crate::tree::stat::{Stat, Timestamp};
 use crate::tree::xattr::Xattrs;
 
-/// A file of the tree: what the archive says of it, and where its content is read.
+/// A file of the tree: its member of the archive, and where its content is read.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) member: Member,
     /// The directory to open the file in.
     pub(crate) directory: Arc<Directory>,
-    /// What the disk said when the file was listed.
+    /// The file's metadata on the disk when it was listed.
     pub(crate) stat: Stat,
 }
 
-/// What the archive says of one member, apart from its content.
+/// A member of the archive, without its content. The values are those of the archive, which may differ from the disk's.
 #[derive(Debug)]
 pub(crate) struct Member {
     /// Stands before the path in the archive: nothing, or a directory with its slash.
@@ -33,7 +33,7 @@ pub(crate) struct Member {
     pub(crate) xattrs: Xattrs,
 }
 
-/// What kind of member an entry is.
+/// The kind of a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     File {

@@ -1,6 +1,6 @@
 //! Where the tree stands in the archive. The format decides it, the walk follows it.
 
-/// Where the tree stands in the archive, and what its reader does with some names.
+/// Where the tree stands in the archive, and which names its reader treats in a special way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Placement {
     /// Stands before every path: nothing, or a directory with its slash.

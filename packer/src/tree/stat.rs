@@ -1,4 +1,4 @@
-//! What the disk says of an inode, and how a later look at it differs.
+//! `statx` answers: an inode's metadata on the disk, and its changes between two looks.
 
 use rustix::fs::{FileType, Statx, StatxFlags};
 
