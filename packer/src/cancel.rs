@@ -8,9 +8,9 @@ use crate::error::{Error, Result};
 
 /// Ends work early. Clones share one state, so a token can be kept, sent to another thread, or cancelled from a signal handler.
 ///
-/// The work asks at every entry, at every piece that it reads or encodes, and while it waits. It ends within 200 ms of the first
-/// yes, unless the operating system does not return from a call, and leaves nothing behind. The error is of the kind
-/// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled). An image that already has its name stays.
+/// The work checks the token at every entry, at every piece that it reads or encodes, and while it waits. It ends within 200 ms, unless
+/// a call of the operating system takes longer. The error is of the kind [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled), and
+/// nothing is left behind. An image that already has its name stays.
 ///
 /// ```
 /// let token = packer::CancelToken::new();

@@ -1,4 +1,4 @@
-//! Packing, as seen from outside: options in, an image out.
+//! `Pack`: the options of a pack, and how it runs.
 
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -31,15 +31,21 @@ use crate::tree::holes::Sparse;
 use crate::tree::id_map::OwnerPolicy;
 use crate::tree::rules::Rules;
 
-/// A pack that is to be run.
+/// A pack to run: a directory and options. It can run more than once.
 ///
-/// ```no_run
+/// ```
 /// use packer::{Compression, Pack, Strategy};
 ///
-/// let pack = Pack::new("/srv/rootfs").compression(Compression::ZSTD).strategy(Strategy::SingleStream);
-/// let image = pack.publish("/srv/images")?;
-/// println!("{} of {} bytes", image.fingerprint, image.size);
-/// # Ok::<(), packer::Error>(())
+/// # let rootfs = tempfile::tempdir()?;
+/// let pack = Pack::new(rootfs.path()).compression(Compression::gzip(9)?).exclude(["var/cache/*".parse()?]);
+/// let mut bytes = Vec::new();
+/// let image = pack.write(&mut bytes)?;
+/// assert_eq!(image.size, bytes.len() as u64);
+///
+/// # let images = tempfile::tempdir()?;
+/// let same = pack.strategy(Strategy::TwoPass).publish(images.path())?;
+/// assert_eq!(same.fingerprint, image.fingerprint);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Pack {
@@ -62,8 +68,8 @@ pub struct Pack {
 impl Pack {
     /// Packs the directory `rootfs`.
     ///
-    /// Defaults: [`Format::Tar`], [`Compression::GZIP`], [`Strategy::SingleStream`], one thread, no diffID; everything on the tree's own mount
-    /// with its own owners and times; an entry that changes meanwhile fails the pack.
+    /// Defaults: [`Format::Tar`], [`Compression::GZIP`], [`Strategy::SingleStream`], one thread, no diffID. The image has every entry
+    /// on the mount of `rootfs`, with its own owner and times. An entry that changes during the pack fails it.
     #[must_use]
     pub fn new(rootfs: impl Into<PathBuf>) -> Self {
         Pack {
@@ -84,82 +90,83 @@ impl Pack {
         }
     }
 
-    /// What the image looks like from outside.
+    /// Sets the files that the image consists of. Default: [`Format::Tar`].
     #[must_use]
     pub fn format(self, format: Format) -> Self {
         Pack { format, ..self }
     }
 
-    /// How the image is compressed.
+    /// Sets the codec and its level. Default: [`Compression::GZIP`].
     #[must_use]
     pub fn compression(self, compression: Compression) -> Self {
         Pack { compression, ..self }
     }
 
-    /// Whether there is an intermediate file.
+    /// Sets whether a temporary tar is written first. Default: [`Strategy::SingleStream`], which writes none. The image does not
+    /// depend on it.
     #[must_use]
     pub fn strategy(self, strategy: Strategy) -> Self {
         Pack { strategy, ..self }
     }
 
-    /// How many threads frame and encode. With one, they do it in the caller's thread. The image does not depend on it.
+    /// Sets how many threads read, frame and compress. Default: 1, the caller's own thread. The image does not depend on it.
     #[must_use]
     pub fn threads(self, threads: NonZeroUsize) -> Self {
         Pack { threads, ..self }
     }
 
-    /// Whether the uncompressed tar is hashed as well.
+    /// Hashes the uncompressed tar as well: [`Image::diff_id`]. Default: off, but on for [`Format::Oci`].
     #[must_use]
     pub fn diff_id(self, diff_id: bool) -> Self {
         Pack { diff_id, ..self }
     }
 
-    /// What is left out. Directories that match are left out with all that is in them; a further name of a file whose first
-    /// name is left out becomes the file.
+    /// Leaves out the entries that match, and everything below directories that match. If the first name of a hard-linked file is
+    /// left out, its next name has the content. Default: nothing is left out. Calls add up.
     #[must_use]
     pub fn exclude(mut self, exclusions: impl IntoIterator<Item = Exclusion>) -> Self {
         self.rules.exclusions.extend(exclusions);
         self
     }
 
-    /// Who owns the entries in the archive.
+    /// Sets the owners of the entries in the archive. Default: [`OwnerPolicy::Preserve`].
     #[must_use]
     pub fn owners(mut self, owners: OwnerPolicy) -> Self {
         self.rules.owners = owners;
         self
     }
 
-    /// No entry's time is later than this, in seconds since 1970.
+    /// Replaces later modification times by this one, in seconds since 1970. Default: no time is replaced.
     #[must_use]
     pub fn clamp_mtime(mut self, latest: i64) -> Self {
         self.rules.latest = Some(latest);
         self
     }
 
-    /// Whether what is mounted below the tree is packed as a part of it. If not, it is listed in [`Image::mounts_skipped`].
+    /// Packs the content of mount points below the tree. Default: off; they are listed in [`Image::mounts_skipped`].
     #[must_use]
     pub fn cross_mounts(mut self, cross_mounts: bool) -> Self {
         self.rules.cross_mounts = cross_mounts;
         self
     }
 
-    /// Whether holes are left out of the archive. Default: [`Sparse::Auto`] in the formats of LXD and Incus, else
-    /// [`Sparse::Never`].
+    /// Sets whether the archive leaves out the holes of files. Default: [`Sparse::Auto`] in the formats of LXD and Incus,
+    /// [`Sparse::Never`] in others.
     #[must_use]
     pub fn sparse(self, sparse: Sparse) -> Self {
         Pack { sparse: Some(sparse), ..self }
     }
 
-    /// Whether a tree that is in use is packed as well as can be: an entry that changes meanwhile is completed with zeros to
-    /// the length that its header promises, and listed in [`Image::changes`]; one that is gone before it
-    /// was looked at is left out, and listed too. What cannot be read still fails the pack.
+    /// Tolerates changes of a tree in use, and lists them in [`Image::changes`]. A file that shrinks is filled up with zeros to the
+    /// size in its header; an entry that vanishes before its header is written is left out. Default: off, a change fails the
+    /// pack. An entry that cannot be read fails it always.
     #[must_use]
     pub fn live(self, live: bool) -> Self {
         Pack { live, ..self }
     }
 
-    /// The most bytes that the image may have; one that would be larger fails the pack as soon as that shows. The temporary
-    /// tar of two passes does not count. Default: no limit.
+    /// Fails the pack as soon as the image is larger than this, in bytes. The temporary tar of two passes does not count. Default: no
+    /// limit.
     #[must_use]
     pub fn max_size(self, max_size: u64) -> Self {
         Pack { max_size: Some(max_size), ..self }
@@ -171,16 +178,17 @@ impl Pack {
         Pack { known: Some(known), ..self }
     }
 
-    /// Ends the pack early once `token` is cancelled. Default: nothing does.
+    /// Ends the pack soon after `token` is cancelled. It leaves nothing behind, and its error is of the kind
+    /// [`Cancelled`](crate::ErrorKind::Cancelled). Default: nothing cancels it.
     #[must_use]
     pub fn cancel_token(self, token: CancelToken) -> Self {
         Pack { cancel: token, ..self }
     }
 
     /// Reports progress to `callback`: at the first bytes of each pass, then at most ten times a second, and at the end of the pass.
-    /// It is called from the thread that packs, which waits for it.
+    /// The thread that called [`publish`](Self::publish) or [`write`](Self::write) calls it, and waits for it.
     ///
-    /// Costs a second walk of the tree, beside the packing, to know the total early. Default: no reports.
+    /// A second walk of the tree, in another thread, finds the total early. Default: no reports.
     #[must_use]
     pub fn on_progress(self, callback: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
         Pack { on_progress: OnProgress::call(callback), ..self }
@@ -193,34 +201,33 @@ impl Pack {
         Pack { timings, ..self }
     }
 
-    /// Packs, and publishes the image in the existing directory `output`, as its [format](Format) says.
+    /// Packs, and publishes the image in the existing directory `output`. The [format](Format) gives the names of its files.
     ///
-    /// When this returns an image, the image and its name are on the disk. When it returns an error, nothing is left
-    /// behind. An image that is there already is verified and stays.
+    /// When this returns an image, the image and its name are on the disk. When it returns an error, nothing is left behind. If
+    /// the image is there already, it is verified and kept.
     ///
     /// # Errors
     ///
-    /// The first cause: options that do not fit each other, before anything is packed; an entry that cannot be read or that changed
-    /// while it was packed, an output that cannot be written, an encoder that failed; or that the pack was
-    /// [cancelled](Self::cancel_token).
+    /// The first cause, of any [kind](crate::ErrorKind) but `Malformed`. Options that contradict each other fail before anything is
+    /// packed.
     ///
-    /// A process that reaches its limit of the size of files (`RLIMIT_FSIZE`) gets `SIGXFSZ`, and this error only if it ignores
-    /// or handles that signal.
+    /// A process that exceeds its limit on file sizes (`RLIMIT_FSIZE`) gets the signal `SIGXFSZ`. It gets an error only if it
+    /// ignores or handles that signal.
     pub fn publish(&self, output: impl AsRef<Path>) -> Result<Image> {
         self.format.check_compression(self.compression)?;
         let directory = OutputDir::open(output.as_ref())?;
         self.run(self.known, |plan| publish::in_directory(directory, plan, self.compression, &self.cancel))
     }
 
-    /// Packs, and writes the image to `to` as it comes, with no file at all. The fingerprint is known only at the end: whoever
-    /// gets the bytes has to be told when they are all, and when they are not to be used.
+    /// Packs, and writes the image to `to` without any file. The fingerprint is known at the end only, so the receiver must learn
+    /// from the caller whether the bytes are complete.
     ///
     /// # Errors
     ///
-    /// As of [`publish`](Self::publish); also if the image is more than one file, or made in two passes, which need a disk. What was
-    /// written before an error is no image.
+    /// As [`publish`](Self::publish). Images of more than one file, squashfs and [`Strategy::TwoPass`] need a directory and are
+    /// [`InvalidOptions`](crate::ErrorKind::InvalidOptions). The bytes that were written before an error are not an image.
     ///
-    /// A cancelled pack ends when a write to `to` that has begun returns.
+    /// A cancelled pack waits for a write to `to` that has begun.
     pub fn write(&self, to: &mut (dyn Write + Send)) -> Result<Image> {
         if !self.format.is_one_file() {
             return Err(Error::invalid_options(format!(
@@ -302,7 +309,7 @@ impl Pack {
         Tree::open(&self.rootfs, rules, &self.cancel)
     }
 
-    /// The tree that is packed.
+    /// The directory that is packed.
     #[must_use]
     pub fn rootfs(&self) -> &Path {
         &self.rootfs

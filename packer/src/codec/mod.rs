@@ -8,8 +8,14 @@ mod external;
 mod gzip;
 mod incompressible;
 mod spec;
+#[cfg(not(feature = "xz"))]
+mod without_xz;
+#[cfg(feature = "xz")]
 mod xz;
 mod zstd;
+
+#[cfg(not(feature = "xz"))]
+use without_xz as xz;
 
 pub use external::{InvalidProgram, Program};
 pub use spec::{Compression, InvalidCompression};
@@ -29,6 +35,11 @@ pub struct EncoderVersion {
 }
 
 impl Compression {
+    /// Whether this build has the encoder.
+    pub(crate) fn is_built_in(self) -> bool {
+        cfg!(feature = "xz") || !matches!(self, Compression::Xz(_))
+    }
+
     /// The encoder in this process; none for `none` and for programs.
     pub(crate) fn library(self) -> Option<EncoderVersion> {
         let (name, version) = match self {

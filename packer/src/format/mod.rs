@@ -8,16 +8,25 @@ mod architecture;
 mod os_release;
 
 mod defaults;
+#[cfg(feature = "lxd")]
 mod metadata;
+#[cfg(feature = "lxd")]
 mod templates;
 
+#[cfg(feature = "lxd")]
 mod lxd;
 pub(crate) mod oci;
+#[cfg(not(feature = "lxd"))]
+mod without_lxd;
 
 pub use architecture::{Architecture, InvalidArchitecture};
+#[cfg(feature = "lxd")]
 pub use lxd::Lxd;
+#[cfg(feature = "lxd")]
 pub use metadata::{InvalidMetadata, Metadata};
 pub use oci::{ContainerConfig, InvalidTag, Layer, Oci, Tag};
+#[cfg(not(feature = "lxd"))]
+pub use without_lxd::Lxd;
 
 use crate::cancel::CancelToken;
 use crate::codec::Compression;
@@ -61,6 +70,9 @@ impl Format {
     /// Fails if images of this format cannot be compressed in this way.
     pub(crate) fn check_compression(&self, compression: Compression) -> Result<()> {
         match self {
+            _ if !compression.is_built_in() => {
+                Err(Error::invalid_options(format!("{compression} is not built in: the crate's feature `xz` is off")))
+            }
             Format::Oci(_) if compression.layer_media_type().is_none() => {
                 Err(Error::invalid_options(format!("a layer of an OCI image cannot be compressed with {compression}")))
             }

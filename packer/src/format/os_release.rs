@@ -29,6 +29,7 @@ pub(super) fn architecture(top: impl AsFd) -> Option<Architecture> {
 }
 
 /// The assignments in the tree's os-release; empty if the file is missing or not UTF-8.
+#[cfg_attr(not(feature = "lxd"), expect(dead_code, reason = "only LXD images describe the system"))]
 pub(super) fn release(top: impl AsFd) -> BTreeMap<String, String> {
     let text = RELEASES.iter().find_map(|name| String::from_utf8(beginning(&top, name, LIMIT)?).ok());
     text.map(|text| assignments(&text)).unwrap_or_default()

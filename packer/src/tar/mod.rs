@@ -74,6 +74,7 @@ pub(crate) fn append_header(member: &Member, out: &mut Buffer) {
 }
 
 /// Appends a whole member with this content.
+#[cfg_attr(not(feature = "lxd"), expect(dead_code, reason = "only LXD images have such members"))]
 pub(crate) fn append_member(member: &Member, content: &[u8], out: &mut Buffer) {
     append_header(member, out);
     out.append(content);

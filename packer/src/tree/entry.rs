@@ -71,6 +71,7 @@ impl Entry {
 
 impl Member {
     /// A regular file of no tree: mode 0644, owned by root, from 1970.
+    #[cfg_attr(not(feature = "lxd"), expect(dead_code, reason = "only LXD images have such members"))]
     pub(crate) fn file(path: &[u8], size: u64) -> Self {
         Member {
             prefix: b"",
