@@ -104,6 +104,25 @@ fn each_folder_imports_only_what_stands_before_it() {
 }
 
 #[test]
+fn the_folders_of_reading_import_only_what_stands_before_them() {
+    let order = ["context", "archive", "image", "verify", "compare"];
+    let packer = CRATES.iter().find(|krate| krate.source == "packer/src").unwrap();
+    let rank = |module: &Module| match &module[..] {
+        [top, folder, ..] if top == "read" => order.iter().position(|entry| entry == folder),
+        _ => None,
+    };
+    let mut seen = 0;
+    for (from, targets) in packer.imports() {
+        for target in &targets {
+            let Some((above, below)) = rank(&from).zip(rank(target)) else { continue };
+            assert!(below <= above, "{} imports {}", name(&from), name(target));
+            seen += 1;
+        }
+    }
+    assert!(seen > order.len(), "{seen}");
+}
+
+#[test]
 fn the_order_names_every_folder_and_nothing_else() {
     for krate in &CRATES {
         let imports = krate.imports();
