@@ -44,19 +44,24 @@ pub(crate) enum Depth {
     Whole,
     /// Enough to show faults that do not depend on the level: a level of each codec, and the memory of the default one.
     Faults,
+    /// The same without memory, whose inputs take most of the time.
+    FaultsWithoutMemory,
 }
 
 impl Depth {
     fn levels(self) -> &'static [&'static str] {
         match self {
             Depth::Whole => &LEVELS,
-            Depth::Faults => &["none", "gzip:5", "zstd:3", "xz:0"],
+            Depth::Faults | Depth::FaultsWithoutMemory => &["none", "gzip:5", "zstd:3", "xz:0"],
         }
     }
 
     fn budgets(self) -> impl Iterator<Item = (&'static str, u64)> {
-        let wanted = move |(compression, _): &(&str, u64)| self == Depth::Whole || *compression == "gzip:5";
-        BUDGETS.into_iter().filter(wanted)
+        BUDGETS.into_iter().filter(move |(compression, _)| match self {
+            Depth::Whole => true,
+            Depth::Faults => *compression == "gzip:5",
+            Depth::FaultsWithoutMemory => false,
+        })
     }
 }
 

@@ -37,6 +37,9 @@ pub(crate) struct Arguments {
     /// Only the exact gates
     #[arg(long, conflicts_with = "base")]
     without_time: bool,
+    /// Time only if a calibration lets it fail on this class of machine
+    #[arg(long, conflicts_with = "without_time")]
+    time_if_calibrated: bool,
     /// Seed of the order of the timed runs
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -76,9 +79,14 @@ fn gate(arguments: &Arguments) -> Result<ExitCode> {
     let mut log = SampleLog::of(&mut journal);
     ExactFindings { findings: run.findings, sizes: run.sizes } = trees.exact(Depth::Whole, &[], &expected, &mut log)?;
     run.findings.iter().try_for_each(|finding| print(finding.line()))?;
-    if !arguments.without_time {
+    let machine = run.environment.class();
+    let uncalibrated = arguments.time_if_calibrated && calibration(&machine)?.is_none();
+    if uncalibrated {
+        print("Time is skipped: no calibration lets it fail on this class of machine.")?;
+    }
+    if !arguments.without_time && !uncalibrated {
         let limit = LIMIT.saturating_sub(started.elapsed()).saturating_sub(RESERVE);
-        let clock = Clock { base: base.as_ref(), expected: &expected, machine: run.environment.class(), limit };
+        let clock = Clock { base: base.as_ref(), expected: &expected, machine, limit };
         let timing = clock.time(&trees, run.seed, &mut log);
         run.time = timing.map_or_else(|error| TimeGate::Failed(format!("{error:#}")), TimeGate::Measured);
     }
@@ -139,8 +147,12 @@ impl Clock<'_> {
                 (run(&mut arms)?, Against::Base(base.revision.clone()))
             }
         };
-        let calibration = Calibration::newest(&repository().join("results"), &self.machine)?;
-        let calibration = calibration.filter(|(_, calibration)| calibration.permits()).map(|(name, _)| name);
-        Ok(TimeMeasurement { subject, against, calibration, timed })
+        Ok(TimeMeasurement { subject, against, calibration: calibration(&self.machine)?, timed })
     }
+}
+
+/// The record that lets the gate on time fail on a class of machine.
+fn calibration(machine: &str) -> Result<Option<String>> {
+    let newest = Calibration::newest(&repository().join("results"), machine)?;
+    Ok(newest.filter(|(_, calibration)| calibration.permits()).map(|(name, _)| name))
 }

@@ -27,6 +27,9 @@ pub(crate) struct Arguments {
     /// Faults [default: all]; `spin` slows the packer by a fifth, and needs four minutes
     #[arg(value_name = "FAULT", value_parser = names())]
     faults: Vec<String>,
+    /// Check memory only with the faults that break it: the inputs of that gate take most of the time
+    #[arg(long)]
+    quick: bool,
     /// Parent of the scratch directory, which needs 2 GB [default: the directory for temporary files]
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
@@ -50,7 +53,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let wanted = |fault: &str| arguments.faults.is_empty() || arguments.faults.iter().any(|named| named == fault);
     let mut unseen = 0;
     for (fault, gates) in FAULTS.into_iter().filter(|(fault, _)| wanted(fault)) {
-        let broken = broken(&trees, fault, &mut log)?;
+        let depth = match arguments.quick && !gates.contains(&Gate::Memory) {
+            true => Depth::FaultsWithoutMemory,
+            false => Depth::Faults,
+        };
+        let broken = broken(&trees, fault, depth, &mut log)?;
         unseen += usize::from(broken != gates);
         print(line(fault, &broken, gates))?;
     }
@@ -63,7 +70,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         unseen += usize::from(slowed.ruling != Some(Decision::Slower));
         print(format!("{:<9} {batches} × the time without it: {ruling}", SPIN[1]))?;
     }
-    print(if unseen == 0 { "Each fault breaks its gates, and no other." } else { "NOT SEEN as it should be." })?;
+    print(if unseen == 0 {
+        "Each fault breaks its gates, and no other that was checked."
+    } else {
+        "NOT SEEN as it should be."
+    })?;
     Ok(if unseen == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -73,8 +84,11 @@ fn names() -> PossibleValuesParser {
 }
 
 /// The gates that a fault breaks.
-fn broken(trees: &GateTrees, fault: &str, log: &mut SampleLog<'_>) -> Result<Vec<Gate>> {
-    let examined = trees.exact(Depth::Faults, &["--inject-fault", fault], &expected()?, log)?;
+fn broken(trees: &GateTrees, fault: &str, depth: Depth, log: &mut SampleLog<'_>) -> Result<Vec<Gate>> {
+    let mut examined = trees.exact(depth, &["--inject-fault", fault], &expected()?, log)?;
+    if depth == Depth::FaultsWithoutMemory {
+        examined.findings.retain(|finding| finding.gate != Gate::Memory);
+    }
     let missing = examined.findings.iter().find(|finding| matches!(finding.verdict, GateVerdict::NotMeasured(_)));
     if let Some(finding) = missing {
         bail!("with the fault {fault}: {}", finding.line());
