@@ -1,4 +1,5 @@
-//! Studies: many points, each run a few times in shuffled rounds. A curve of the levels, or how cost grows with the work.
+//! Studies: many points, each run a few times in shuffled rounds. A curve of the levels, or how cost grows with the
+//! work.
 //!
 //! A study compares points by their medians. The two strategies are compared by the bench, which uses pairs.
 

@@ -3,7 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The reason why checks could not be made. A failure of a client is no error: it is a [`ClientResult`](crate::ClientResult).
+/// The reason why checks could not be made. A failure of a client is no error: it is a
+/// [`ClientResult`](crate::ClientResult).
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct Error(Box<Failure>);

@@ -1,8 +1,9 @@
-//! What the real clients make of our images: LXD, umoci, skopeo, a registry, podman, buildah, and every reader of archives that is
-//! installed.
+//! Conformance checks with real clients: LXD, umoci, skopeo, a registry, podman, buildah, and every installed reader of
+//! archives.
 //!
-//! Each check gives a packed image to a program that knows nothing of us, and looks at what comes out: the fingerprint that the
-//! client shows, and a rootfs that has to be the tree, entry by entry. A client that is not installed is told, never passed over.
+//! Each check gives a packed image to an independent program, and compares its output: the fingerprint that the client
+//! shows, and a rootfs that has to equal the tree, entry by entry. A client that is not installed is reported, never
+//! passed over.
 
 mod check;
 mod error;

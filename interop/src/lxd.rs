@@ -1,4 +1,5 @@
-//! LXD, by a daemon of our own that ends with the checks: images are imported, unpacked into instances, published again.
+//! LXD, by a daemon of our own that ends with the checks: images are imported, unpacked into instances, published
+//! again.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

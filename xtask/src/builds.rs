@@ -22,7 +22,8 @@ pub(crate) fn release() -> Result<PathBuf> {
 
 /// Builds it with faults that can be injected; gives the command, which has a name of its own.
 ///
-/// Only the packer is built, twice: cargo puts the build with faults where the released one was, so that one is built again.
+/// Only the packer is built, twice: cargo puts the build with faults where the released one was, so that one is built
+/// again.
 pub(crate) fn with_faults() -> Result<PathBuf> {
     let target = target()?;
     let copy = target.join("release/onepass-with-faults");
@@ -53,7 +54,8 @@ pub(crate) struct Base {
 }
 
 impl Base {
-    /// Checks a revision out below `scratch` and builds it. The build directory is kept, so that the next time is shorter.
+    /// Checks a revision out below `scratch` and builds it. The build directory is kept, so that the next time is
+    /// shorter.
     pub(crate) fn build(revision: &str, scratch: &Path) -> Result<Self> {
         let commit = format!("{revision}^{{commit}}");
         let revision = git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &commit])

@@ -1,4 +1,5 @@
-//! How near a fixture is to the real tree that it stands for: its classes and its tar, compressed by `gzip -6` and `zstd -3`.
+//! How near a fixture is to the real tree that it stands for: its classes and its tar, compressed by `gzip -6` and
+//! `zstd -3`.
 
 use std::fs::File;
 use std::io::{self, Read};

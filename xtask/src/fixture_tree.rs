@@ -11,8 +11,8 @@ use fixtures::Fixture;
 /// The time of every top directory: 2023-11-14, in seconds since 1970.
 const MODIFIED: Duration = Duration::from_secs(1_700_000_000);
 
-/// Makes a tree at `root`. A fixture has nothing to say of the directory that it stands in, and an image has: it gets one mode
-/// and one time.
+/// Makes a tree at `root`. A fixture has nothing to say of the directory that it stands in, and an image has: it gets
+/// one mode and one time.
 pub(crate) fn make(fixture: Fixture, root: &Path) -> Result<()> {
     fixture.create(root)?;
     let failed = || format!("cannot change the attributes of `{}`", root.display());

@@ -21,8 +21,8 @@ const EXACT: (Profile, &str) = (Profile::DebianBase, "0.4");
 /// The tree of the further sizes.
 const FURTHER: (Profile, &str) = (Profile::AlpineMini, "1");
 
-/// The tree that is timed, 0.3 GB: of one twice as large, one stream of the cases took 4.3 and 3.1 seconds on one machine, 5.4 and 4.9 on
-/// another. Where it takes less than two, a unit is two runs.
+/// The tree that is timed, 0.3 GB: of one twice as large, one stream of the cases took 4.3 and 3.1 seconds on one
+/// machine, 5.4 and 4.9 on another. Where it takes less than two, a unit is two runs.
 pub(crate) const TIMED: (Profile, &str) = (Profile::DebianBase, "2.5");
 
 /// A small input and a large one, 64 and 512 MiB.

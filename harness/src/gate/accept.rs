@@ -16,12 +16,12 @@ pub enum Ratios {
 }
 
 impl Expected {
-    /// Takes over what a run of the gates has found: its sizes, and these of its ratios if it compared the strategies, no run read
-    /// from a disk, and they are narrow enough to be compared with. Gives a line for each row that is another one now.
+    /// Accepts the results of a run of the gates: its sizes, and the selected ratios if it compared the strategies, no
+    /// run read from a disk, and their intervals are narrow enough. Returns a line for each changed row.
     ///
     /// # Errors
     ///
-    /// Why it cannot be accepted: it was cut short, or a law does not hold.
+    /// The reason for a refusal: the run is incomplete, or a gate other than sizes is broken.
     pub fn accept(&mut self, run: &GateRun, ratios: Ratios) -> Result<Vec<String>, String> {
         if !run.complete || run.findings.len() != Gate::ALL.len() {
             return Err("the run did not come to its end".into());

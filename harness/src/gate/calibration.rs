@@ -1,8 +1,8 @@
-//! Whether the gate on time can be trusted on a class of machine: tried there before it may block anything.
+//! The calibration of the gate on time for a class of machine, without which the gate must not fail there.
 //!
-//! A build is compared with itself, again and again: the gate must never call it slower. In between a build that was slowed by a
-//! fifth is compared with it, and the gate must see that. Cases take turns, and so do both modes of the gate: against two passes
-//! with a ratio that was accepted first, and against one stream of another build.
+//! A build is compared with itself, again and again: the gate must never call it slower. In between it is compared with
+//! a build that is slowed by a fifth, and the gate must see that. Cases take turns, and so do both modes of the
+//! gate: against two passes with a ratio that was accepted first, and against one stream of another build.
 
 use std::fs;
 use std::path::Path;

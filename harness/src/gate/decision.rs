@@ -1,14 +1,16 @@
 //! The decision about time, from a batch of pairs or two.
 //!
-//! A batch is *wide* if its interval is too wide even after the batch was extended; otherwise *suspect* if it is slower by more
-//! than the margin and its interval excludes the expected ratio; otherwise *fine*. A suspect batch needs a fresh one, and only two
-//! suspect batches are a regression: neither chance nor one bad minute lasts for two. There is never a third.
+//! A batch is *wide* if its interval is too wide even after the batch was extended; otherwise *suspect* if it is slower
+//! by more than the margin and its interval excludes the expected ratio; otherwise *fine*. A suspect batch needs a
+//! fresh one, and only two suspect batches are a regression: neither chance nor one bad minute lasts for two. There is
+//! never a third.
 
 use serde::{Deserialize, Serialize};
 
 use crate::record::Interval;
 
-/// Pairs of a batch. One whose interval is too wide is extended by as many, once: on a busy machine 7 of 55 batches were wider than
+/// Pairs of a batch. One whose interval is too wide is extended by as many, once: on a busy machine 7 of 55 batches
+/// were wider than
 /// [`WIDEST`], the widest ±10.6 %, and twice as many pairs are 1.4 times narrower.
 pub const PAIRS: usize = 12;
 

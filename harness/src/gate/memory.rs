@@ -1,7 +1,8 @@
-//! G5: peak memory, `VmHWM` as the packer reads it of itself: within a budget, and the same for a large input as for a small one.
+//! G5: peak memory, `VmHWM` as the packer reads it of itself: within a budget, and the same for a large input as for a
+//! small one.
 //!
-//! The number of buffers in use at once varies a little with scheduling. Real growth with the input happens in every run, so
-//! growth is measured from the highest peak of the small input to the lowest peak of the large one.
+//! The number of buffers in use at once varies a little with scheduling. Real growth with the input happens in every
+//! run, so growth is measured from the highest peak of the small input to the lowest peak of the large one.
 
 use crate::verify::{Finding, Gate, GateVerdict};
 

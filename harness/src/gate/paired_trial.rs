@@ -1,8 +1,9 @@
 //! Adjacent pairs of runs, in balanced and shuffled order: the basis of the decision about time.
 //!
-//! A unit is as many runs of a process as take two seconds, nearly always one: shorter ones vary more. Cases take turns, so
-//! that one bad minute hits all. A round of pairs is a batch of every case that needs one, or the second half of one that came out
-//! too wide: whether a batch is extended depends on its width and never on its ratio, so that nothing is called slower by trying again.
+//! A unit is as many runs of a process as take two seconds, nearly always one: shorter ones vary more. Cases take
+//! turns, so that one bad minute hits all. A round of pairs is a batch of every case that needs one, or the second half
+//! of one that came out too wide: whether a batch is extended depends on its width and never on its ratio, so that
+//! nothing is called slower by trying again.
 
 use std::time::Duration;
 
@@ -274,7 +275,8 @@ impl CaseState<'_> {
         }
     }
 
-    /// The case with its decision. A batch that did not fit the time limit is missing or still wide, and the decision is inconclusive.
+    /// The case with its decision. A batch that did not fit the time limit is missing or still wide, and the decision
+    /// is inconclusive.
     fn decided(self) -> TimedCase {
         let ruling =
             self.timed.expected.map(|_| decision::decide(&self.batch_verdicts()).unwrap_or(Decision::Inconclusive));

@@ -1,7 +1,8 @@
 //! G1: how much disk a pack holds at most, proved by a filesystem that has no more.
 //!
-//! One stream fits where the image fits. Two passes fail there with a message, and fit where the tar fits as well. Where no such
-//! filesystem can be made, the packer's own account is compared with the free space of the filesystem, and the gate is *reduced*.
+//! One stream fits where the image fits. Two passes fail there with a message, and fit where the tar fits as well.
+//! Where no such filesystem can be made, the packer's own account is compared with the free space of the filesystem,
+//! and the gate is *reduced*.
 
 use packer::Strategy;
 

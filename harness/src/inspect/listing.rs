@@ -1,8 +1,8 @@
 //! The listings of a tree and of an archive, which can be compared: the packer reads neither.
 //!
-//! A list is kept as its length and its hash. The tree's is in the one order that an archive has – a directory before what
-//! is in it, names sorted by their bytes –, so lists are equal only if the archive holds every entry, once, in that order.
-//! Owners are not listed: a gate gives all entries one.
+//! A list is kept as its length and its hash. The tree's is in the one order that an archive has – a directory before
+//! what is in it, names sorted by their bytes –, so lists are equal only if the archive holds every entry, once, in
+//! that order. Owners are not listed: a gate gives all entries one.
 
 use std::collections::HashMap;
 use std::fs;

@@ -1,4 +1,5 @@
-//! Baselines: the shell pipelines that people use today for the same work – the same tree, hashed, written, and on the disk –, and LXD.
+//! Baselines: the shell pipelines that people use today for the same work – the same tree, hashed, written, and on the
+//! disk –, and LXD.
 
 use super::cases::Suite;
 use super::work::{Maker, Work};
@@ -45,8 +46,9 @@ pub enum When {
     Full,
 }
 
-/// GNU tar of the tree, in an order and with owners that do not depend on the machine, to the next command. `--xattrs` makes it write pax
-/// headers; without the options, the times of last access and last change, which nobody unpacks, would add a header to every entry.
+/// GNU tar of the tree, in an order and with owners that do not depend on the machine, to the next command. `--xattrs`
+/// makes it write pax headers; without the options, the times of last access and last change, which nobody unpacks,
+/// would add a header to every entry.
 macro_rules! tar {
     () => {
         "tar --sort=name --numeric-owner --xattrs --pax-option=delete=atime,delete=ctime -C \"$ROOTFS\" -cf "
@@ -70,8 +72,8 @@ macro_rules! publish {
     };
 }
 
-/// All of them. Every pipeline ends with `sync FILE`, because our image is on the disk when we say that it is done. LXD does not wait for
-/// the disk.
+/// All of them. Every pipeline ends with `sync FILE`, because our image is on the disk when we say that it is done. LXD
+/// does not wait for the disk.
 pub const BASELINES: [Baseline; 17] = [
     Baseline {
         name: "files-gzip",

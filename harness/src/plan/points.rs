@@ -42,7 +42,8 @@ const PROGRAMS: [Program; 4] = [
     ("xz -T0", "xz -q -T0", "xz", &[0, 3, 6]),
 ];
 
-/// Every level of our gzip and zstd with `threads` threads, and some of other tools, on one tree; if `codecs` names some of
+/// Every level of our gzip and zstd with `threads` threads, and some of other tools, on one tree; if `codecs` names
+/// some of
 /// [`CODECS`], only those. Tools that are not installed have no points.
 #[must_use]
 pub fn curve(threads: usize, codecs: &[String]) -> Vec<Point> {

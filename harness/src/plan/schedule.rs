@@ -1,8 +1,8 @@
 //! The order of the runs: pairs stay together, their order is balanced, and cases take turns.
 //!
-//! A fixed order once favoured the first slot by 5.5 %, and one bad minute would spoil one case entirely. So every case has
-//! as many pairs that begin with the one arm as with the other, in random order, and each round has one pair of every case,
-//! again in random order.
+//! A fixed order once favoured the first slot by 5.5 %, and one bad minute would spoil one case entirely. So every case
+//! has as many pairs that begin with the one arm as with the other, in random order, and each round has one pair of
+//! every case, again in random order.
 
 use fixtures::Random;
 

@@ -1,7 +1,7 @@
 //! Records: the results of runs, kept as text for good. `results/README.md` describes the schema.
 //!
-//! Times are integer nanoseconds, sizes are bytes. `samples.jsonl` grows by one line with every process run, so that a run
-//! that is cut short leaves its measurements; `run.json` says whether it was completed.
+//! Times are integer nanoseconds, sizes are bytes. `samples.jsonl` grows by one line with every process run, so that a
+//! run that is cut short leaves its measurements; `run.json` says whether it was completed.
 
 mod comparison;
 mod date;

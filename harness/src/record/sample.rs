@@ -32,7 +32,8 @@ pub struct Sample {
     /// The scratch space that was seen from outside; nothing if a daemon did the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scratch: Option<Curve>,
-    /// The peak of memory of the largest of a baseline's processes, in bytes; not in older records, nor where a daemon did the work.
+    /// The peak of memory of the largest of a baseline's processes, in bytes; not in older records, nor where a daemon
+    /// did the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
     /// The packer's own figures.

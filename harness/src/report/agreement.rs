@@ -1,9 +1,7 @@
-//! Whether two recorded runs of different trees lead to the same conclusions: a fixture is worth something if what it shows is what a
-//! real tree shows.
+//! Whether two recorded runs of different trees lead to the same conclusions, as a fixture and its real tree should.
 //!
-//! Only ratios are compared, and of them which side of one they are on: what is faster stays faster, by whatever amount. Two intervals that
-//! overlap contradict nobody, even if one of them holds one and the other does not. Sizes have no noise, and no side that would be of
-//! interest; they are to be near.
+//! Only the side of one that a ratio is on is compared: a faster arm stays faster, by any amount. Two intervals that
+//! overlap do not contradict each other, even if only one of them holds one. Sizes have no noise; they have to be near.
 
 use std::cmp::Ordering;
 
@@ -124,7 +122,8 @@ fn remarks(first: &Record, second: &Record) -> Vec<String> {
     remarks
 }
 
-/// The elements of both lists, matched by name in the order of the first, and a remark on each that is in one list only.
+/// The elements of both lists, matched by name in the order of the first, and a remark on each that is in one list
+/// only.
 fn both<'a, Of>(lists: &'a [Vec<Of>; 2], name: impl Fn(&Of) -> String) -> (Vec<(&'a Of, &'a Of)>, Vec<String>) {
     let [ones, others] = lists;
     let find = |list: &'a [Of], wanted: &Of| list.iter().find(|found| name(found) == name(wanted));

@@ -1,7 +1,7 @@
 //! The claim of 2019 about packing in one stream, beside the measurements.
 //!
-//! The change to LXD that made packing one stream (canonical/lxd, pull request 5471, February 2019) reports an image of 1.4 GB that
-//! took 4 minutes 10 instead of 4 minutes 40, and 2.6 GB less space, which was the tar.
+//! The change to LXD that made packing one stream (canonical/lxd, pull request 5471, February 2019) reports an image of
+//! 1.4 GB that took 4 minutes 10 instead of 4 minutes 40, and 2.6 GB less space, which was the tar.
 
 use super::tables::{Table, interval};
 use crate::format::{bytes, change};

@@ -1,8 +1,9 @@
 //! Two recorded runs side by side: equal figures, different ones, and undecided ones.
 //!
-//! Runs of different days are no pairs. The interval of a quotient is made of the two intervals as if they were independent: their
-//! widths on the scale of logarithms are added as squares. The difference between the machines of two days is in neither, so a
-//! change that shows here is a reason to run both revisions in one run (`cargo xtask gate --base`), not a finding.
+//! Runs of different days are no pairs. The interval of a quotient is made of the two intervals as if they were
+//! independent: their widths on the scale of logarithms are added as squares. The difference between the machines of
+//! two days is in neither, so a change that shows here is a reason to run both revisions in one run (`cargo xtask gate
+//! --base`), not a finding.
 
 use std::cmp::Ordering;
 

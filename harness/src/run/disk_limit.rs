@@ -1,8 +1,8 @@
 //! A pack on a filesystem that holds no more than so many bytes: the proof of how much it needs.
 //!
-//! The filesystem is a tmpfs over the output directory, in a mount namespace that goes away with the process. Root makes
-//! one directly; anybody else by way of a user namespace, where the system lets them. In a user namespace files of others
-//! belong to nobody, so root takes it only where nothing else is allowed.
+//! The filesystem is a tmpfs over the output directory, in a mount namespace that goes away with the process. Root
+//! makes one directly; anybody else by way of a user namespace, where the system lets them. In a user namespace files
+//! of others belong to nobody, so root takes it only where nothing else is allowed.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

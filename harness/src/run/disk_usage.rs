@@ -1,7 +1,7 @@
 //! Scratch space over time: how much less is free on the filesystem than before the run.
 //!
-//! `statvfs` sees more than `du` – files without a name, blocks that are allocated late – and takes microseconds. It also
-//! sees other processes on the same filesystem, so the curve is drawn, not gated.
+//! `statvfs` sees more than `du` – files without a name, blocks that are allocated late – and takes microseconds. It
+//! also sees other processes on the same filesystem, so the curve is drawn, not gated.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};

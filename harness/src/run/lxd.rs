@@ -1,7 +1,8 @@
 //! A running LXD with the tree as a container, on which `lxc publish` is measured.
 //!
-//! The daemon is not ours. It is asked to take the tree before anything is measured, and to forget everything afterwards, however we
-//! end. Its work is done by processes that are no children of ours: how long it takes is all that can be told.
+//! The daemon belongs to the user. It gets the tree before anything is measured, and a shell removes everything
+//! afterwards, however this process ends. Its processes are no children of this one: only the time of their work is
+//! known.
 
 use std::env::consts::ARCH;
 use std::ffi::OsString;
@@ -16,7 +17,7 @@ use crate::programs::PATH;
 use crate::run::scratch_dir;
 use crate::run::tool::Tool;
 
-/// How a running LXD is talked to.
+/// A client of a running LXD.
 #[derive(Clone, Debug)]
 pub struct Lxd {
     version: String,
@@ -32,9 +33,9 @@ pub struct Container {
     watcher: Child,
 }
 
-/// Removes the container `$1`, the image that it was made of and the one that was made of it, and sees that they are gone; again if
-/// LXD was still at work on one of them. What the client wants to keep goes to a place of its own: where it was before may be gone, and
-/// must not come back.
+/// Removes the container `$1`, the image that it was made of and the one that was made of it, and sees that they are
+/// gone; again if LXD was still at work on one of them. What the client wants to keep goes to a place of its own: where
+/// it was before may be gone, and must not come back.
 const FORGET: &str = "exec >/dev/null; LXD_CONF=$(mktemp -d) || exit; export LXD_CONF; trap 'rm -rf \"$LXD_CONF\"' EXIT; \
                       for _ in 1 2 3 4 5 6 7 8 9 10; do \
                       lxc delete --force \"$1\"; lxc image delete \"$1\"; lxc image delete \"$1-published\"; \
@@ -42,8 +43,8 @@ const FORGET: &str = "exec >/dev/null; LXD_CONF=$(mktemp -d) || exit; export LXD
                       ! lxc query \"/1.0/images/aliases/$1-published\" && exit 0; sleep 1; done; exit 1";
 
 impl Lxd {
-    /// The LXD of this machine, found as the user's own `lxc` finds it: `variable` gives their `PATH`, `HOME` and `LXD_DIR`. What the
-    /// client wants to keep goes to `scratch`, which is to be removed afterwards.
+    /// The LXD of this machine, found as the user's own `lxc` finds it: `variable` gives their `PATH`, `HOME` and
+    /// `LXD_DIR`. What the client wants to keep goes to `scratch`, which is to be removed afterwards.
     ///
     /// # Errors
     ///

@@ -81,7 +81,8 @@ pub struct BytesWritten {
     pub image: u64,
 }
 
-/// The lower bound: processor time of the parts that no packer can save, all threads together; see [`packer::stages::floor`].
+/// The lower bound: processor time of the parts that no packer can save, all threads together; see
+/// [`packer::stages::floor`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Floor {
     /// Opening and reading the files.

@@ -1,15 +1,16 @@
 //! A tree that is in memory when it is measured, whatever ran before.
 //!
-//! Kernels reclaim what nobody has asked for in a while: after a pipeline of a minute, or among trees that take turns, the next
-//! run would be one of the disk. Between points of a study that took turns the same work took two to four times as long.
+//! Kernels reclaim what nobody has asked for in a while: after a pipeline of a minute, or among trees that take turns,
+//! the next run would be one of the disk. Between points of a study that took turns the same work took two to four
+//! times as long.
 
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Looks at every entry below `root` on its filesystem, and reads every file; says how many bytes that was. What cannot be read is for the
-/// run to complain about.
+/// Looks at every entry below `root` on its filesystem, and reads every file; says how many bytes that was. What cannot
+/// be read is for the run to complain about.
 pub(crate) fn warm(root: &Path) -> u64 {
     let Ok(top) = fs::symlink_metadata(root) else { return 0 };
     let (mut directories, mut read) = (vec![root.to_owned()], 0);

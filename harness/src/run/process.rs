@@ -44,8 +44,9 @@ pub struct Processes {
     pub rootfs: PathBuf,
     /// A directory of our own.
     pub scratch: PathBuf,
-    /// The program that prints a [`Floor`](super::Floor), called as `floor ROOTFS --compression SPEC --threads N`, and starts baselines, called as `launch SCRIPT`.
-    /// Without it there is no floor, and the memory of the baselines is unknown.
+    /// The program that prints a [`Floor`](super::Floor), called as `floor ROOTFS --compression SPEC --threads N`, and
+    /// starts baselines, called as `launch SCRIPT`. Without it there is no floor, and the memory of the baselines is
+    /// unknown.
     pub helper: Option<PathBuf>,
     /// Further options of each pack.
     pub options: Vec<String>,

@@ -1,7 +1,7 @@
 //! A directory that is gone when we are, however we end: at the end of the program, at Ctrl-C, even at `kill -9`.
 //!
-//! No code of this process runs after `kill -9`. So a shell waits for the end of a pipe that only this process holds open, and
-//! removes the rest. Running children go on until they notice that their directory is gone.
+//! No code of this process runs after `kill -9`. So a shell waits for the end of a pipe that only this process holds
+//! open, and removes the rest. Running children go on until they notice that their directory is gone.
 
 use std::io::Read;
 use std::os::unix::process::CommandExt;

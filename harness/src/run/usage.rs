@@ -1,7 +1,8 @@
-//! The usage of a child, from `wait4`: the one place that needs `unsafe`, because no safe wrapper returns the usage of one child.
+//! The usage of a child, from `wait4`: the one place that needs `unsafe`, because no safe wrapper returns the usage of
+//! one child.
 //!
-//! `/proc/PID/io` counts the bytes that it read and wrote, and is final between the child's end and `wait4`. Its peak of memory
-//! begins at the memory of its parent, so a small program has to start it: see [`launch`].
+//! `/proc/PID/io` counts the bytes that it read and wrote, and is final between the child's end and `wait4`. Its peak
+//! of memory begins at the memory of its parent, so a small program has to start it: see [`launch`].
 #![allow(unsafe_code)]
 
 use std::process::{Child, Command};
@@ -56,8 +57,8 @@ impl Io {
 pub struct Launched {
     /// From its start to its end.
     pub wall_ns: u64,
-    /// The peak of memory, in bytes, of the largest of the processes that it consisted of. Never less than the memory of the program
-    /// that started it, which should be small.
+    /// The peak of memory, in bytes, of the largest of the processes that it consisted of. Never less than the memory
+    /// of the program that started it, which should be small.
     pub memory: u64,
 }
 

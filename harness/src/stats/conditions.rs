@@ -1,4 +1,5 @@
-//! The conditions of the timed runs: whether the page cache was warm, and whether the two accounts of scratch space agree.
+//! The conditions of the timed runs: whether the page cache was warm, and whether the two accounts of scratch space
+//! agree.
 
 use crate::record::{Record, Role, Sample};
 use crate::run::{self, Usage};
@@ -9,7 +10,8 @@ pub fn is_cold(usage: &Usage, tar_size: u64) -> bool {
     usage.io.is_some_and(|io| io.fetched > tar_size / 100)
 }
 
-/// The timed runs that read their tree from a disk, and all timed runs with I/O counters; `None` in records without counters.
+/// The timed runs that read their tree from a disk, and all timed runs with I/O counters; `None` in records without
+/// counters.
 #[must_use]
 pub fn cold(record: &Record) -> Option<(usize, usize)> {
     let tar = record.run.subject.tar_size;
@@ -19,8 +21,8 @@ pub fn cold(record: &Record) -> Option<(usize, usize)> {
     (!told.is_empty()).then_some((cold, told.len()))
 }
 
-/// The largest difference between the packer's account of its scratch space and the free space of the filesystem, in bytes, and
-/// the number of timed runs in which it exceeds a hundredth and 2 MiB; `None` without such runs.
+/// The largest difference between the packer's account of its scratch space and the free space of the filesystem, in
+/// bytes, and the number of timed runs in which it exceeds a hundredth and 2 MiB; `None` without such runs.
 #[must_use]
 pub fn accounts(record: &Record) -> Option<(u64, usize)> {
     let apart = |sample: &Sample| {

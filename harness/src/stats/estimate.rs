@@ -17,13 +17,14 @@ pub struct Estimate {
     pub low: f64,
     /// The upper end of the interval.
     pub high: f64,
-    /// How often such an interval holds the true value: at least 0.95 if there are enough samples, otherwise the confidence
-    /// of the widest interval.
+    /// How often such an interval holds the true value: at least 0.95 if there are enough samples, otherwise the
+    /// confidence of the widest interval.
     pub confidence: f64,
 }
 
 impl From<Estimate> for Interval {
-    /// Ratios rounded to nine decimals, nanoseconds to whole ones: records do not depend on the last bit of a logarithm.
+    /// Ratios rounded to nine decimals, nanoseconds to whole ones: records do not depend on the last bit of a
+    /// logarithm.
     fn from(estimate: Estimate) -> Self {
         let round = |value: f64| if value > 1e6 { value.round() } else { (value * 1e9).round() / 1e9 };
         let Estimate { value, low, high, confidence } = estimate;
@@ -51,7 +52,8 @@ pub fn deviation(values: &[f64]) -> Option<f64> {
     (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt())
 }
 
-/// The centre of a symmetric distribution: the median of the averages of all pairs of values, each with itself included.
+/// The centre of a symmetric distribution: the median of the averages of all pairs of values, each with itself
+/// included.
 #[must_use]
 pub fn hodges_lehmann(values: &[f64]) -> Option<Estimate> {
     let count = values.len();
@@ -163,8 +165,8 @@ mod tests {
         assert_eq!(deviation(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]), Some((32.0_f64 / 7.0).sqrt()));
     }
 
-    /// Critical values of the two-sided signed-rank test at 5 %, as every printed table has them (for instance Wilcoxon and
-    /// Wilcox 1964): the statistic is significant up to this value.
+    /// Critical values of the two-sided signed-rank test at 5 %, as every printed table has them (for instance Wilcoxon
+    /// and Wilcox 1964): the statistic is significant up to this value.
     #[test]
     fn ranks_agree_with_the_published_table() {
         let critical = [0, 2, 3, 5, 8, 10, 13, 17, 21, 25, 29, 34, 40, 46, 52];
@@ -199,7 +201,8 @@ mod tests {
         near(proportion(9, 10), (0.5550, 0.9975));
     }
 
-    /// Of 12 values, the interval for the median is between the third from below and the third from above (97.9 → 96.1 %).
+    /// Of 12 values, the interval for the median is between the third from below and the third from above (97.9 → 96.1
+    /// %).
     #[test]
     fn the_interval_of_a_median_is_between_order_statistics() {
         let values: Vec<f64> = (1..=12).map(f64::from).collect();
@@ -215,17 +218,14 @@ mod tests {
         assert!((estimate.value - 0.8).abs() < 1e-9 && (estimate.high - estimate.low).abs() < 1e-9);
     }
 
-    /// 2,000 trials of 12 pairs with a true ratio of 1: the intervals miss it about as often as their confidence allows.
+    /// 2,000 trials of 12 pairs with a true ratio of 1: the intervals miss it about as often as their confidence
+    /// allows.
     #[test]
     fn intervals_hold_the_truth_as_often_as_they_say() {
-        let mut state = 7_u64;
-        let mut uniform = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 11) as f64 / (1_u64 << 53) as f64
-        };
+        let mut random = fixtures::Random::new(7);
         let mut held = 0;
         for _ in 0..2_000 {
-            let values: Vec<f64> = (0..12).map(|_| (0..6).map(|_| uniform() - 0.5).sum::<f64>()).collect();
+            let values: Vec<f64> = (0..12).map(|_| (0..6).map(|_| random.uniform() - 0.5).sum::<f64>()).collect();
             let estimate = hodges_lehmann(&values).unwrap();
             held += usize::from(estimate.low <= 0.0 && 0.0 <= estimate.high);
         }

@@ -1,7 +1,8 @@
 //! G2 and G3: bytes that one stream writes and reads, per byte of the image and of the tar.
 //!
-//! Counted twice: by the packer itself, by the role of each file, and by the kernel, whatever the bytes were for. The kernel
-//! also counts the bytes fed to another program, so external compressors are judged by the packer's account alone.
+//! Counted twice: by the packer itself, by the role of each file, and by the kernel, whatever the bytes were for. The
+//! kernel also counts the bytes fed to another program, so external compressors are judged by the packer's account
+//! alone.
 
 use packer::Strategy;
 

@@ -18,7 +18,8 @@ use tempfile::TempDir;
 
 use super::{Ear, case};
 
-/// Takes so long for one stream, and a third longer for two passes, give or take a hundredth; fails when it has run so often.
+/// Takes so long for one stream, and a third longer for two passes, give or take a hundredth; fails when it has run so
+/// often.
 struct Steady {
     seconds: f64,
     runs: u64,
@@ -104,7 +105,8 @@ fn a_gate_that_is_right_may_fail_and_is_recorded_and_reported() {
         Calibration::read(journal.directory()).unwrap() == calibration,
         "what is read back is not what was written"
     );
-    // Each has a run to warm up for both arms, and a fresh batch if it is suspect; before them, what is accepted of each case.
+    // Each has a run to warm up for both arms, and a fresh batch if it is suspect; before them, what is accepted of
+    // each case.
     let kept = samples(journal.directory()).unwrap();
     assert_eq!(kept.len(), (2 + SAME + SLOWED) * (2 + 2 * PAIRS) + SLOWED * 2 * PAIRS);
     let accepted: Vec<f64> = calibration.accepted.iter().map(|timed| timed.ratio.unwrap().value).collect();

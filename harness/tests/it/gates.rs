@@ -328,7 +328,8 @@ fn what_is_incomplete_or_broken_cannot_be_accepted() {
     assert!(refused(&GateRun { time: TimeGate::Failed("no disk".into()), ..sound() }).contains("no disk"));
 }
 
-/// Ratios of another kind, ratios that vary too much, and those of a tree that came from a disk are no ratios to compare with.
+/// Ratios of another kind, ratios that vary too much, and those of a tree that came from a disk are no ratios to
+/// compare with.
 #[test]
 fn only_narrow_ratios_of_the_strategies_are_accepted() {
     let mut expected: Expected = ACCEPTED.parse().unwrap();

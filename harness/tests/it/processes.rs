@@ -1,5 +1,5 @@
-//! The real runner: a child that fails is an error with the cause in it, nothing is left on the disk, and a disk that was
-//! made small is small.
+//! The real runner: a child that fails is an error with the cause in it, nothing is left on the disk, and a disk that
+//! was made small is small.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -84,8 +84,8 @@ fn a_run_has_a_fixed_environment_and_its_figures() {
     runner.run(baseline(script).work()).unwrap();
 }
 
-/// A packer that writes one MiB fits a disk of one MiB, and not one of a page less; with what is written elsewhere nobody is
-/// concerned.
+/// A packer that writes one MiB fits a disk of one MiB, and not one of a page less; with what is written elsewhere
+/// nobody is concerned.
 #[test]
 fn a_pack_in_limited_space_fits_or_does_not() {
     let directory = TempDir::new().unwrap();

@@ -1,11 +1,12 @@
 //! The gate on time, tried on machines that are made up: how often it fails, and how often it should have.
 //!
-//! Everything but the machine is real: schedule, pairs, statistics, decision. `METHODOLOGY.md` shows the table that this
-//! makes, and is compared with it.
+//! Everything but the machine is real: schedule, pairs, statistics, decision. `METHODOLOGY.md` shows the table that
+//! this makes, and is compared with it.
 
 use std::fmt::Write;
 use std::time::Duration;
 
+use fixtures::Random;
 use harness::Result;
 use harness::gate::decision::{Decision, PAIRS, is_narrow};
 use harness::gate::paired_trial::{PairedTrial, TimedCase, TrialArms};
@@ -43,14 +44,13 @@ const STEADY: Machine =
 /// A machine at work.
 struct Simulation {
     machine: Machine,
-    random: u64,
+    random: Random,
     runs: u32,
 }
 
 impl Simulation {
     fn uniform(&mut self) -> f64 {
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.random >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+        self.random.uniform()
     }
 
     /// Box and Muller's way to a normal number.
@@ -84,7 +84,7 @@ impl TrialArms for Simulation {
 fn gated(machine: Machine, seed: u64, limit: Duration) -> TimedCase {
     let trial = PairedTrial { cases: vec![(case("gzip:5", 2), Some(EXPECTED))], pairs: PAIRS, seed, limit };
     // The generator's first numbers are like its seed.
-    let mut simulation = Simulation { machine, random: seed, runs: 0 };
+    let mut simulation = Simulation { machine, random: Random::new(seed), runs: 0 };
     for _ in 0..8 {
         simulation.uniform();
     }
@@ -142,7 +142,8 @@ fn getting_faster_passes() {
     }
 }
 
-/// A fresh batch is run for what is suspect, never for anything else, and never a third; a batch is extended if it is wide, and once.
+/// A fresh batch is run for what is suspect, never for anything else, and never a third; a batch is extended if it is
+/// wide, and once.
 #[test]
 fn there_are_as_many_batches_as_it_takes() {
     let batches = |machine| {

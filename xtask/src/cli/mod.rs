@@ -1,5 +1,5 @@
-//! What the tasks share of the command line: paths, output, progress, wrong use, the tree to pack, the command as records
-//! keep it.
+//! What the tasks share of the command line: paths, output, progress, wrong use, the tree to pack, the command as
+//! records keep it.
 
 mod command_line;
 mod input_tree;

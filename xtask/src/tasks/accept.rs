@@ -14,8 +14,9 @@ use crate::gate_trees::{expected, expected_path};
 
 /// Accept the image sizes and ratios of a run of the gates as the expected ones
 ///
-/// Writes harness/expected.txt and prints the changed rows. Accepted ratios stay unless --ratios is given, so that a slower packer
-/// is not accepted along with new sizes. A run that is incomplete, or that breaks a gate other than sizes, is refused.
+/// Writes harness/expected.txt and prints the changed rows. Accepted ratios stay unless --ratios is given, so that a
+/// slower packer is not accepted along with new sizes. A run that is incomplete, or that breaks a gate other than
+/// sizes, is refused.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  cargo xtask accept target/gate/2026-11-28-gate")]
 pub(crate) struct Arguments {

@@ -24,8 +24,8 @@ use crate::fidelity;
 
 /// Measure one stream against two passes and other tools, on one tree
 ///
-/// Builds the packer, makes the fixture `debian-base` unless --rootfs is given, verifies that both strategies make the same image,
-/// measures, prints tables and writes a report. The quick suite takes less than five minutes on two cores.
+/// Builds the packer, makes the fixture `debian-base` unless --rootfs is given, verifies that both strategies make the
+/// same image, measures, prints tables and writes a report. The quick suite takes less than five minutes on two cores.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  cargo xtask bench --rootfs /srv/rootfs --compression zstd:3\n  cargo xtask bench --curve --codec zstd"
@@ -41,7 +41,8 @@ pub(crate) struct Arguments {
     #[arg(long = "codec", value_name = "CODEC", requires = "curve",
         value_parser = clap::builder::PossibleValuesParser::new(CODECS))]
     codecs: Vec<String>,
-    /// Instead: cost against size, for trees of 0.1 to 4 GB and of 10,000 to 1,000,000 entries; needs 25 GB of scratch space
+    /// Instead: cost against size, for trees of 0.1 to 4 GB and of 10,000 to 1,000,000 entries; needs 25 GB of scratch
+    /// space
     #[arg(long, conflicts_with_all = ["suite", "compression", "rootfs"])]
     scaling: bool,
     /// Suite: smoke (a check that everything works), quick, full (also external compressors and a running LXD, on a
@@ -140,7 +141,8 @@ fn fixture(arguments: &Arguments) -> Result<Fixture> {
     Ok(Fixture::new(Profile::DebianBase).scale(arguments.suite.scale().parse()?))
 }
 
-/// The tree in the LXD of this machine, or the reason why not. LXD's own message may name places, and is not for the record.
+/// The tree in the LXD of this machine, or the reason why not. LXD's own message may name places, and is not for the
+/// record.
 fn container(onepass: &Path, rootfs: &Path, scratch: &Path) -> std::result::Result<Container, String> {
     let lxd = Lxd::find(|name| std::env::var_os(name), scratch)?;
     lxd.take(onepass, rootfs, scratch).map_err(|error| {

@@ -17,10 +17,11 @@ use crate::gate_trees::{GateTrees, SPIN, TIMED, timed};
 
 /// Test the gate on time on this class of machine
 ///
-/// Compares the packer with itself forty times, and ten times with one that takes a fifth longer. The gate on time may fail on a class
-/// of machine – processor, number of cores, filesystem – only if it never calls the same packer slower there, and calls the slowed one
-/// slower nine times of ten. Cases take turns, and so do both modes of the gate: against two passes, and against another build. Takes
-/// up to two hours; run nothing else meanwhile. Exits with 1 if the gate must not fail here.
+/// Compares the packer with itself forty times, and ten times with one that takes a fifth longer. The gate on time may
+/// fail on a class of machine – processor, number of cores, filesystem – only if it never calls the same packer slower
+/// there, and calls the slowed one slower nine times of ten. Cases take turns, and so do both modes of the gate:
+/// against two passes, and against another build. Takes up to two hours; run nothing else meanwhile. Exits with 1 if
+/// the gate must not fail here.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  cargo xtask calibrate --scratch /mnt/fast")]
 pub(crate) struct Arguments {

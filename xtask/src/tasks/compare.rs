@@ -12,8 +12,8 @@ use crate::cli::{WrongUse, print, require_record};
 
 /// Compare two recorded runs, case by case
 ///
-/// Reports the figures that cannot be compared, and why: another tree, another class of machine, an incomplete run. Runs of different
-/// days are not paired: to decide whether a change costs time, use `cargo xtask gate --base REV`.
+/// Reports the figures that cannot be compared, and why: another tree, another class of machine, an incomplete run.
+/// Runs of different days are not paired: to decide whether a change costs time, use `cargo xtask gate --base REV`.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  cargo xtask compare results/2026-11-26-debian results/2026-11-27-debian")]
 pub(crate) struct Arguments {
@@ -21,7 +21,8 @@ pub(crate) struct Arguments {
     first: PathBuf,
     /// Another one
     second: PathBuf,
-    /// Instead: check that two trees, a real one and a fixture, lead to the same conclusions; exit with 1 if one differs
+    /// Instead: check that two trees, a real one and a fixture, lead to the same conclusions; exit with 1 if one
+    /// differs
     #[arg(long)]
     conclusions: bool,
 }

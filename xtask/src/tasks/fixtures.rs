@@ -28,8 +28,8 @@ pub(crate) struct Arguments {
     /// Only print the digest, in the form of profiles/*.lock
     #[arg(long, conflicts_with_all = ["out", "verify"])]
     digest: bool,
-    /// Compare with the real tree: compress a sample of each class and the whole tar, count sizes, names and directories;
-    /// exit with 1 if a class is off by more than 5 %, or the whole by more than 3 %
+    /// Compare with the real tree: compress a sample of each class and the whole tar, count sizes, names and
+    /// directories; exit with 1 if a class is off by more than 5 %, or the whole by more than 3 %
     #[arg(long, conflicts_with = "out")]
     verify: bool,
     /// With --verify: print the figures as JSON

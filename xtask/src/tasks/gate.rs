@@ -23,11 +23,11 @@ use crate::gate_trees::{self, Depth, GateTrees, TIMED, timed};
 
 /// Check the requirements on every change: same bytes, disk, I/O, image sizes, memory, time
 ///
-/// Builds the packer and takes at most 8 minutes on two cores. Without a calibration of this class of machine, the gate on time only
-/// warns.
+/// Builds the packer and takes at most 8 minutes on two cores. Without a calibration of this class of machine, the gate
+/// on time only warns.
 ///
-/// Exit codes: 0 everything holds; 1 an exact gate is broken, or a regression is confirmed; 2 something could not be measured, or
-/// wrong use; 3 the times vary too much.
+/// Exit codes: 0 everything holds; 1 an exact gate is broken, or a regression is confirmed; 2 something could not be
+/// measured, or wrong use; 3 the times vary too much.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  cargo xtask gate --base main")]
 pub(crate) struct Arguments {

@@ -13,8 +13,8 @@ use crate::cli::{print, scratch_or_default};
 
 /// Check our images with real clients: LXD, umoci, skopeo, a registry, podman, buildah, every tar
 ///
-/// Each client unpacks an image, and the result is compared with the tree. Run it as root to check owners and devices as well. Exits
-/// with 1 if a check fails.
+/// Each client unpacks an image, and the result is compared with the tree. Run it as root to check owners and devices
+/// as well. Exits with 1 if a check fails.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  sudo cargo xtask interop --rootfs /srv/rootfs --codec zstd")]
 pub(crate) struct Arguments {

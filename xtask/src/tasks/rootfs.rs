@@ -24,7 +24,8 @@ pub(crate) struct Arguments {
     minimal: bool,
 }
 
-/// The packages that make the tree larger than 1 GB and 50,000 entries: a compiler, two languages, headers, documentation.
+/// The packages that make the tree larger than 1 GB and 50,000 entries: a compiler, two languages, headers,
+/// documentation.
 const PACKAGES: &str = "build-essential,git,python3-dev,python3-numpy,vim,golang-go,linux-headers-amd64,\
                         libboost1.74-dev,locales,man-db,perl-doc";
 

@@ -57,7 +57,8 @@ fn unsafe_code_is_in_three_files() {
     );
 }
 
-/// `fixtures` and `packer` know nobody (but `fixtures` in the packer's tests); of the others each knows those before it.
+/// `fixtures` and `packer` know nobody (but `fixtures` in the packer's tests); of the others each knows those before
+/// it.
 #[test]
 fn dependencies_point_one_way() {
     for (name, strangers) in [
@@ -80,7 +81,8 @@ fn dependencies_point_one_way() {
     );
 }
 
-/// Faults are built in where a variable says so, which one task sets, for a build that is not the released one. No feature does.
+/// Faults are built in where a variable says so, which one task sets, for a build that is not the released one. No
+/// feature does.
 #[test]
 fn faults_reach_no_release() {
     for name in CRATES {

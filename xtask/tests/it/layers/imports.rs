@@ -1,7 +1,7 @@
 //! What the files of a crate import from each other, read from their tokens.
 //!
-//! A path counts wherever it stands: in a `use`, in a body, in a macro's arguments. A name that a module re-exports counts as
-//! an import of the file that defines it. What is compiled only for tests is left out.
+//! A path counts wherever it stands: in a `use`, in a body, in a macro's arguments. A name that a module re-exports
+//! counts as an import of the file that defines it. What is compiled only for tests is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -23,8 +23,8 @@ struct File {
     for_tests: Vec<String>,
 }
 
-/// Reads all files of the crate below `source`, whose root file is `root`, and returns who imports whom. Files below one of
-/// `others` belong to another crate.
+/// Reads all files of the crate below `source`, whose root file is `root`, and returns who imports whom. Files below
+/// one of `others` belong to another crate.
 pub(super) fn of_crate(source: &Path, root: &str, others: &[&str]) -> BTreeMap<Module, BTreeSet<Module>> {
     let mut texts = BTreeMap::new();
     for path in rust_files(source) {
