@@ -20,6 +20,7 @@ use crate::pipeline::total::with_total;
 use crate::progress::{OnProgress, Progress};
 use crate::publish;
 use crate::publish::output_dir::OutputDir;
+use crate::publish::permissions::Permissions;
 use crate::publish::stream::CallerStream;
 use crate::sink::SinkOptions;
 use crate::sink::destination::{Committed, Destination, Outcome, Role};
@@ -58,6 +59,7 @@ pub struct Pack {
     pub(super) live: bool,
     pub(super) max_size: Option<u64>,
     pub(super) known: Option<Fingerprint>,
+    pub(super) mode: u32,
     pub(super) sparse: Option<Sparse>,
     pub(super) rules: Rules,
     pub(super) cancel: CancelToken,
@@ -68,8 +70,8 @@ pub struct Pack {
 impl Pack {
     /// Packs the directory `rootfs`.
     ///
-    /// Defaults: [`Format::Tar`], [`Compression::GZIP`], [`Strategy::SingleStream`], one thread, no diffID. The image has every entry
-    /// on the mount of `rootfs`, with its own owner and times. An entry that changes during the pack fails it.
+    /// Defaults: [`Format::Tar`], [`Compression::GZIP`], [`Strategy::SingleStream`], one thread, no diffID, mode 0600. The image has every
+    /// entry on the mount of `rootfs`, with its own owner and times. An entry that changes during the pack fails it.
     #[must_use]
     pub fn new(rootfs: impl Into<PathBuf>) -> Self {
         Pack {
@@ -82,6 +84,7 @@ impl Pack {
             live: false,
             max_size: None,
             known: None,
+            mode: 0o600,
             sparse: None,
             rules: Rules::default(),
             cancel: CancelToken::NEVER,
@@ -172,6 +175,16 @@ impl Pack {
         Pack { max_size: Some(max_size), ..self }
     }
 
+    /// The permissions of the image's files: `0o644` lets everyone read them. Directories that are made for them can be searched by
+    /// everyone who can read the files. Files and directories get their permissions once they are complete; what was there before
+    /// keeps its own. The umask is not looked at. Default: `0o600`, the owner alone.
+    ///
+    /// A filesystem without permissions keeps its own.
+    #[must_use]
+    pub fn mode(self, mode: u32) -> Self {
+        Pack { mode, ..self }
+    }
+
     /// Does not keep an image with this fingerprint; its outcome is [`Outcome::Unchanged`]. Default: every image is kept.
     #[must_use]
     pub fn skip_if_fingerprint(self, known: Fingerprint) -> Self {
@@ -215,7 +228,10 @@ impl Pack {
     /// ignores or handles that signal.
     pub fn publish(&self, output: impl AsRef<Path>) -> Result<Image> {
         self.format.check_compression(self.compression)?;
-        let directory = OutputDir::open(output.as_ref())?;
+        if self.mode & !Permissions::ALL != 0 {
+            return Err(Error::invalid_options(format!("{:#o} is not a mode from 0 to 0o777", self.mode)));
+        }
+        let directory = OutputDir::open(output.as_ref(), Permissions::from_file_mode(self.mode))?;
         self.run(self.known, |plan| publish::in_directory(directory, plan, self.compression, &self.cancel))
     }
 

@@ -76,7 +76,7 @@ impl Upload for LocalUpload<'_> {
     }
 
     fn seal(self: Box<Self>, digest: &Fingerprint, size: u64) -> Result<()> {
-        self.file.sync()?;
+        self.file.seal()?;
         self.sealed.add(self.role, SealedPart { file: self.file, digest: *digest, size });
         Ok(())
     }

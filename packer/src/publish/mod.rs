@@ -1,5 +1,6 @@
 //! Stage 7: the destinations on this machine, where complete images get their names.
 
+pub(crate) mod permissions;
 pub(crate) mod temp_name;
 
 pub(crate) mod output_dir;
@@ -48,6 +49,7 @@ mod tests {
     use crate::buffer::Buffer;
     use crate::fingerprint::{Fingerprint, Hasher};
     use crate::format::Oci;
+    use crate::publish::permissions::Permissions;
     use crate::sink::destination::{Outcome, Role};
     use crate::tree::Tree;
     use crate::tree::rules::Rules;
@@ -118,7 +120,7 @@ mod tests {
     fn holds(plan: &Plan<'_>, named: &[&str]) {
         let place = tempfile::tempdir().unwrap();
         let open = || {
-            let directory = OutputDir::open(place.path()).unwrap();
+            let directory = OutputDir::open(place.path(), Permissions::from_file_mode(0o600)).unwrap();
             in_directory(directory, plan, Compression::None, &CANCEL).unwrap()
         };
         for until in [Until::Written, Until::Flushed, Until::Sealed] {
@@ -155,8 +157,13 @@ mod tests {
     #[test]
     fn a_part_that_was_not_sealed_is_not_committed() {
         let place = tempfile::tempdir().unwrap();
-        let destination =
-            in_directory(OutputDir::open(place.path()).unwrap(), &Plan::File, Compression::None, &CANCEL).unwrap();
+        let destination = in_directory(
+            OutputDir::open(place.path(), Permissions::from_file_mode(0o600)).unwrap(),
+            &Plan::File,
+            Compression::None,
+            &CANCEL,
+        )
+        .unwrap();
         run(&*destination, &Plan::File, Until::Flushed);
         assert!(destination.commit(&parts(&Plan::File).1, &CANCEL).is_err());
         assert_eq!(names(place.path()), [""; 0]);

@@ -12,6 +12,7 @@ use rustix::io::{Errno, retry_on_intr};
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::fingerprint::{Fingerprint, Hasher};
+use crate::publish::permissions::Permissions;
 use crate::publish::temp_name;
 
 /// An open directory that images are published in.
@@ -19,21 +20,22 @@ use crate::publish::temp_name;
 pub(crate) struct OutputDir {
     handle: Arc<OwnedFd>,
     path: PathBuf,
+    permissions: Permissions,
 }
 
 impl OutputDir {
-    /// Opens the directory, and removes the temporary files of dead processes from it.
-    pub(crate) fn open(path: &Path) -> Result<Arc<Self>> {
+    /// Opens the directory, and removes the temporary files of dead processes from it. What is published in it gets these permissions.
+    pub(crate) fn open(path: &Path, permissions: Permissions) -> Result<Arc<Self>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let handle = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|error| Error::io("open the output directory", path, error))?;
         temp_name::sweep(&handle);
-        Ok(Arc::new(OutputDir { handle: Arc::new(handle), path: path.to_owned() }))
+        Ok(Arc::new(OutputDir { handle: Arc::new(handle), path: path.to_owned(), permissions }))
     }
 
-    /// A directory that is open already.
-    pub(crate) fn from_handle(handle: Arc<OwnedFd>, path: PathBuf) -> Self {
-        OutputDir { handle, path }
+    /// A directory below this one, with the same permissions for what is published in it.
+    pub(crate) fn subdirectory(&self, handle: Arc<OwnedFd>, name: &str) -> Self {
+        OutputDir { handle, path: self.path.join(name), permissions: self.permissions }
     }
 
     pub(crate) fn handle(&self) -> &Arc<OwnedFd> {
@@ -43,6 +45,18 @@ impl OutputDir {
     /// Where it is; for messages.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The permissions of what is published in it.
+    pub(crate) fn permissions(&self) -> Permissions {
+        self.permissions
+    }
+
+    /// Gives the directory itself the permissions of directories.
+    pub(crate) fn set_own_permissions(&self) -> Result<()> {
+        self.permissions
+            .set_on_directory(&self.handle)
+            .map_err(|error| Error::io("set the permissions of", &self.path, error))
     }
 
     /// Brings the names in it to the disk.

@@ -1,7 +1,7 @@
 //! A file that gets its name only once it is complete and on the disk.
 //!
 //! It has no name while it is written (`O_TMPFILE`; where the filesystem cannot do that, a [temporary](crate::publish::temp_name)
-//! one), so a pack that ends early, however that comes about, leaves nothing behind. Then: fsync, link under the final name without
+//! one), so a pack that ends early, however that comes about, leaves nothing behind. Then: permissions, fsync, link under the final name without
 //! replacing anything, fsync of the directory.
 
 use std::fs::File;
@@ -57,13 +57,15 @@ impl PendingFile {
         self.directory.path()
     }
 
-    /// Brings everything to the disk.
-    pub(crate) fn sync(&self) -> Result<()> {
+    /// Gives the complete file its permissions, and brings everything to the disk.
+    pub(crate) fn seal(&self) -> Result<()> {
+        let permitted = self.directory.permissions().set_on_file(&self.file);
+        permitted.map_err(|error| Error::io("set the permissions of the image in", self.directory(), error))?;
         retry_on_intr(|| rustix::fs::fsync(&self.file))
             .map_err(|error| Error::io("sync the image in", self.directory(), error))
     }
 
-    /// Gives the synced file its name in `to`, a directory of the same filesystem. A whole file that has the name already stays, and
+    /// Gives the sealed file its name in `to`, a directory of the same filesystem. A whole file that has the name already stays, and
     /// a broken one, which a crash left, is replaced; anything else of that name is an error. The name is not on the disk before the
     /// directory is [synced](OutputDir::sync).
     pub(crate) fn publish(
@@ -81,7 +83,7 @@ impl PendingFile {
         }
     }
 
-    /// Gives the synced file its name in `to` atomically, whatever file has the name.
+    /// Gives the sealed file its name in `to` atomically, whatever file has the name.
     pub(crate) fn replace(&self, to: &OutputDir, name: &str) -> Result<()> {
         self.rename_over(to, name).map_err(|error| Error::io("publish", to.path().join(name), error))
     }

@@ -40,11 +40,12 @@ impl SplitDirectory {
         let failed = |error: Errno| Error::io("publish", &path, error);
         let mut temporary = TempDirectory::create(self.directory.handle())
             .map_err(|error| Error::io("create a directory in", self.directory.path(), error))?;
-        let inside = OutputDir::from_handle(Arc::clone(&temporary.handle), path.clone());
+        let inside = self.directory.subdirectory(Arc::clone(&temporary.handle), name);
         for (role, name) in &self.files {
             self.sealed.take(*role)?.file.publish(&inside, fingerprint, name, cancel)?;
             temporary.track(name.clone());
         }
+        inside.set_own_permissions()?;
         inside.sync()?;
         cancel.check()?;
         match self.rename(&temporary, name) {
@@ -78,7 +79,7 @@ impl SplitDirectory {
     fn existing(&self, name: &str) -> Result<OutputDir> {
         let path = self.directory.path().join(name);
         match rustix::fs::openat(self.directory.handle(), name, DIRECTORY, Mode::empty()) {
-            Ok(handle) => Ok(OutputDir::from_handle(Arc::new(handle), path)),
+            Ok(handle) => Ok(self.directory.subdirectory(Arc::new(handle), name)),
             Err(Errno::NOTDIR | Errno::LOOP) => {
                 Err(Error::output_exists(path, "stands where the image should, and is not a directory"))
             }

@@ -98,6 +98,8 @@ fn usage_errors_say_what_would_be_right() {
             "'--quiet' cannot be used with '--progress bar'",
         ),
         (&["pack", "tree", "-o", "out", "--quiet", "--progress", "json"], "'--quiet' cannot be used with"),
+        (&["pack", "tree", "-o", "out", "--mode", "999"], "a mode is three octal digits"),
+        (&["pack", "tree", "-o", "out", "--mode", "200"], "the owner may read"),
         (&["pack", "tree", "-o", "out", "--if-changed", "yes"], "--if-changed <FINGERPRINT>"),
         // The options are wrong whatever the directories are.
         (&["pack", "missing", "-o", "missing", "-f", "oci", "-c", "xz"], "cannot be compressed with xz:6"),

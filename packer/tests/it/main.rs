@@ -25,6 +25,7 @@ mod kills;
 mod laws;
 mod layouts;
 mod limits;
+mod modes;
 mod mutations;
 mod oci;
 mod one_change;

@@ -18,7 +18,7 @@ use crate::squashfs::can_be_made;
 use crate::strace::{self, Calls, strace};
 
 /// Calls, and how they may fail. `EINTR` comes from signals, and from network and user-space filesystems.
-const CALLS: [(&str, &[&str]); 16] = [
+const CALLS: [(&str, &[&str]); 17] = [
     ("openat", &["EIO", "EMFILE", "ENOMEM", "EINTR", "EOPNOTSUPP"]),
     ("read", &["EIO", "EINTR"]),
     ("pread64", &["EIO", "EINTR"]),
@@ -27,6 +27,7 @@ const CALLS: [(&str, &[&str]); 16] = [
     ("readlinkat", &["EIO"]),
     ("write", &["ENOSPC", "EIO", "EDQUOT", "EINTR"]),
     ("pwrite64", &["ENOSPC", "EIO", "EDQUOT", "EINTR"]),
+    ("fchmod", &["EIO"]),
     ("fsync", &["ENOSPC", "EIO", "EDQUOT", "EINTR"]),
     ("linkat", &["ENOSPC", "EIO", "EDQUOT", "EOPNOTSUPP"]),
     ("renameat2", &["ENOSPC", "EIO", "EDQUOT"]),

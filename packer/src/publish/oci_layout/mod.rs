@@ -117,7 +117,7 @@ impl OciLayout {
     fn file(&self, bytes: &[u8]) -> Result<PendingFile> {
         let pending = PendingFile::create(&self.top)?;
         pending.file().write_all(bytes).map_err(|error| Error::io("write a file in", self.top.path(), error))?;
-        pending.sync()?;
+        pending.seal()?;
         Ok(pending)
     }
 

@@ -24,17 +24,22 @@ impl Rollback {
     /// Opens the directory `name` in `parent`, creating it if need be.
     pub(super) fn directory(&mut self, parent: &Arc<OutputDir>, name: &str) -> Result<Arc<OutputDir>> {
         let path = parent.path().join(name);
-        match rustix::fs::mkdirat(parent.handle(), name, Mode::RWXU) {
-            Ok(()) => {
-                self.names.push((Arc::clone(parent), name.to_owned(), AtFlags::REMOVEDIR));
-                parent.sync()?;
-            }
-            Err(Errno::EXIST) => {}
+        let is_new = match rustix::fs::mkdirat(parent.handle(), name, Mode::RWXU) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
             Err(error) => return Err(Error::io("create directory", path, error)),
+        };
+        if is_new {
+            self.names.push((Arc::clone(parent), name.to_owned(), AtFlags::REMOVEDIR));
         }
         let handle = rustix::fs::openat(parent.handle(), name, DIRECTORY, Mode::empty())
             .map_err(|error| Error::io("open", &path, error))?;
-        Ok(Arc::new(OutputDir::from_handle(Arc::new(handle), path)))
+        let directory = Arc::new(parent.subdirectory(Arc::new(handle), name));
+        if is_new {
+            directory.set_own_permissions()?;
+            parent.sync()?;
+        }
+        Ok(directory)
     }
 
     /// Names a blob by its digest.

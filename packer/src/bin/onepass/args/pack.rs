@@ -9,7 +9,7 @@ use packer::{Compression, Fingerprint, Pack, Sparse, Strategy};
 
 use crate::args::format::FormatArguments;
 use crate::args::rules::RuleArguments;
-use crate::args::values::Bytes;
+use crate::args::values::{Bytes, FileMode};
 use crate::progress::Show;
 use crate::stdout::STANDARD_STREAM;
 use crate::wrong_use::WrongUse;
@@ -58,6 +58,10 @@ pub(crate) struct PackArguments {
     /// An entry that becomes shorter is filled up with zeros. Without this option, a change fails the pack.
     #[arg(long, help_heading = "Entries")]
     live: bool,
+    /// Give the image's files these permissions, as of chmod. Directories can be searched by everyone who can read them [default:
+    /// 666 without the umask]
+    #[arg(long, value_name = "OCTAL", help_heading = "Output")]
+    mode: Option<FileMode>,
     /// Walk the tree and print the number of entries and the exact size of the tar. Nothing is written, and -o is not needed
     #[arg(long, help_heading = "Output")]
     pub(crate) dry_run: bool,
@@ -128,6 +132,7 @@ impl PackArguments {
             .strategy(self.strategy)
             .threads(self.threads())
             .diff_id(self.diff_id)
+            .mode(self.mode.unwrap_or_else(FileMode::from_umask).0)
             .live(self.live);
         if let Some(sparse) = self.sparse {
             pack = pack.sparse(sparse);

@@ -3,6 +3,8 @@
 use std::str::FromStr;
 use std::time::UNIX_EPOCH;
 
+use rustix::fs::Mode;
+
 /// A number of bytes: plain, or in units of 1,024, as `512`, `64K`, `64KiB`, `10G`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bytes(pub(crate) u64);
@@ -48,6 +50,30 @@ impl FromStr for Moment {
     }
 }
 
+/// The permissions of a file, as `chmod` takes them in octal: `644`, `0640`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileMode(pub(crate) u32);
+
+impl FileMode {
+    /// The permissions that a program gives a new file: reading and writing for everybody, without the umask of this process. The
+    /// process must have one thread, because the umask can only be read by setting it.
+    pub(crate) fn from_umask() -> Self {
+        let umask = rustix::process::umask(Mode::from_raw_mode(0o077));
+        rustix::process::umask(umask);
+        FileMode(0o666 & !umask.as_raw_mode())
+    }
+}
+
+impl FromStr for FileMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_octal = (3..=4).contains(&text.len()) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+        let mode = u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && *mode <= 0o777 && mode & 0o400 != 0);
+        mode.map(FileMode).ok_or_else(|| "a mode is three octal digits, and the owner may read: 400 to 777".into())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +87,17 @@ mod tests {
         }
         for text in ["", "K", "-1", "1.5G", "1 G", "1GB", "1k", "99999999999999999999", "18014398509481984K"] {
             assert!(text.parse::<Bytes>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn modes_are_octal_and_let_the_owner_read() {
+        for (text, mode) in [("600", 0o600), ("0640", 0o640), ("444", 0o444), ("777", 0o777)] {
+            assert_eq!(text.parse(), Ok(FileMode(mode)));
+        }
+        for text in ["", "0", "64", "644x", "888", "+600", "0o644", "1644", "4755", "00644", "200", "044", "rw-r--r--"]
+        {
+            assert!(text.parse::<FileMode>().is_err(), "{text}");
         }
     }
 
