@@ -1,6 +1,7 @@
 //! The tasks as they are run, and the house they live in.
 
 mod conclusions;
+mod documents;
 mod ends;
 mod launch;
 mod layers;
