@@ -46,7 +46,10 @@ fn links_lead_to_files() {
             if !anchor.is_empty() {
                 let text = fs::read_to_string(&found).unwrap();
                 let headings: Vec<String> = text.lines().filter_map(heading).collect();
-                assert!(headings.iter().any(|heading| heading == anchor), "{document} links to `{target}`: {headings:?}");
+                assert!(
+                    headings.iter().any(|heading| heading == anchor),
+                    "{document} links to `{target}`: {headings:?}"
+                );
             }
             followed += 1;
         }
@@ -69,7 +72,8 @@ fn the_trees_of_folders_are_those_of_the_crates() {
     for section in text.split("\n### `").skip(1) {
         let (source, rest) = section.split_once('`').unwrap();
         let Some(tree) = rest.split("```").nth(1).filter(|_| source.ends_with("/src")) else { continue };
-        let names = tree.lines().filter(|line| !line.starts_with(' ')).filter_map(|line| line.split_whitespace().next());
+        let names =
+            tree.lines().filter(|line| !line.starts_with(' ')).filter_map(|line| line.split_whitespace().next());
         let told: BTreeSet<&str> = names.filter_map(|name| name.strip_suffix('/')).collect();
         for name in tree.lines().filter_map(|line| line.split_whitespace().next()) {
             let beside = tree.lines().filter_map(|line| line.split_once('/')).map(|(folder, _)| folder.trim());
