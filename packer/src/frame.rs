@@ -1,4 +1,4 @@
-//! Stage 3: frames segments. A segment in, its part of the tar out; files are opened and read here.
+//! Stage 4: frames segments. A segment in, its part of the tar out; files are opened and read here.
 //!
 //! A file is compared with the listed one before and after it is read. One that was replaced, grew, shrank or was touched since fails
 //! the pack, or is listed if the tree is a live one. The header's size is a promise either way: exactly that many bytes follow it.

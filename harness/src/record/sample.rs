@@ -18,7 +18,7 @@ pub struct Sample {
     pub role: Role,
     /// The case's or the baseline's name.
     pub case: String,
-    /// `single-stream`, `two-pass`, `baseline` or `floor`.
+    /// `single-stream`, `two-pass`, `peer` or `floor`; in calibrations `base`, `same`, `slowed`.
     pub arm: String,
     /// The pair or the round.
     pub pair: usize,
@@ -62,7 +62,7 @@ pub struct Label {
 pub enum Role {
     /// Untimed: warms the page cache, and is verified.
     Verify,
-    /// TimedCase.
+    /// Timed: it counts.
     Measure,
 }
 

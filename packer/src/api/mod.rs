@@ -1,4 +1,4 @@
-//! The interface: options in, an image out.
+//! What a caller sees: the options of a pack, its result, its measurement.
 
 pub(crate) mod image;
 pub(crate) mod measure;

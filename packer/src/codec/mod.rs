@@ -1,4 +1,4 @@
-//! The codecs: what a `--compression` spec means, and how framed segments become the bytes of an image.
+//! Stage 5: the codecs: what a `--compression` spec means, and how framed segments become the bytes of an image.
 //!
 //! A codec has two halves. The [`Encoder`] is a worker's: it compresses one piece on its own. The [`Container`] is the sink's: the
 //! bytes before, between and behind the encoded pieces that make one valid file of them.

@@ -1,4 +1,4 @@
-//! What all stages of one pack work with, and what one archive of it is made of.
+//! What the stages of one pack share, and what distinguishes the archives of one image.
 
 use std::sync::atomic::AtomicU64;
 use std::thread::Scope;

@@ -1,4 +1,4 @@
-//! The segments of the tree, counted and checked on their way to the workers.
+//! The segments of the tree on their way to the workers: counts members, and refuses what the image cannot hold.
 
 use crate::codec::Compression;
 use crate::error::{Error, Result};

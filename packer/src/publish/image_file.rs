@@ -1,4 +1,4 @@
-//! The directory of single-file images: each is named by its fingerprint.
+//! The destination of a single-file image: a directory, in which the file is named by its fingerprint.
 
 use std::sync::Arc;
 

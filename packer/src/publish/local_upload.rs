@@ -1,4 +1,4 @@
-//! A part of an image on its way to a local file, and the parts that are sealed.
+//! One part of an image, written to a local file; and the list of parts that are sealed.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,4 +1,4 @@
-//! Stage 7: the destinations on this machine, where complete images get their names.
+//! Stage 7: destinations, so far on this machine, where complete images get their names.
 
 pub(crate) mod permissions;
 pub(crate) mod temp_name;

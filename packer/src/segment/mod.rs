@@ -1,4 +1,4 @@
-//! Stage 2: segments, the runs of the archive that are framed and encoded independently of each other.
+//! Stage 3: segments, the runs of the archive that are framed and encoded independently of each other.
 
 pub(crate) mod cutter;
 pub(crate) mod sizes;

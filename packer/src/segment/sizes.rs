@@ -1,4 +1,4 @@
-//! The sizes of segments.
+//! The size of segments, which grows with the archive.
 
 /// A segment size is used once this many segments of it have passed.
 const SEGMENTS_BEFORE: u64 = 16;

@@ -1,4 +1,4 @@
-//! What every stage of the sink needs.
+//! What every stage of the sink needs: the thread scope, metrics, cancellation, buffers, the length of the queue.
 
 use std::thread::Scope;
 

@@ -65,7 +65,7 @@ pub(crate) trait Upload: PieceWriter + Debug {
         Err(no_file())
     }
 
-    /// Ends the part, once all its bytes are flushed, and makes it last; it has no name yet.
+    /// Ends the part once all its bytes are flushed, and makes it durable; it has no name yet.
     ///
     /// `digest` is the sha256 of its bytes – of the rootfs of a split image, that of metadata and rootfs one behind the other, which is
     /// what such an image is known by.

@@ -1,4 +1,4 @@
-//! Writes tar: POSIX pax, one member for each entry, two blocks of zeros at the end.
+//! Stage 2: writes tar: POSIX pax, one member for each entry, two blocks of zeros at the end.
 //!
 //! This is all of the format that is used ([IEEE Std 1003.1-2017, *pax*][pax]). The bytes of a member depend on its entry alone, so the
 //! same tree gives the same bytes however it is divided among workers.

@@ -1,4 +1,4 @@
-//! Look-ups by the next bits of a stream.
+//! Tables of prefix codes: the next bits of a stream give the length of a code and of what it stands for.
 //!
 //! The walk needs no symbols, only how many bits a code takes and how many bytes it stands for. One look-up gives as much
 //! as a few bits hold, but not more than two codes: two literals, a literal and a length, a length and its distance.

@@ -1,4 +1,4 @@
-//! Why an image cannot be read, before the file is known.
+//! Why an archive cannot be read: malformed or unsupported. The path of the file is added later.
 
 use std::ffi::OsStr;
 use std::io;

@@ -1,4 +1,4 @@
-//! A child process that ends with the value that stands for it.
+//! A child process that is killed and waited for when it is dropped.
 
 use std::io;
 use std::process::{Child, ExitStatus};

@@ -1,4 +1,4 @@
-//! A program that is fed. Its output is the business of whoever starts it.
+//! A running program that is fed on its standard input. Its output belongs to the caller.
 //!
 //! When the program fails, its own message is the cause, not the broken pipe that we see. All waiting is in short turns, in which a
 //! cancellation and a program that does nothing are noticed. Nothing waits for processes that the program may have started itself.

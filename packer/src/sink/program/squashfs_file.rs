@@ -1,4 +1,4 @@
-//! What a complete squashfs file looks like.
+//! The check that a squashfs file is whole, for the writer and the reader.
 
 use std::fs::File;
 use std::io;
