@@ -22,7 +22,7 @@
 //!
 //! let verified = Source::new(path).verify()?;
 //! assert_eq!((verified.fingerprint, verified.entries), (image.fingerprint, image.entries));
-//! # Ok::<(), packer::Error>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! The directory `examples` has more: an OCI layout, an image for LXD and Incus, verifying against a tree, progress, cancellation,
@@ -143,3 +143,25 @@ pub use tree::changes::Change;
 pub use tree::filter::{Exclusion, InvalidExclusion};
 pub use tree::holes::{InvalidSparse, Sparse};
 pub use tree::id_map::{IdKind, IdMap, IdRange, InvalidIdRange, InvalidOwner, Owner, OwnerPolicy};
+
+// Any thread may own or share what a caller holds; an async runtime needs that.
+const _: () = {
+    const fn is_shareable<Value: Send + Sync + 'static>() {}
+
+    is_shareable::<CancelToken>();
+    is_shareable::<Compression>();
+    is_shareable::<Error>();
+    is_shareable::<Fingerprint>();
+    is_shareable::<Format>();
+    is_shareable::<Image>();
+    is_shareable::<Measurement>();
+    is_shareable::<Pack>();
+    is_shareable::<Progress>();
+    #[cfg(feature = "read")]
+    {
+        is_shareable::<Difference>();
+        is_shareable::<Source>();
+        is_shareable::<Summary>();
+        is_shareable::<Verified>();
+    }
+};
