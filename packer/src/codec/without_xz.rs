@@ -22,7 +22,7 @@ impl Encoder {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Index;
+pub(crate) struct Index {}
 
 impl Index {
     pub(crate) fn append(&mut self, _unpadded: u64, _uncompressed: u64) {}

@@ -28,17 +28,3 @@ pub use image::encoding::Encoding;
 pub use image::format::ImageFormat;
 pub use image::source::Source;
 pub use verify::{Verified, verify};
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_read_can_be_sent_to_another_thread() {
-        fn sendable<Value: Send + Sync + 'static>() {}
-        sendable::<Source>();
-        sendable::<Verified>();
-        sendable::<Summary>();
-        sendable::<Difference>();
-    }
-}
