@@ -54,28 +54,15 @@ const CRATES: [Crate; 7] = [
     },
 ];
 
-/// Imports that point the wrong way or close a circle, and are still to be turned round: the list only gets shorter.
-const KNOWN: &[(&str, &str, &str)] = &[];
-
 fn name(module: &[String]) -> String {
     if module.is_empty() { "the root".into() } else { module.join("::") }
 }
 
 impl Crate {
-    /// What each file imports, known ones included.
-    fn all_imports(&self) -> BTreeMap<Module, BTreeSet<Module>> {
+    /// What each file imports.
+    fn imports(&self) -> BTreeMap<Module, BTreeSet<Module>> {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(self.source);
         of_crate(&source, self.root, self.others)
-    }
-
-    /// What each file imports, without the known ones.
-    fn imports(&self) -> BTreeMap<Module, BTreeSet<Module>> {
-        let mut imports = self.all_imports();
-        for (from, targets) in &mut imports {
-            let known = |to: &[String]| KNOWN.contains(&(self.source, &name(from), &name(to)));
-            targets.retain(|target| !known(target));
-        }
-        imports
     }
 
     /// The place of a file in the order: the root is the last.
@@ -164,17 +151,4 @@ fn reached_from<'a>(module: &Module, imports: &'a BTreeMap<Module, BTreeSet<Modu
         }
     }
     reached
-}
-
-#[test]
-fn known_imports_that_are_gone_are_taken_off_the_list() {
-    let is_there = |(source, from, to): &(&str, &str, &str)| {
-        let krate = CRATES.iter().find(|krate| krate.source == *source).unwrap();
-        let imports = |(module, targets): (&Module, &BTreeSet<Module>)| {
-            name(module) == *from && targets.iter().any(|target| name(target) == *to)
-        };
-        krate.all_imports().iter().any(imports)
-    };
-    let gone: Vec<_> = KNOWN.iter().filter(|import| !is_there(import)).collect();
-    assert!(gone.is_empty(), "{gone:#?}");
 }
