@@ -6,7 +6,7 @@ pub(crate) const FAILED: u8 = 1;
 /// Wrong use; of `verify`, `inspect` and `diff`, as of `diff` and `cmp`, also that there is no answer.
 pub(crate) const WRONG_USE: u8 = 2;
 
-/// `pack --live`: the image is complete, and entries changed while it was packed.
+/// `pack --live`: entries changed while they were packed; the image, if one was asked for, is complete.
 pub(crate) const CHANGED: u8 = 3;
 
 /// A signal ended the command: this plus the signal's number, which is what a shell makes of it, too.
@@ -18,7 +18,7 @@ Exit codes:
   0        Done; verify: the image is sound; diff: the images are equal
   1        Failed; verify, inspect: the image is not sound; diff: the images differ
   2        Wrong use; verify, inspect, diff: also if the question could not be answered
-  3        pack --live: the image is complete, and entries changed while it was packed
+  3        pack --live: entries changed while they were packed; the image is complete
   128 + N  Signal N ended the command";
 
 /// Ends `onepass pack --help`.
@@ -28,7 +28,7 @@ Exit codes:
   1        The pack failed, and no image is left. If only the report failed, the image stays, and
            the message names it
   2        Wrong use; nothing was packed
-  3        With --live: the image is complete, and entries changed while it was packed
+  3        With --live: entries changed while they were packed; the image is complete
   128 + N  Signal N ended the pack, and no image is left";
 
 /// Ends `onepass verify --help`.
