@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::inspect::Listing;
-use crate::plan::{ARMS, Baseline, Case, Step, Work, schedule};
+use crate::plan::{ARMS, Case, Peer, Step, Work, schedule};
 use crate::progress::Progress;
 use crate::record::{Check, Journal, Label, Record, Role, Run, Sample};
 use crate::run::{Outcome, Runner};
@@ -15,14 +15,14 @@ use crate::verify::{InspectedPack, invariants, io_volume};
 /// A bench that is to be run.
 #[derive(Debug)]
 pub struct Bench<'a> {
-    /// The record so far; cases and baselines are filled in already.
+    /// The record so far; cases and peers are filled in already.
     pub run: Run,
     /// The listing of the tree, made without the packer.
     pub tree: Listing,
-    /// The baselines of [`Run::baselines`] that can be run, by their names there.
-    pub baselines: Vec<&'a Baseline>,
+    /// The peers of [`Run::peers`] that can be run, by their names there.
+    pub peers: Vec<&'a Peer>,
     /// Rounds for each of them, and for each floor.
-    pub baseline_rounds: usize,
+    pub peer_rounds: usize,
     /// The cases whose floor is measured.
     pub floors: Vec<Case>,
 }
@@ -51,8 +51,8 @@ impl Bench<'_> {
         let steps = schedule(
             cases.len(),
             self.run.pairs,
-            self.baselines.len() + self.floors.len(),
-            self.baseline_rounds,
+            self.peers.len() + self.floors.len(),
+            self.peer_rounds,
             self.run.seed,
         );
         let mut samples = Vec::new();
@@ -85,9 +85,9 @@ impl Bench<'_> {
     fn work<'b>(&'b self, cases: &'b [Case], step: &Step) -> Work<'b> {
         match step {
             Step::Arm { case, side, .. } => Work::Pack(&cases[*case], side.strategy()),
-            Step::Other { other, .. } => match self.baselines.get(*other) {
-                Some(baseline) => baseline.work(),
-                None => Work::Floor(&self.floors[*other - self.baselines.len()]),
+            Step::Other { other, .. } => match self.peers.get(*other) {
+                Some(peer) => peer.work(),
+                None => Work::Floor(&self.floors[*other - self.peers.len()]),
             },
         }
     }
@@ -114,7 +114,7 @@ impl Bench<'_> {
                 seen.push(InspectedPack { case: case.clone(), strategy, outcome, inspection });
             }
         }
-        for work in self.baselines.iter().map(|baseline| baseline.work()).chain(self.floors.iter().map(Work::Floor)) {
+        for work in self.peers.iter().map(|peer| peer.work()).chain(self.floors.iter().map(Work::Floor)) {
             progress.update(0, steps, &format!("warming up {}", work.name()), None);
             let outcome = runner.run(work)?;
             lengths.insert(work.name(), outcome.length());
@@ -142,7 +142,7 @@ fn keep(
 ) -> Result<()> {
     let case = match work {
         Work::Pack(case, _) | Work::Floor(case) => case.name(),
-        Work::Baseline { name, .. } => name.to_owned(),
+        Work::Peer { name, .. } => name.to_owned(),
     };
     let mut sample = Sample::new(samples.len(), Label { role, case, arm: work.arm(), pair }, outcome);
     if !work.is_ours() {

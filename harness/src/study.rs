@@ -51,7 +51,7 @@ impl Study {
             progress.update(number, steps.len(), &point.name, left.sum());
             let work = match &point.tool {
                 PointTool::Onepass(case) => Work::Pack(case, Strategy::SingleStream),
-                PointTool::Script(script) => Work::Baseline { name: &point.name, script, maker: Maker::Pipeline },
+                PointTool::Script(script) => Work::Peer { name: &point.name, script, maker: Maker::Pipeline },
             };
             let runner = runners.get_mut(point.subject).ok_or_else(|| Error::run(&point.name, "it has no tree"))?;
             let outcome = runner.run(work)?;

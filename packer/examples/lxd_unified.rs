@@ -9,7 +9,7 @@
 
 use std::error::Error;
 
-use packer::{Format, Lxd, Outcome, Pack};
+use packer::{Format, LxdOptions, Outcome, Pack};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: lxd_unified ROOTFS IMAGES".into());
     };
     // Architecture, date and the properties `os`, `release` and `description` come from the tree.
-    let lxd = Lxd::new().property("variant", "example");
+    let lxd = LxdOptions::new().property("variant", "example");
     let image = Pack::new(rootfs).format(Format::Unified(lxd)).publish(images)?;
     match (&image.path, image.outcome) {
         (Some(path), Outcome::AlreadyThere) => println!("{} was there already", path.display()),

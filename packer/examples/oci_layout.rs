@@ -9,14 +9,14 @@
 
 use std::error::Error;
 
-use packer::{Compression, Format, Oci, Pack};
+use packer::{Compression, Format, OciOptions, Pack};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let (Some(rootfs), Some(layout)) = (arguments.next(), arguments.next()) else {
         return Err("usage: oci_layout ROOTFS LAYOUT".into());
     };
-    let oci = Oci::new().tag("latest".parse()?);
+    let oci = OciOptions::new().tag("latest".parse()?);
     let image = Pack::new(rootfs).format(Format::Oci(oci)).compression(Compression::ZSTD).publish(layout)?;
     println!("manifest sha256:{}", image.fingerprint);
     // These values are enough for a manifest and a config of one's own.

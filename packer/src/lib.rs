@@ -66,7 +66,7 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `xz` | yes | the codec xz, by liblzma; without it a pack with xz fails with [`ErrorKind::InvalidOptions`] |
-//! | `lxd` | yes | [`Lxd`] and [`Metadata`], and with them the formats `Unified` and `Split`; a YAML parser |
+//! | `lxd` | yes | [`LxdOptions`] and [`Metadata`], and with them the formats `Unified` and `Split`; a YAML parser |
 //! | `read` | yes | [`Source`], [`verify`] and [`diff`]; decoders of bzip2, gzip, lz4, lzma and xz; implies `xz` and `lxd` |
 //! | `cli` | yes | the command `onepass`; implies all others |
 //!
@@ -128,15 +128,17 @@ pub use cancel::CancelToken;
 pub use codec::{Compression, EncoderVersion, InvalidCompression, InvalidProgram, Program};
 pub use error::{Error, ErrorKind, Result, escape_path};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
-pub use format::{Architecture, ContainerConfig, Format, InvalidArchitecture, InvalidTag, Layer, Lxd, Oci, Tag};
+pub use format::{
+    Architecture, ContainerConfig, Format, InvalidArchitecture, InvalidTag, Layer, LxdOptions, OciOptions, Tag,
+};
 #[cfg(feature = "lxd")]
 pub use format::{InvalidMetadata, Metadata};
 pub use pipeline::strategy::{InvalidStrategy, Strategy};
 pub use progress::{Pass, Progress};
 #[cfg(feature = "read")]
 pub use read::{
-    Archive, ChangeKind, Difference, Encoding, Field, FieldChange, ImageFormat, Section, Source, Summary, Verified,
-    diff, verify,
+    ArchiveSummary, ChangeKind, Difference, Encoding, Field, FieldChange, ImageFormat, Section, Source, Summary,
+    Verified, diff, verify,
 };
 pub use sink::destination::Outcome;
 pub use tree::changes::Change;

@@ -164,7 +164,7 @@ impl ExactGates<'_> {
 fn label(tree: &str, work: Work<'_>, pair: usize) -> Label {
     let case = match work {
         Work::Pack(case, _) => format!("{tree}, {}", case.name()),
-        Work::Baseline { .. } | Work::Floor(_) => tree.to_owned(),
+        Work::Peer { .. } | Work::Floor(_) => tree.to_owned(),
     };
     Label { role: Role::Verify, case, arm: work.arm(), pair }
 }

@@ -52,7 +52,7 @@ pub enum Suite {
     Smoke,
     /// The main job: in less than five minutes on two cores.
     Quick,
-    /// External compressors as well, and more rounds of the baselines.
+    /// External compressors as well, and more rounds of the peers.
     Full,
 }
 
@@ -79,9 +79,9 @@ impl Suite {
         }
     }
 
-    /// The rounds that each baseline gets.
+    /// The rounds that each peer gets.
     #[must_use]
-    pub fn baseline_rounds(self) -> usize {
+    pub fn peer_rounds(self) -> usize {
         match self {
             Suite::Smoke => 1,
             Suite::Quick => 3,

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::baselines::TAR;
 use super::cases::Case;
+use super::peers::TAR;
 use crate::programs::installed;
 
 /// One thing that is run.

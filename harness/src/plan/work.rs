@@ -1,4 +1,4 @@
-//! One run: a pack, a baseline, or the measurement of a lower bound.
+//! One run: a pack, a peer, or the measurement of a lower bound.
 
 use packer::Strategy;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ pub enum Work<'a> {
     /// Our packer.
     Pack(&'a Case, Strategy),
     /// Other tools.
-    Baseline {
+    Peer {
         /// The name in records.
         name: &'a str,
         /// The script for bash.
@@ -29,27 +29,27 @@ impl Work<'_> {
     pub fn name(&self) -> String {
         match self {
             Work::Pack(case, strategy) => format!("{}, {strategy}", case.name()),
-            Work::Baseline { name, .. } => (*name).to_owned(),
+            Work::Peer { name, .. } => (*name).to_owned(),
             Work::Floor(case) => format!("{}, floor", case.name()),
         }
     }
 
     /// Whether child processes do the work, so that their usage is known.
     pub(crate) fn is_ours(&self) -> bool {
-        !matches!(self, Work::Baseline { maker: Maker::Lxd, .. })
+        !matches!(self, Work::Peer { maker: Maker::Lxd, .. })
     }
 
     /// The name of the arm in samples.
     pub(crate) fn arm(&self) -> &'static str {
         match self {
             Work::Pack(_, strategy) => strategy.name(),
-            Work::Baseline { .. } => "peer",
+            Work::Peer { .. } => "peer",
             Work::Floor(_) => "floor",
         }
     }
 }
 
-/// The maker of a baseline's image.
+/// The maker of a peer's image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Maker {

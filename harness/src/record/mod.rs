@@ -16,6 +16,6 @@ pub use date::date;
 pub use journal::{Journal, SampleLog};
 pub(crate) use read::read;
 pub use read::samples;
-pub use run::{BaselineRecord, Check, FidelityFigure, PackedTree, Record, Run};
+pub use run::{Check, FidelityFigure, PackedTree, PeerRecord, Record, Run};
 pub use sample::{Label, Role, SCHEMA, Sample};
 pub use study::{STUDY_SCHEMA, Study, StudyKind};

@@ -38,9 +38,8 @@ pub struct Run {
     pub environment: Environment,
     /// The comparisons, in order.
     pub cases: Vec<Case>,
-    /// The baselines, in order.
-    #[serde(rename = "peers")]
-    pub baselines: Vec<BaselineRecord>,
+    /// The peers, in order.
+    pub peers: Vec<PeerRecord>,
     /// The invariants that were checked before anything was timed.
     pub checks: Vec<Check>,
     /// Whether all that was planned was run.
@@ -77,7 +76,7 @@ pub struct FidelityFigure {
 
 /// A pipeline of other tools.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BaselineRecord {
+pub struct PeerRecord {
     /// Its name in the samples.
     pub name: String,
     /// The description, in words.

@@ -16,7 +16,7 @@ pub struct Sample {
     pub sequence: usize,
     /// Whether it counts: the first run of each arm only warms up and is verified.
     pub role: Role,
-    /// The case's or the baseline's name.
+    /// The case's or the peer's name.
     pub case: String,
     /// `single-stream`, `two-pass`, `peer` or `floor`; in calibrations `base`, `same`, `slowed`.
     pub arm: String,
@@ -32,7 +32,7 @@ pub struct Sample {
     /// The scratch space that was seen from outside; nothing if a daemon did the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scratch: Option<Curve>,
-    /// The peak of memory of the largest of a baseline's processes, in bytes; not in older records, nor where a daemon
+    /// The peak of memory of the largest of a peer's processes, in bytes; not in older records, nor where a daemon
     /// did the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
@@ -48,7 +48,7 @@ pub struct Sample {
 pub struct Label {
     /// Whether it counts.
     pub role: Role,
-    /// The case or the baseline.
+    /// The case or the peer.
     pub case: String,
     /// Which of its arms this was.
     pub arm: &'static str,

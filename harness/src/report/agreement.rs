@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use super::compare::quotient;
 use super::tables::{Table, interval};
 use crate::record::{Interval, Record, StrategyComparison};
-use crate::stats::{BaselineLine, baseline_lines, comparisons};
+use crate::stats::{PeerLine, comparisons, peer_lines};
 
 /// How far a size may be from that of the other tree, as a part of it.
 const NEAR: f64 = 0.05;
@@ -52,11 +52,10 @@ impl Agreement {
         rows.extend(cases.iter().map(|(one, other)| disk(one, other)));
         let tars = [first, second].map(|record| record.run.subject.tar_size as f64);
         rows.extend(cases.iter().map(|(one, other)| image(one, other, tars)));
-        let baselines =
-            [first, second].map(|record| baseline_lines(record).into_iter().filter_map(beside).collect::<Vec<_>>());
-        let (baselines, alone) = both(&baselines, |(name, _)| name.clone());
+        let peers = [first, second].map(|record| peer_lines(record).into_iter().filter_map(beside).collect::<Vec<_>>());
+        let (peers, alone) = both(&peers, |(name, _)| name.clone());
         remarks.extend(alone);
-        rows.extend(baselines.iter().map(|((name, one), (_, other))| row(name.clone(), one, other)));
+        rows.extend(peers.iter().map(|((name, one), (_, other))| row(name.clone(), one, other)));
         let verdicts = rows.iter().map(|(_, verdict)| *verdict).collect();
         let rows = rows.into_iter().map(|([what, one, other], verdict)| [what, one, other, verdict.text().into()]);
         Agreement { remarks, table: Table::new(["", "first", "second", "conclusion"], rows.collect()), verdicts }
@@ -159,8 +158,8 @@ fn image(one: &StrategyComparison, other: &StrategyComparison, tars: [f64; 2]) -
     sizes(format!("{}: image ÷ tar", one.case), first, second)
 }
 
-/// Our time divided by that of a baseline; nothing if it was not measured.
-fn beside(line: BaselineLine) -> Option<(String, Interval)> {
+/// Our time divided by that of a peer; nothing if it was not measured.
+fn beside(line: PeerLine) -> Option<(String, Interval)> {
     let ((theirs, ..), (case, ours, _)) = (line.measured?, line.ours?);
     Some((format!("{case}: time ÷ that of {}", line.name), quotient(&theirs, &ours)))
 }

@@ -5,7 +5,7 @@ use super::tables::{self, Table};
 use super::{claim_2019, plots, provenance};
 use crate::format::bytes;
 use crate::plan::Maker;
-use crate::record::{BaselineRecord, Check, Record};
+use crate::record::{Check, PeerRecord, Record};
 use crate::stats;
 
 /// The limits of these figures; the long form is in `harness/METHODOLOGY.md`.
@@ -18,8 +18,8 @@ const THREATS: [&str; 6] = [
     "Two passes are onepass's own, as parallel as its one stream: what is saved over the tools of 2019 is told by the peers, not by this ratio.",
 ];
 
-/// The columns of the baselines' table.
-const BASELINES: &str = "How many times as fast onepass is: with all cores, and with one thread, beside the same tool, which may use all cores. The \
+/// The columns of the peers' table.
+const PEERS: &str = "How many times as fast onepass is: with all cores, and with one thread, beside the same tool, which may use all cores. The \
                      largest process, where it is told, is the peak of memory of the largest of the processes of the pipeline, and never less \
                      than the few megabytes of the program that starts it.";
 
@@ -34,12 +34,12 @@ const CONTAINER: &str = "The tree is in LXD as `$CONTAINER`, which is never star
                          is all below `dev`, is not in what it publishes. After each run, untimed, the image is removed.";
 
 /// The blocks below a plot.
-fn beside(record: &Record, plot: &str, baselines: &Table) -> Vec<Block> {
+fn beside(record: &Record, plot: &str, peers: &Table) -> Vec<Block> {
     match plot {
         "scratch.svg" => accounts(record).map(Block::Text).into_iter().collect(),
-        "throughput.svg" if !baselines.rows.is_empty() => {
+        "throughput.svg" if !peers.rows.is_empty() => {
             let daemon = by_lxd(record).map(|_| Block::Text(DAEMON.into()));
-            [Block::Table(baselines.clone()), Block::Text(BASELINES.into())].into_iter().chain(daemon).collect()
+            [Block::Table(peers.clone()), Block::Text(PEERS.into())].into_iter().chain(daemon).collect()
         }
         "order.svg" => {
             let warmth = warmth(record).map(Block::Text);
@@ -77,12 +77,12 @@ fn warmth(record: &Record) -> Option<String> {
     })
 }
 
-/// The baselines that were made by LXD, if there were any.
-fn by_lxd(record: &Record) -> Option<&BaselineRecord> {
-    record.run.baselines.iter().find(|baseline| baseline.maker == Maker::Lxd && baseline.missing.is_none())
+/// The peers that were made by LXD, if there were any.
+fn by_lxd(record: &Record) -> Option<&PeerRecord> {
+    record.run.peers.iter().find(|peer| peer.maker == Maker::Lxd && peer.missing.is_none())
 }
 
-pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, baselines: &Table) -> Page {
+pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peers: &Table) -> Page {
     let run = &record.run;
     let mut sections = vec![Section::new(
         "Two passes and one stream",
@@ -99,7 +99,7 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, base
     for plot in plots::all(record) {
         let file = plot.file;
         let mut section = Section::plot(plot);
-        section.blocks.extend(beside(record, file, baselines));
+        section.blocks.extend(beside(record, file, peers));
         sections.push(section);
     }
     if let Some(claims) = claim_2019::table(record) {
@@ -160,7 +160,7 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, base
         "With what",
         vec![Block::Facts(provenance::facts(&run.environment, &record.samples, runs))],
     ));
-    let baselines = run.baselines.iter().map(|baseline| format!("{}: `{}`", baseline.name, baseline.script));
+    let peers = run.peers.iter().map(|peer| format!("{}: `{}`", peer.name, peer.script));
     let mut commands = provenance::asked(&run.command);
     commands.extend([
         Block::Text(
@@ -168,7 +168,7 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, base
              peers, run by `bash -o pipefail -c`:"
                 .into(),
         ),
-        Block::List(baselines.collect()),
+        Block::List(peers.collect()),
     ]);
     commands.extend(by_lxd(record).map(|_| Block::Text(CONTAINER.into())));
     commands.push(Block::Text(provenance::SOURCES.into()));

@@ -38,7 +38,7 @@ pub struct Report {
     /// Two-pass against single-stream.
     pub comparison: Table,
     /// Other tools.
-    pub baselines: Table,
+    pub peers: Table,
     /// The times beside their lower bounds; `None` if those were not measured.
     pub floor: Option<Table>,
     files: Files,
@@ -48,10 +48,10 @@ impl Report {
     /// Makes the report of a record.
     #[must_use]
     pub fn new(record: &Record) -> Self {
-        let (verdict, comparison, baselines) =
-            (verdict::sentences(record), tables::comparison(record), tables::baselines(record));
-        let files = Files::of(&bench_page::page(record, &verdict, &comparison, &baselines));
-        Report { verdict, comparison, baselines, floor: tables::floor(record), files }
+        let (verdict, comparison, peers) =
+            (verdict::sentences(record), tables::comparison(record), tables::peers(record));
+        let files = Files::of(&bench_page::page(record, &verdict, &comparison, &peers));
+        Report { verdict, comparison, peers, floor: tables::floor(record), files }
     }
 
     /// Writes `report.md`, `report.html` and the plots into a directory of records.

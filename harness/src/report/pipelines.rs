@@ -5,7 +5,7 @@ use super::svg::{Anchor, Svg, ticks};
 use crate::format::{bytes, three, time};
 use crate::plan::Maker;
 use crate::record::{Interval, Record, Role, StrategyComparison};
-use crate::stats::{BaselineLine, baseline_lines, comparisons, peak};
+use crate::stats::{PeerLine, comparisons, peak, peer_lines};
 
 /// Where the bars begin and end, and how high a row is.
 const LEFT: f64 = 292.0;
@@ -28,17 +28,16 @@ struct Group {
     bars: Vec<Bar>,
 }
 
-/// The baselines that make a whole, hashed image without a daemon: the pipelines that people use.
-pub(super) fn usual(record: &Record) -> Vec<BaselineLine> {
-    let piped = |line: &BaselineLine| {
-        let by_pipeline =
-            record.run.baselines.iter().any(|baseline| baseline.name == line.name && baseline.maker == Maker::Pipeline);
+/// The peers that make a whole, hashed image without a daemon: the pipelines that people use.
+pub(super) fn usual(record: &Record) -> Vec<PeerLine> {
+    let piped = |line: &PeerLine| {
+        let by_pipeline = record.run.peers.iter().any(|peer| peer.name == line.name && peer.maker == Maker::Pipeline);
         by_pipeline && line.title.contains("tar") && !line.title.contains("not hashed")
     };
-    baseline_lines(record).into_iter().filter(|line| line.measured.is_some() && piped(line)).collect()
+    peer_lines(record).into_iter().filter(|line| line.measured.is_some() && piped(line)).collect()
 }
 
-/// The name of a baseline without what is said about it in brackets.
+/// The name of a peer without what is said about it in brackets.
 pub(super) fn short(title: &str) -> &str {
     title.split(" (").next().unwrap_or(title)
 }
@@ -147,7 +146,7 @@ fn ours(comparison: &StrategyComparison) -> Bar {
     }
 }
 
-fn theirs(record: &Record, line: &BaselineLine) -> Option<Bar> {
+fn theirs(record: &Record, line: &PeerLine) -> Option<Bar> {
     let (time, ..) = line.measured.as_ref()?;
     let samples = record.samples.iter().filter(|sample| sample.case == line.name && sample.role == Role::Measure);
     let disk = samples.map(peak).max()?;

@@ -5,7 +5,7 @@ use super::plot::{Plot, WIDTH};
 use super::svg::{Anchor, Svg, ticks};
 use crate::format::{bytes, three, time};
 use crate::record::{Record, Role, Sample, StrategyComparison};
-use crate::stats::{baseline_lines, comparisons, peak};
+use crate::stats::{comparisons, peak, peer_lines};
 
 /// All plots that the record has figures for.
 pub(super) fn all(record: &Record) -> Vec<Plot> {
@@ -150,7 +150,7 @@ fn throughput(record: &Record, found: &[StrategyComparison]) -> Plot {
         let arm = &case.single_stream;
         points.push((tar / arm.image_size as f64, tar / arm.wall_ns.value * 1e3, case.case.clone(), "one"));
     }
-    for line in baseline_lines(record) {
+    for line in peer_lines(record) {
         if let Some((median, _, _, size)) = line.measured {
             points.push((tar / size as f64, tar / median.value * 1e3, line.name, "other"));
         }

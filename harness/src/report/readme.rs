@@ -6,7 +6,7 @@ use super::pipelines::{short, usual};
 use super::{markdown, verdict};
 use crate::format::{bytes, change, three};
 use crate::record::{Record, Role, StrategyComparison};
-use crate::stats::{BaselineLine, comparisons};
+use crate::stats::{PeerLine, comparisons};
 
 /// The text, with links to `directory` as it is written in the README.
 pub(super) fn excerpt(record: &Record, directory: &str) -> String {
@@ -49,7 +49,7 @@ fn same(record: &Record) -> String {
 /// Beside other tools first, then beside two passes.
 fn time(record: &Record, compressing: &[&StrategyComparison]) -> Option<String> {
     let usual = usual(record);
-    let times: Vec<f64> = usual.iter().filter_map(BaselineLine::times).collect();
+    let times: Vec<f64> = usual.iter().filter_map(PeerLine::times).collect();
     let (low, high) = (times.iter().copied().reduce(f64::min)?, times.iter().copied().reduce(f64::max)?);
     let slower = usual.iter().filter_map(|line| Some((line.times_alone().filter(|times| *times < 1.0)?, line)));
     let slower: Vec<String> =

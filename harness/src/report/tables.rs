@@ -2,7 +2,7 @@
 
 use crate::format::{beside, bytes, change, three, time};
 use crate::record::{Arm, FidelityFigure, Interval, Record, StrategyComparison};
-use crate::stats::{BaselineLine, baseline_lines, comparisons, floor_lines, noise_lines};
+use crate::stats::{PeerLine, comparisons, floor_lines, noise_lines, peer_lines};
 
 /// A table: a head, and rows of as many cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,13 +155,13 @@ pub(super) fn likeness(record: &Record) -> Option<Table> {
     (!rows.is_empty()).then(|| Table::new(["", "real tree", "fixture", ""], rows))
 }
 
-/// Baselines beside our single stream.
-pub(super) fn baselines(record: &Record) -> Table {
-    let lines = baseline_lines(record);
+/// Peers beside our single stream.
+pub(super) fn peers(record: &Record) -> Table {
+    let lines = peer_lines(record);
     // Older records do not know it.
     let memory = lines.iter().any(|line| line.memory.is_some());
     let times = |times: Option<f64>| times.map_or_else(String::new, |times| format!("{}×", three(times)));
-    let row = |line: BaselineLine| {
+    let row = |line: PeerLine| {
         let (own, alone) = (times(line.times()), times(line.times_alone()));
         let its_size = line.measured.as_ref().map(|(.., size)| *size);
         let [its, range, image] = match (&line.measured, line.missing) {

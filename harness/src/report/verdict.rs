@@ -3,7 +3,7 @@
 use super::claim_2019;
 use crate::format::{bytes, three};
 use crate::record::{Record, StrategyComparison};
-use crate::stats::{baseline_lines, comparisons};
+use crate::stats::{comparisons, peer_lines};
 
 /// The verdict, most important first.
 pub(super) fn sentences(record: &Record) -> Vec<String> {
@@ -82,7 +82,7 @@ fn time(comparisons: &[&StrategyComparison]) -> Option<String> {
 }
 
 fn others(record: &Record) -> Option<String> {
-    let lines = baseline_lines(record);
+    let lines = peer_lines(record);
     let told: Vec<String> = lines
         .iter()
         .filter(|line| !line.title.contains("not hashed"))

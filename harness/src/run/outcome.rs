@@ -19,7 +19,7 @@ pub struct Outcome {
     pub scratch: Curve,
     /// The size of the image.
     pub image_size: u64,
-    /// The peak of memory of the largest of a baseline's processes, in bytes; the packer reports its own.
+    /// The peak of memory of the largest of a peer's processes, in bytes; the packer reports its own.
     pub memory: Option<u64>,
     /// The packer's own figures.
     pub pack: Option<PackRecord>,

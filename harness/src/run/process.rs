@@ -45,7 +45,7 @@ pub struct Processes {
     /// A directory of our own.
     pub scratch: PathBuf,
     /// The program that prints a [`Floor`](super::Floor), called as `floor ROOTFS --compression SPEC --threads N`, and
-    /// starts baselines, called as `launch SCRIPT`. Without it there is no floor, and the memory of the baselines is
+    /// starts peers, called as `launch SCRIPT`. Without it there is no floor, and the memory of the peers is
     /// unknown.
     pub helper: Option<PathBuf>,
     /// Further options of each pack.
@@ -80,7 +80,7 @@ impl Processes {
                 command.args(["--threads", &case.threads.to_string(), "--json"]).args(&self.options);
                 command
             }
-            Work::Baseline { script, maker, .. } => match self.launcher(maker) {
+            Work::Peer { script, maker, .. } => match self.launcher(maker) {
                 Some(helper) => {
                     let mut command = Command::new(helper);
                     command.args(["launch", script]);
@@ -99,7 +99,7 @@ impl Processes {
         command
     }
 
-    /// The program that starts a baseline, if any. LXD's client knows nothing about the daemon's work.
+    /// The program that starts a peer, if any. LXD's client knows nothing about the daemon's work.
     fn launcher(&self, maker: Maker) -> Option<&Path> {
         self.helper.as_deref().filter(|_| maker == Maker::Pipeline)
     }
@@ -119,7 +119,7 @@ impl Processes {
         let (run, scratch) = disk_usage::watch(&self.scratch, || {
             let start = Instant::now();
             let mut command = self.command(work, out.path());
-            if let (Work::Baseline { maker: Maker::Lxd, .. }, Some(container)) = (work, &self.container) {
+            if let (Work::Peer { maker: Maker::Lxd, .. }, Some(container)) = (work, &self.container) {
                 container.set_environment(&mut command)?;
             }
             let child = command.spawn()?;
@@ -139,14 +139,14 @@ impl Processes {
                 outcome.pack = Some(record);
                 path
             }
-            Work::Baseline { maker: Maker::Pipeline, .. } => {
+            Work::Peer { maker: Maker::Pipeline, .. } => {
                 if self.helper.is_some() {
                     let Launched { wall_ns, memory } = serde_json::from_str(&printed).map_err(unclear)?;
                     (outcome.wall_ns, outcome.memory) = (wall_ns, Some(memory));
                 }
                 out.path().join("image")
             }
-            Work::Baseline { maker: Maker::Lxd, .. } => {
+            Work::Peer { maker: Maker::Lxd, .. } => {
                 let container =
                     self.container.as_ref().ok_or_else(|| Error::run(work.name(), "the tree is not in LXD"))?;
                 outcome.image_size = container.published()?;

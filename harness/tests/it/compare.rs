@@ -63,11 +63,11 @@ fn what_cannot_be_compared_is_left_out_and_told() {
     assert!(!table.contains("single-stream") && remarks.len() == 1, "{table}{remarks:?}");
 }
 
-/// What two runs come to, by row, and whether they agree; the baseline was run as often as in the full suite.
+/// What two runs come to, by row, and whether they agree; the peer was run as often as in the full suite.
 fn concluded(change: impl FnOnce(&mut Record)) -> (String, Vec<String>, bool) {
     let often = |mut record: Record| {
-        let baselines: Vec<_> = record.samples.iter().filter(|sample| sample.arm == "peer").cloned().collect();
-        record.samples.extend([baselines.clone(), baselines].concat());
+        let peers: Vec<_> = record.samples.iter().filter(|sample| sample.arm == "peer").cloned().collect();
+        record.samples.extend([peers.clone(), peers].concat());
         record
     };
     let (first, mut second) = (often(record()), often(record()));
@@ -87,7 +87,7 @@ fn slower(record: &mut Record, case: &str, arm: &str, times: u64) {
 #[test]
 fn a_tree_leads_to_the_same_conclusions_as_itself() {
     let (table, remarks, agree) = concluded(|_| {});
-    // TimeGate, disk and size of each of three cases, and one baseline.
+    // TimeGate, disk and size of each of three cases, and one peer.
     assert_eq!(table.lines().filter(|row| row.ends_with("  same")).count(), 10, "{table}");
     assert!(agree && remarks.is_empty() && table.lines().count() == 11, "{table}{remarks:?}");
 }

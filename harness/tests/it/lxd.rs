@@ -1,4 +1,4 @@
-//! `lxc publish` as a baseline, by an LXD that is made up: what is measured, what is not, and that nothing stays there.
+//! `lxc publish` as a peer, by an LXD that is made up: what is measured, what is not, and that nothing stays there.
 
 use std::ffi::OsString;
 use std::fs;
@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use harness::bench::Bench;
-use harness::plan::{BASELINES, Baseline, Maker};
-use harness::record::{BaselineRecord, Journal, Record};
+use harness::plan::{Maker, PEERS, Peer};
+use harness::record::{Journal, PeerRecord, Record};
 use harness::report::Report;
 use harness::run::{Container, Lxd, Processes, Runner};
 use tempfile::TempDir;
@@ -62,8 +62,8 @@ impl Place {
     }
 }
 
-fn baseline(name: &str) -> &'static Baseline {
-    BASELINES.iter().find(|baseline| baseline.name == name).unwrap()
+fn peer(name: &str) -> &'static Peer {
+    PEERS.iter().find(|peer| peer.name == name).unwrap()
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn publish_is_timed_and_nothing_stays() {
     assert_eq!(place.has(), [name.as_str()], "of the image that it was made of nothing is needed");
     assert_eq!(runner.container.as_ref().unwrap().version(), "5.0");
     for round in 0..2 {
-        let outcome = runner.run(baseline("publish-gzip").work()).unwrap();
+        let outcome = runner.run(peer("publish-gzip").work()).unwrap();
         assert_eq!(outcome.image_size, "an image by gzip\n".len() as u64);
         assert!(outcome.wall_ns > 0);
         assert_eq!(place.has(), [name.as_str()], "after round {round}");
@@ -100,7 +100,7 @@ fn what_fails_leaves_nothing_in_lxd_and_says_why() {
     let place = Place::new();
     fs::write(place.at("bin/state/full"), "").unwrap();
     let mut runner = place.runner();
-    let error = runner.run(baseline("publish-none").work()).unwrap_err().to_string();
+    let error = runner.run(peer("publish-none").work()).unwrap_err().to_string();
     assert!(error.contains("publish-none failed") && error.contains("no space left on device"), "{error}");
     drop(runner);
     assert_eq!(place.has(), [""; 0]);
@@ -110,7 +110,7 @@ fn what_fails_leaves_nothing_in_lxd_and_says_why() {
     assert!(error.contains("giving the tree to LXD failed") && error.contains("/missing"), "{error}");
     assert_eq!(place.has(), [""; 0]);
     let mut without = Processes { scratch: place.at("scratch"), ..Processes::default() };
-    assert!(without.run(baseline("publish-none").work()).is_err());
+    assert!(without.run(peer("publish-none").work()).is_err());
 }
 
 #[test]
@@ -125,23 +125,23 @@ fn what_lxd_still_has_is_told() {
     assert!(error.contains("LXD may still have the container `onepass-bench-"), "{error}");
 }
 
-/// A bench with a baseline that LXD makes, if it is not missing.
+/// A bench with a peer that LXD makes, if it is not missing.
 fn bench(missing: Option<&str>) -> (Record, String) {
     let results = TempDir::new().unwrap();
     let mut journal = Journal::create(results.path(), "2026-01-02", "test").unwrap();
-    let baseline = baseline("publish-gzip");
-    let record = BaselineRecord {
-        name: baseline.name.into(),
-        title: baseline.title.into(),
-        script: baseline.script.into(),
+    let peer = peer("publish-gzip");
+    let record = PeerRecord {
+        name: peer.name.into(),
+        title: peer.title.into(),
+        script: peer.script.into(),
         like: "gzip:5".into(),
         maker: Maker::Lxd,
         missing: missing.map(String::from),
     };
     let mut run = planned();
-    run.baselines = vec![record];
-    let baselines = if missing.is_none() { vec![baseline] } else { Vec::new() };
-    let bench = Bench { run, tree: listing(), baselines, baseline_rounds: 3, floors: Vec::new() };
+    run.peers = vec![record];
+    let peers = if missing.is_none() { vec![peer] } else { Vec::new() };
+    let bench = Bench { run, tree: listing(), peers, peer_rounds: 3, floors: Vec::new() };
     let mut fake = Fake { runs: 0, fault: Fault::None };
     bench.run(&mut fake, &mut journal, &mut Ear::default()).unwrap();
     let record = Record::read(journal.directory()).unwrap();

@@ -16,9 +16,9 @@ use std::time::Duration;
 use harness::Result;
 use harness::bench::Bench;
 use harness::inspect::{InnerTar, Inspection, Listing};
-use harness::plan::{BASELINES, Baseline, Case, Suite, Work};
+use harness::plan::{Case, PEERS, Peer, Suite, Work};
 use harness::progress::Progress;
-use harness::record::{BaselineRecord, FidelityFigure, Journal, PackedTree, Record, Role, Run, SCHEMA};
+use harness::record::{FidelityFigure, Journal, PackedTree, PeerRecord, Record, Role, Run, SCHEMA};
 use harness::report::Report;
 use harness::run::{BytesWritten, Curve, Environment, Floor, Io, Outcome, PackRecord, Runner, Usage};
 use harness::stats::noise_lines;
@@ -76,7 +76,7 @@ impl Runner for Fake {
             ..Outcome::default()
         };
         Ok(match work {
-            Work::Baseline { .. } => outcome(9.0, 41_000_000, 41_000_000, None),
+            Work::Peer { .. } => outcome(9.0, 41_000_000, 41_000_000, None),
             Work::Floor(_) => {
                 let floor = Floor { read_ns: 1_000_000_000, encode_ns: 6_000_000_000, hash_ns: 500_000_000 };
                 Outcome { floor: Some(floor), ..outcome(8.0, 0, 0, None) }
@@ -137,13 +137,13 @@ fn case(compression: &str, threads: usize) -> Case {
 }
 
 fn planned() -> Run {
-    let baselines = [(&BASELINES[1], None), (&BASELINES[2], Some("pigz".to_owned()))];
-    let baseline = |(baseline, missing): (&Baseline, Option<String>)| BaselineRecord {
-        name: baseline.name.into(),
-        title: baseline.title.into(),
-        script: baseline.script.into(),
+    let peers = [(&PEERS[1], None), (&PEERS[2], Some("pigz".to_owned()))];
+    let peer = |(peer, missing): (&Peer, Option<String>)| PeerRecord {
+        name: peer.name.into(),
+        title: peer.title.into(),
+        script: peer.script.into(),
         like: "gzip:5".into(),
-        maker: baseline.maker,
+        maker: peer.maker,
         missing,
     };
     Run {
@@ -158,7 +158,7 @@ fn planned() -> Run {
         likeness: Vec::new(),
         environment: Environment::default(),
         cases: vec![case("none", 2), case("gzip:5", 1), case("gzip:5", 2)],
-        baselines: baselines.map(baseline).to_vec(),
+        peers: peers.map(peer).to_vec(),
         checks: Vec::new(),
         complete: false,
         comparisons: Vec::new(),
@@ -168,7 +168,7 @@ fn planned() -> Run {
 fn bench(fault: Fault, results: &TempDir) -> (Result<Record>, std::path::PathBuf) {
     let mut journal = Journal::create(results.path(), "2026-01-02", "test").unwrap();
     let floors = vec![planned().cases[2].clone()];
-    let bench = Bench { run: planned(), tree: listing(), baselines: vec![&BASELINES[1]], baseline_rounds: 3, floors };
+    let bench = Bench { run: planned(), tree: listing(), peers: vec![&PEERS[1]], peer_rounds: 3, floors };
     let record = bench.run(&mut Fake { runs: 0, fault }, &mut journal, &mut Ear::default());
     (record, journal.directory().to_owned())
 }
@@ -196,7 +196,7 @@ fn a_bench_is_recorded_and_reported() {
     ] {
         assert!(verdict.contains(words), "{words}: {verdict}");
     }
-    assert!(report.baselines.text().contains("pigz is not installed"));
+    assert!(report.peers.text().contains("pigz is not installed"));
     // Floor: (1 + 6 + 0.5) s ÷ 2 cores; single-stream takes 4 s and a little.
     let floor = report.floor.unwrap().text();
     assert!(floor.contains("3.75 s") && floor.contains("1.07"), "{floor}");

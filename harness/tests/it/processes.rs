@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use harness::plan::{Baseline, Case, Counterpart, Maker, When, Work};
+use harness::plan::{Case, Counterpart, Maker, Peer, When, Work};
 use harness::run::{DiskLimitRunner, LimitedRun, Processes, Runner};
 use packer::Strategy;
 use tempfile::TempDir;
@@ -20,8 +20,8 @@ fn processes(directory: &TempDir, script: &str) -> Processes {
     Processes { onepass: at("onepass"), rootfs: at("rootfs"), scratch: at("scratch"), ..Processes::default() }
 }
 
-fn baseline(script: &'static str) -> Baseline {
-    Baseline {
+fn peer(script: &'static str) -> Peer {
+    Peer {
         name: "peer",
         title: "a peer",
         tools: &[],
@@ -33,11 +33,11 @@ fn baseline(script: &'static str) -> Baseline {
 }
 
 /// What the runner says of `work`, after it was seen that the scratch directory is empty.
-fn failure(script: &str, baseline: Option<&Baseline>) -> String {
+fn failure(script: &str, peer: Option<&Peer>) -> String {
     let directory = TempDir::new().unwrap();
     let mut runner = processes(&directory, script);
     let case = Case { compression: "gzip:5".into(), threads: 1 };
-    let work = baseline.map_or(Work::Pack(&case, Strategy::TwoPass), Baseline::work);
+    let work = peer.map_or(Work::Pack(&case, Strategy::TwoPass), Peer::work);
     let error = runner.run(work).unwrap_err().to_string();
     assert_eq!(fs::read_dir(directory.path().join("scratch")).unwrap().count(), 0, "{script}");
     error
@@ -63,7 +63,7 @@ fn a_pipeline_fails_with_any_of_its_parts_and_without_an_image() {
         ("(echo half; exit 3) | tee \"$OUT/image\" | cat", "exit code 3"),
         ("true", "image"),
     ] {
-        let error = failure("", Some(&baseline(script)));
+        let error = failure("", Some(&peer(script)));
         assert!(error.contains(cause), "{script}: {error}");
     }
 }
@@ -73,7 +73,7 @@ fn a_run_has_a_fixed_environment_and_its_figures() {
     let directory = TempDir::new().unwrap();
     let mut runner = processes(&directory, "");
     let script = "env > \"$OUT/image\"; dd if=/dev/zero of=/dev/null bs=1M count=64 2>&1";
-    let outcome = runner.run(baseline(script).work()).unwrap();
+    let outcome = runner.run(peer(script).work()).unwrap();
     assert!(outcome.wall_ns > 0 && outcome.usage.user_ns + outcome.usage.system_ns > 0);
     assert!(outcome.usage.minor_faults > 0 && outcome.image_size > 0);
     // What children of the shell did is counted with it.
@@ -81,7 +81,7 @@ fn a_run_has_a_fixed_environment_and_its_figures() {
     assert!((64 << 20..72 << 20).contains(&io.read) && (64 << 20..72 << 20).contains(&io.written), "{io:?}");
     let script =
         "test -z \"$(env | grep -vE '^(PATH|LC_ALL|ROOTFS|OUT|PWD|SHLVL|OLDPWD|_)=')\" && echo x > \"$OUT/image\"";
-    runner.run(baseline(script).work()).unwrap();
+    runner.run(peer(script).work()).unwrap();
 }
 
 /// A packer that writes one MiB fits a disk of one MiB, and not one of a page less; with what is written elsewhere

@@ -26,7 +26,7 @@ impl Runner for Levels {
     fn run(&mut self, work: Work<'_>) -> Result<Outcome> {
         let (level, ours) = match &work {
             Work::Pack(case, _) => (case.compression.rsplit(':').next().unwrap().parse().unwrap_or(0), true),
-            Work::Baseline { name, .. } => (name.rsplit('-').next().unwrap().parse().unwrap_or(0), false),
+            Work::Peer { name, .. } => (name.rsplit('-').next().unwrap().parse().unwrap_or(0), false),
             Work::Floor(_) => unreachable!("a study has no floors"),
         };
         let broken = matches!(&work, Work::Pack(case, _) if Some(case.compression.as_str()) == self.broken);

@@ -14,7 +14,7 @@ use crate::fingerprint::Fingerprint;
 use crate::format::{Format, Plan};
 use crate::metrics::Metrics;
 use crate::pipeline::assemble::{Assembled, UnsealedParts, assemble};
-use crate::pipeline::context::{Archive, Context, PackBuffers};
+use crate::pipeline::context::{ArchivePlan, Context, PackBuffers};
 use crate::pipeline::strategy::Strategy;
 use crate::pipeline::total::with_total;
 use crate::progress::{OnProgress, Progress};
@@ -287,7 +287,7 @@ impl Pack {
             timings: &self.timings,
         };
         let sink = SinkOptions { compression: self.compression, hasher: None, max_size: self.max_size };
-        let archive = Archive { role: Role::Image, extras: &extras, diff_id: self.diff_id, sink };
+        let archive = ArchivePlan { role: Role::Image, extras: &extras, diff_id: self.diff_id, sink };
         let Assembled { fingerprint, size, layer, counts, parts } =
             with_total(&context, &extras, || assemble(&plan, self.strategy, &context, &archive))?;
         let mut phases: Vec<_> = counts.passes.iter().map(|(pass, took)| (Phase::Pass(*pass), *took)).collect();

@@ -25,13 +25,13 @@ use crate::tree::stat::Timestamp;
 /// properties `os`, `release` and `description` from its `etc/os-release`, the date from the modification time of its top directory.
 ///
 /// ```
-/// use packer::{Architecture, Format, Lxd, Pack};
+/// use packer::{Architecture, Format, LxdOptions, Pack};
 ///
-/// let lxd = Lxd::new().architecture(Architecture::Aarch64).property("variant", "minimal");
+/// let lxd = LxdOptions::new().architecture(Architecture::Aarch64).property("variant", "minimal");
 /// let pack = Pack::new("/srv/rootfs").format(Format::Unified(lxd));
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Lxd {
+pub struct LxdOptions {
     metadata: Option<Metadata>,
     architecture: Option<Architecture>,
     created: Option<i64>,
@@ -39,30 +39,30 @@ pub struct Lxd {
     templates: Option<PathBuf>,
 }
 
-impl Lxd {
+impl LxdOptions {
     /// Metadata from the tree alone, no templates.
     #[must_use]
     pub fn new() -> Self {
-        Lxd::default()
+        LxdOptions::default()
     }
 
     /// Uses this `metadata.yaml` instead of values from the tree. Default: none.
     #[must_use]
     pub fn metadata(self, metadata: Metadata) -> Self {
-        Lxd { metadata: Some(metadata), ..self }
+        LxdOptions { metadata: Some(metadata), ..self }
     }
 
     /// Sets the architecture, also in a given [`metadata`](Self::metadata). Default: the one that the tree's shell was built for.
     #[must_use]
     pub fn architecture(self, architecture: Architecture) -> Self {
-        Lxd { architecture: Some(architecture), ..self }
+        LxdOptions { architecture: Some(architecture), ..self }
     }
 
     /// Sets the creation date, in seconds since 1970. A given [`metadata`](Self::metadata) keeps its own. Default: the modification
     /// time of the tree's top directory.
     #[must_use]
     pub fn created(self, seconds: i64) -> Self {
-        Lxd { created: Some(seconds), ..self }
+        LxdOptions { created: Some(seconds), ..self }
     }
 
     /// Sets a property, also in a given [`metadata`](Self::metadata).
@@ -75,7 +75,7 @@ impl Lxd {
     /// Adds the files and directories below `directory` as templates, at most 16 MiB. Default: none.
     #[must_use]
     pub fn templates(self, directory: impl Into<PathBuf>) -> Self {
-        Lxd { templates: Some(directory.into()), ..self }
+        LxdOptions { templates: Some(directory.into()), ..self }
     }
 
     /// The members around the tree.

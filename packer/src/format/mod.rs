@@ -21,12 +21,12 @@ mod without_lxd;
 
 pub use architecture::{Architecture, InvalidArchitecture};
 #[cfg(feature = "lxd")]
-pub use lxd::Lxd;
+pub use lxd::LxdOptions;
 #[cfg(feature = "lxd")]
 pub use metadata::{InvalidMetadata, Metadata};
-pub use oci::{ContainerConfig, InvalidTag, Layer, Oci, Tag};
+pub use oci::{ContainerConfig, InvalidTag, Layer, OciOptions, Tag};
 #[cfg(not(feature = "lxd"))]
-pub use without_lxd::Lxd;
+pub use without_lxd::LxdOptions;
 
 use crate::cancel::CancelToken;
 use crate::codec::Compression;
@@ -47,12 +47,12 @@ pub enum Format {
     Tar,
     /// One file `<fingerprint>.tar[.gz|…]` for LXD and Incus: a tar with `metadata.yaml`, the tree below `rootfs/`, and
     /// `templates/`.
-    Unified(Lxd),
+    Unified(LxdOptions),
     /// A directory `<fingerprint>.split` with two files for LXD and Incus: `metadata.tar[.gz|…]` with `metadata.yaml` and
     /// `templates/`, and `rootfs.tar[.gz|…]` or `rootfs.squashfs` with the tree at its top.
-    Split(Lxd),
+    Split(LxdOptions),
     /// An image in an OCI image layout, which is the output directory itself and may have other images. The tree is the only layer.
-    Oci(Oci),
+    Oci(OciOptions),
 }
 
 impl Format {

@@ -20,45 +20,45 @@ use crate::tree::Tree;
 
 /// The tag, platform and container configuration of an OCI image.
 ///
-/// Architecture and date come from the tree if they are not set, as those of an [LXD image](crate::Lxd).
+/// Architecture and date come from the tree if they are not set, as those of an [LXD image](crate::LxdOptions).
 #[derive(Clone, Debug, Default)]
-pub struct Oci {
+pub struct OciOptions {
     tag: Option<Tag>,
     architecture: Option<Architecture>,
     created: Option<i64>,
     config: ContainerConfig,
 }
 
-impl Oci {
+impl OciOptions {
     /// An image without a tag, and with an empty [`ContainerConfig`].
     #[must_use]
     pub fn new() -> Self {
-        Oci::default()
+        OciOptions::default()
     }
 
     /// Sets the image's name in its layout. Another image of the same name loses it. Default: none.
     #[must_use]
     pub fn tag(self, tag: Tag) -> Self {
-        Oci { tag: Some(tag), ..self }
+        OciOptions { tag: Some(tag), ..self }
     }
 
     /// Sets the architecture. Default: the one that the tree's shell was built for.
     #[must_use]
     pub fn architecture(self, architecture: Architecture) -> Self {
-        Oci { architecture: Some(architecture), ..self }
+        OciOptions { architecture: Some(architecture), ..self }
     }
 
     /// Sets the creation date, in seconds since 1970; negative ones count as 0. Default: the modification time of the tree's top
     /// directory.
     #[must_use]
     pub fn created(self, seconds: i64) -> Self {
-        Oci { created: Some(seconds), ..self }
+        OciOptions { created: Some(seconds), ..self }
     }
 
     /// Sets how a container of the image is started. Default: nothing of it is set.
     #[must_use]
     pub fn config(self, config: ContainerConfig) -> Self {
-        Oci { config, ..self }
+        OciOptions { config, ..self }
     }
 
     pub(crate) fn ref_name(&self) -> Option<&Tag> {
@@ -87,10 +87,10 @@ const YEAR_10000: u64 = 253_402_300_800;
 /// The fields are those of `config` in the image's [configuration][config].
 ///
 /// ```
-/// use packer::{ContainerConfig, Format, Oci, Pack};
+/// use packer::{ContainerConfig, Format, OciOptions, Pack};
 ///
 /// let config = ContainerConfig::new().entrypoint(["/bin/sh"]).env(["PATH=/bin:/usr/bin"]).label("version", "1");
-/// let pack = Pack::new("/srv/rootfs").format(Format::Oci(Oci::new().config(config)));
+/// let pack = Pack::new("/srv/rootfs").format(Format::Oci(OciOptions::new().config(config)));
 /// ```
 ///
 /// [config]: https://github.com/opencontainers/image-spec/blob/v1.1.0/config.md#properties

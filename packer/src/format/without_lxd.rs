@@ -9,9 +9,9 @@ use crate::tree::Tree;
 
 /// The metadata of an LXD or Incus image. Without the feature `lxd` there is no such value.
 #[derive(Clone, Debug)]
-pub struct Lxd(Infallible);
+pub struct LxdOptions(Infallible);
 
-impl Lxd {
+impl LxdOptions {
     pub(crate) fn extra_members(&self, _tree: &Tree<'_>, _cancel: &CancelToken) -> Result<ExtraMembers> {
         match self.0 {}
     }

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
 use crate::format::Plan;
 use crate::format::oci::{Document, Draft, Layer};
-use crate::pipeline::context::{Archive, Context};
+use crate::pipeline::context::{ArchivePlan, Context};
 use crate::pipeline::encode::PieceCompressor;
 use crate::pipeline::strategy::{ArchiveCounts, PackedArchive, Strategy};
 use crate::segment::ExtraMembers;
@@ -49,7 +49,7 @@ pub(crate) fn assemble<'a>(
     plan: &Plan<'_>,
     strategy: Strategy,
     context: &Context<'a>,
-    archive: &Archive<'_>,
+    archive: &ArchivePlan<'_>,
 ) -> Result<Assembled<'a>> {
     match plan {
         Plan::File => {
@@ -68,7 +68,7 @@ pub(crate) fn assemble<'a>(
 }
 
 /// Metadata, and a rootfs whose hash continues the metadata's.
-fn split<'a>(strategy: Strategy, context: &Context<'a>, archive: &Archive<'_>) -> Result<Assembled<'a>> {
+fn split<'a>(strategy: Strategy, context: &Context<'a>, archive: &ArchivePlan<'_>) -> Result<Assembled<'a>> {
     let (metadata, members) = metadata(context, archive)?;
     let left = |most: u64| most.checked_sub(metadata.length).ok_or_else(|| Error::too_large(most));
     let sink = SinkOptions {
@@ -76,7 +76,7 @@ fn split<'a>(strategy: Strategy, context: &Context<'a>, archive: &Archive<'_>) -
         max_size: archive.sink.max_size.map(left).transpose()?,
         ..archive.sink
     };
-    let rootfs = Archive { role: Role::Rootfs, extras: &ExtraMembers::default(), sink, ..*archive };
+    let rootfs = ArchivePlan { role: Role::Rootfs, extras: &ExtraMembers::default(), sink, ..*archive };
     let PackedArchive { written: rootfs, mut counts } = strategy.run(context, &rootfs)?;
     counts.entries += members;
     Ok(Assembled {
@@ -89,10 +89,10 @@ fn split<'a>(strategy: Strategy, context: &Context<'a>, archive: &Archive<'_>) -
 }
 
 /// The archive of a split image's metadata, and how many members it has.
-fn metadata<'a>(context: &Context<'a>, archive: &Archive<'_>) -> Result<(Written<'a>, u64)> {
+fn metadata<'a>(context: &Context<'a>, archive: &ArchivePlan<'_>) -> Result<(Written<'a>, u64)> {
     let compression = archive.sink.compression.metadata_compression();
     let archive =
-        &Archive { role: Role::Metadata, sink: SinkOptions { compression, ..archive.sink.clone() }, ..*archive };
+        &ArchivePlan { role: Role::Metadata, sink: SinkOptions { compression, ..archive.sink.clone() }, ..*archive };
     let mut tar = context.buffers.framed.take();
     archive.extras.iter().for_each(|framed| tar.append(&framed.bytes));
     tar.append_zeros(tar::END_OF_ARCHIVE_SIZE);
@@ -110,9 +110,9 @@ fn oci<'a>(
     draft: &Draft<'_>,
     strategy: Strategy,
     context: &Context<'a>,
-    archive: &Archive<'_>,
+    archive: &ArchivePlan<'_>,
 ) -> Result<Assembled<'a>> {
-    let archive = Archive { role: Role::Layer, diff_id: true, ..archive.clone() };
+    let archive = ArchivePlan { role: Role::Layer, diff_id: true, ..archive.clone() };
     let PackedArchive { written: layer, counts } = strategy.run(context, &archive)?;
     let diff_id = counts.diff_id.ok_or_else(|| Error::unfit("a layer", "has no hash of its tar"))?;
     let compression = archive.sink.compression;

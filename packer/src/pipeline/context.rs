@@ -47,7 +47,7 @@ pub(crate) struct PackBuffers {
 
 /// One archive of the image, which holds the tree.
 #[derive(Clone, Debug)]
-pub(crate) struct Archive<'a> {
+pub(crate) struct ArchivePlan<'a> {
     pub(crate) role: Role,
     /// Members around the tree.
     pub(crate) extras: &'a ExtraMembers,

@@ -3,7 +3,7 @@
 use crate::codec::Compression;
 use crate::error::{Error, Result};
 use crate::metrics::{Metrics, Step};
-use crate::pipeline::context::{Archive, Context};
+use crate::pipeline::context::{ArchivePlan, Context};
 use crate::pipeline::tuning;
 use crate::segment::Segment;
 use crate::segment::cutter::Segments;
@@ -22,7 +22,7 @@ pub(crate) struct CountedSegments<'a> {
 }
 
 impl<'a> CountedSegments<'a> {
-    pub(crate) fn new(context: &Context<'a>, archive: &Archive<'_>) -> Result<Self> {
+    pub(crate) fn new(context: &Context<'a>, archive: &ArchivePlan<'_>) -> Result<Self> {
         let Context { tree, changes, metrics, .. } = *context;
         let compression = archive.sink.compression;
         let walk = tree.walk(changes).map_err(|error| error.below(tree.path()))?;

@@ -11,7 +11,7 @@ use crate::codec::{EncodedPiece, Encoder};
 use crate::error::Result;
 use crate::frame::Framer;
 use crate::metrics::{Metrics, Step};
-use crate::pipeline::context::{Archive, Context};
+use crate::pipeline::context::{ArchivePlan, Context};
 use crate::segment::Segment;
 use crate::sink::scratch_tar::ScratchTar;
 use crate::tree::Tree;
@@ -85,7 +85,7 @@ pub(crate) struct PieceCompressor<'a> {
 }
 
 impl<'a> PieceCompressor<'a> {
-    pub(crate) fn new(context: &Context<'a>, archive: &Archive<'_>) -> Result<Self> {
+    pub(crate) fn new(context: &Context<'a>, archive: &ArchivePlan<'_>) -> Result<Self> {
         let Context { buffers, metrics, cancel, .. } = *context;
         let encoder = Encoder::new(archive.sink.compression)?;
         Ok(PieceCompressor { encoder, keep_framed: archive.diff_id, buffers: &buffers.encoded, metrics, cancel })
@@ -107,7 +107,7 @@ pub(crate) struct FrameAndCompress<'a, Source> {
 }
 
 impl<'a, Source> FrameAndCompress<'a, Source> {
-    pub(crate) fn new(context: &Context<'a>, archive: &Archive<'_>, source: Source) -> Result<Self> {
+    pub(crate) fn new(context: &Context<'a>, archive: &ArchivePlan<'_>, source: Source) -> Result<Self> {
         let compressor = PieceCompressor::new(context, archive)?;
         Ok(FrameAndCompress { source, compressor, buffers: &context.buffers.framed })
     }

@@ -15,7 +15,7 @@ use crate::buffer::Buffer;
 use crate::codec::{Compression, EncodedPiece};
 use crate::error::Result;
 use crate::fingerprint::Fingerprint;
-use crate::pipeline::context::{Archive, Context};
+use crate::pipeline::context::{ArchivePlan, Context};
 use crate::pipeline::counted::CountedSegments;
 use crate::pipeline::encode::{FrameAndCompress, FrameSource, PieceEncoder, ScratchReader, SegmentFramer};
 use crate::pool;
@@ -93,7 +93,7 @@ pub(crate) struct ArchiveCounts {
 }
 
 impl Strategy {
-    pub(crate) fn run<'a>(self, context: &Context<'a>, archive: &Archive<'_>) -> Result<PackedArchive<'a>> {
+    pub(crate) fn run<'a>(self, context: &Context<'a>, archive: &ArchivePlan<'_>) -> Result<PackedArchive<'a>> {
         // With `none`, compressing is the identity, and the two passes are the same one.
         match (self, archive.sink.compression) {
             (Strategy::SingleStream, _) | (Strategy::TwoPass, Compression::None) => single_stream(context, archive),
@@ -102,7 +102,7 @@ impl Strategy {
     }
 }
 
-fn single_stream<'a>(context: &Context<'a>, archive: &Archive<'_>) -> Result<PackedArchive<'a>> {
+fn single_stream<'a>(context: &Context<'a>, archive: &ArchivePlan<'_>) -> Result<PackedArchive<'a>> {
     std::thread::scope(|scope| {
         let sink = context.sink_context(scope, archive.sink.compression);
         let mut segments = CountedSegments::new(context, archive)?;
@@ -118,7 +118,7 @@ fn single_stream<'a>(context: &Context<'a>, archive: &Archive<'_>) -> Result<Pac
     })
 }
 
-fn two_pass<'a>(context: &Context<'a>, archive: &Archive<'_>) -> Result<PackedArchive<'a>> {
+fn two_pass<'a>(context: &Context<'a>, archive: &ArchivePlan<'_>) -> Result<PackedArchive<'a>> {
     std::thread::scope(|scope| {
         let sink = context.sink_context(scope, archive.sink.compression);
         let mut segments = CountedSegments::new(context, archive)?;
@@ -152,13 +152,13 @@ impl<'to> EncodedArchive<'to> {
 }
 
 /// Encodes the pieces of an archive, each worker with an encoder of its own, and writes them in order.
-fn encode<'a: 'scope, 'scope, Piece: Send, Encoder: PieceEncoder<Piece>>(
+fn encode<'a: 'scope, 'scope, Piece: Send, Worker: PieceEncoder<Piece>>(
     context: &Context<'a>,
-    archive: &Archive<'_>,
+    archive: &ArchivePlan<'_>,
     sink_context: SinkContext<'scope, '_>,
     pass: Pass,
     pieces: impl Iterator<Item = Result<Piece>> + Send,
-    worker: impl Fn() -> Result<Encoder> + Sync,
+    worker: impl Fn() -> Result<Worker> + Sync,
 ) -> Result<EncodedArchive<'a>> {
     let mut progress = context.begin_pass(pass);
     let mut digest = TarDigest::new(&archive.sink, archive.diff_id, context.metrics);
@@ -183,7 +183,7 @@ fn encode<'a: 'scope, 'scope, Piece: Send, Encoder: PieceEncoder<Piece>>(
 /// The first of two passes: the whole tar goes to a temporary file, in the pieces that the second one encodes.
 fn write_tar(
     context: &Context<'_>,
-    archive: &Archive<'_>,
+    archive: &ArchivePlan<'_>,
     sink_context: SinkContext<'_, '_>,
     segments: impl Iterator<Item = Result<Segment>> + Send,
 ) -> Result<(ScratchTar, Duration)> {

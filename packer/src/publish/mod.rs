@@ -9,8 +9,8 @@ pub(crate) mod pending_file;
 mod direct_io;
 mod local_upload;
 
-mod image_file;
 mod oci_layout;
+mod single_file;
 mod split;
 pub(crate) mod stream;
 
@@ -22,9 +22,9 @@ use crate::error::Result;
 use crate::format::Plan;
 use crate::sink::destination::Destination;
 
-use image_file::ImageFile;
 use oci_layout::OciLayout;
 use output_dir::OutputDir;
+use single_file::SingleFile;
 use split::SplitDirectory;
 
 /// The destination in a directory that an image with this plan has.
@@ -35,7 +35,7 @@ pub(crate) fn in_directory(
     cancel: &CancelToken,
 ) -> Result<Box<dyn Destination>> {
     Ok(match plan {
-        Plan::File => Box::new(ImageFile::new(directory, compression.extension())),
+        Plan::File => Box::new(SingleFile::new(directory, compression.extension())),
         Plan::Split => Box::new(SplitDirectory::new(directory, compression)),
         Plan::Oci { tag, draft } => Box::new(OciLayout::open(directory, *tag, draft.platform(), cancel)?),
     })
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
     use crate::buffer::Buffer;
     use crate::fingerprint::{Fingerprint, Hasher};
-    use crate::format::Oci;
+    use crate::format::OciOptions;
     use crate::publish::permissions::Permissions;
     use crate::sink::destination::{Outcome, Role};
     use crate::tree::Tree;
@@ -148,7 +148,7 @@ mod tests {
         holds(&Plan::Split, &[&name, "metadata.tar", "rootfs.tar"]);
         let tree = tempfile::tempdir().unwrap();
         let tree = Tree::open(tree.path(), Rules::default(), &CANCEL).unwrap();
-        let oci = Oci::new().architecture("amd64".parse().unwrap());
+        let oci = OciOptions::new().architecture("amd64".parse().unwrap());
         let plan = Plan::Oci { tag: None, draft: oci.draft(&tree).unwrap() };
         let name = parts(&plan).1.to_string();
         holds(&plan, &[&name, "index.json", "oci-layout"]);

@@ -74,11 +74,11 @@ impl PendingFile {
         fingerprint: &Fingerprint,
         name: &str,
         cancel: &CancelToken,
-    ) -> Result<Placement> {
+    ) -> Result<Naming> {
         match self.link_new(to, name) {
-            Ok(()) => Ok(Placement::New),
-            Err(Errno::EXIST) if to.file_matches(name, fingerprint, cancel)? => Ok(Placement::Found),
-            Err(Errno::EXIST) => self.replace(to, name).map(|()| Placement::Replaced),
+            Ok(()) => Ok(Naming::New),
+            Err(Errno::EXIST) if to.file_matches(name, fingerprint, cancel)? => Ok(Naming::Found),
+            Err(Errno::EXIST) => self.replace(to, name).map(|()| Naming::Replaced),
             Err(error) => Err(Error::io("publish", to.path().join(name), error)),
         }
     }
@@ -131,7 +131,7 @@ impl PendingFile {
 
 /// How a file came by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Placement {
+pub(crate) enum Naming {
     /// Nothing had the name.
     New,
     /// The same file has it already, and stays.
@@ -140,11 +140,11 @@ pub(crate) enum Placement {
     Replaced,
 }
 
-impl From<Placement> for Outcome {
-    fn from(placement: Placement) -> Self {
-        match placement {
-            Placement::New | Placement::Replaced => Outcome::Published,
-            Placement::Found => Outcome::AlreadyThere,
+impl From<Naming> for Outcome {
+    fn from(naming: Naming) -> Self {
+        match naming {
+            Naming::New | Naming::Replaced => Outcome::Published,
+            Naming::Found => Outcome::AlreadyThere,
         }
     }
 }

@@ -22,7 +22,7 @@ mod compare;
 
 pub use compare::diff;
 pub use compare::difference::{ChangeKind, Difference, Field, FieldChange, Section};
-pub use compare::image::Archive;
+pub use compare::image::ArchiveSummary;
 pub use compare::summary::Summary;
 pub use image::encoding::Encoding;
 pub use image::format::ImageFormat;

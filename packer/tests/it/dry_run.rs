@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use packer::{Format, Lxd, Oci, Pack, Sparse};
+use packer::{Format, LxdOptions, OciOptions, Pack, Sparse};
 use proptest::prelude::*;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -127,8 +127,8 @@ proptest! {
         let root = place.path().join("tree");
         plan.create(&root, false);
         let amd64 = "amd64".parse().unwrap();
-        let lxd = || Lxd::new().architecture(amd64);
-        for format in [Format::Tar, Format::Unified(lxd()), Format::Split(lxd()), Format::Oci(Oci::new().architecture(amd64))] {
+        let lxd = || LxdOptions::new().architecture(amd64);
+        for format in [Format::Tar, Format::Unified(lxd()), Format::Split(lxd()), Format::Oci(OciOptions::new().architecture(amd64))] {
             let out = output.path().join(format.name());
             fs::create_dir(&out).unwrap();
             let pack = Pack::new(&root).format(format).sparse(Sparse::Never);

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use packer::{Architecture, Compression, Format, Image, Lxd, Metadata, Oci, Pack, Sparse, Strategy};
+use packer::{Architecture, Compression, Format, Image, LxdOptions, Metadata, OciOptions, Pack, Sparse, Strategy};
 use proptest::prelude::*;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -40,8 +40,8 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> String {
     hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-pub(crate) fn described() -> Lxd {
-    Lxd::new().architecture(Architecture::X86_64)
+pub(crate) fn described() -> LxdOptions {
+    LxdOptions::new().architecture(Architecture::X86_64)
 }
 
 /// An image in a format, packed in every way; all agree.
@@ -163,7 +163,7 @@ fn split(root: &Path, compression: Compression) {
 }
 
 fn oci(root: &Path, compression: Compression) {
-    let (image, files) = agreed(root, &Format::Oci(Oci::new().architecture(Architecture::X86_64)), compression);
+    let (image, files) = agreed(root, &Format::Oci(OciOptions::new().architecture(Architecture::X86_64)), compression);
     let plain = TempDir::new().unwrap();
     let layer = Pack::new(root).compression(compression).diff_id(true).publish(plain.path()).unwrap();
     let json = |name: &str| -> Value { serde_json::from_slice(only(&files, name)).unwrap() };
@@ -208,7 +208,7 @@ pub(crate) fn system() -> TempDir {
 }
 
 /// The metadata.yaml of a unified image, and the names of all members.
-fn published(root: &Path, lxd: Lxd) -> (String, Vec<String>) {
+fn published(root: &Path, lxd: LxdOptions) -> (String, Vec<String>) {
     let output = TempDir::new().unwrap();
     let pack = Pack::new(root).format(Format::Unified(lxd)).compression(Compression::None);
     let image = pack.publish(output.path()).unwrap();
@@ -220,7 +220,7 @@ fn published(root: &Path, lxd: Lxd) -> (String, Vec<String>) {
 #[test]
 fn the_tree_says_what_it_is() {
     let root = system();
-    let (metadata, _) = published(root.path(), Lxd::new());
+    let (metadata, _) = published(root.path(), LxdOptions::new());
     insta::assert_snapshot!(metadata.replace(std::env::consts::ARCH, "ARCH"), @r"
     architecture: ARCH
     creation_date: 1700000000
@@ -230,8 +230,11 @@ fn the_tree_says_what_it_is() {
       os: debian
       release: bookworm
     ");
-    let lxd =
-        Lxd::new().architecture(Architecture::S390x).created(5).property("os", "Other").property("serial", "0815");
+    let lxd = LxdOptions::new()
+        .architecture(Architecture::S390x)
+        .created(5)
+        .property("os", "Other")
+        .property("serial", "0815");
     insta::assert_snapshot!(published(root.path(), lxd).0, @r"
     architecture: s390x
     creation_date: 5
@@ -247,7 +250,8 @@ fn the_tree_says_what_it_is() {
 #[test]
 fn a_tree_that_says_nothing_needs_an_architecture() {
     let (root, output) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    for format in [Format::Unified(Lxd::new()), Format::Split(Lxd::new()), Format::Oci(Oci::new())] {
+    for format in [Format::Unified(LxdOptions::new()), Format::Split(LxdOptions::new()), Format::Oci(OciOptions::new())]
+    {
         let error = Pack::new(root.path()).format(format).publish(output.path()).unwrap_err();
         assert!(
             error.to_string().ends_with("has no shell that would tell its architecture, which has to be given then")
@@ -262,13 +266,13 @@ fn templates_stand_behind_the_rootfs_and_depend_on_names_and_content_alone() {
     fs::create_dir(templates.path().join("more")).unwrap();
     fs::write(templates.path().join("hostname.tpl"), "{{ container.name }}\n").unwrap();
     fs::write(templates.path().join("more/hosts.tpl"), "127.0.0.1 localhost\n").unwrap();
-    let lxd = || Lxd::new().templates(templates.path());
+    let lxd = || LxdOptions::new().templates(templates.path());
     let (_, members) = published(root.path(), lxd());
     assert_eq!(
         members[members.len() - 4..],
         ["templates", "templates/hostname.tpl", "templates/more", "templates/more/hosts.tpl"]
     );
-    let fingerprint = |lxd: Lxd| {
+    let fingerprint = |lxd: LxdOptions| {
         let output = TempDir::new().unwrap();
         Pack::new(root.path()).format(Format::Split(lxd)).publish(output.path()).unwrap().fingerprint
     };
@@ -285,9 +289,9 @@ fn templates_stand_behind_the_rootfs_and_depend_on_names_and_content_alone() {
 fn templates_that_are_named_must_be_there() {
     let (root, templates, output) = (system(), TempDir::new().unwrap(), TempDir::new().unwrap());
     let text = "architecture: x86_64\ncreation_date: 1\nproperties: {}\ntemplates: {/etc/hostname: {template: hostname.tpl}}\n";
-    let lxd = || Lxd::new().metadata(Metadata::parse(text.as_bytes()).unwrap());
-    let pack = |lxd: Lxd| Pack::new(root.path()).format(Format::Unified(lxd)).publish(output.path());
-    let told = |lxd: Lxd| pack(lxd).unwrap_err().to_string();
+    let lxd = || LxdOptions::new().metadata(Metadata::parse(text.as_bytes()).unwrap());
+    let pack = |lxd: LxdOptions| Pack::new(root.path()).format(Format::Unified(lxd)).publish(output.path());
+    let told = |lxd: LxdOptions| pack(lxd).unwrap_err().to_string();
     assert_eq!(told(lxd()), "`metadata.yaml` names the template `hostname.tpl`, and no templates are given");
     assert!(
         told(lxd().templates(templates.path())).ends_with("hostname.tpl` is named as a template, and is not there")
@@ -351,7 +355,7 @@ fn holes_are_left_out_of_images_for_lxd_only() {
     };
     for (format, expected) in [
         (Format::Tar, false),
-        (Format::Oci(Oci::new().architecture(Architecture::X86_64)), false),
+        (Format::Oci(OciOptions::new().architecture(Architecture::X86_64)), false),
         (Format::Unified(described()), true),
         (Format::Split(described()), true),
     ] {
@@ -369,10 +373,10 @@ fn the_rootfs_of_a_split_image_can_be_a_filesystem() {
     let mut fingerprints = Vec::new();
     for strategy in Strategy::ALL {
         let output = TempDir::new().unwrap();
-        let pack = Pack::new(root.path()).format(Format::Split(Lxd::new())).compression(Compression::Squashfs);
+        let pack = Pack::new(root.path()).format(Format::Split(LxdOptions::new())).compression(Compression::Squashfs);
         let image = pack.strategy(strategy).publish(output.path()).unwrap();
         let files = files(output.path());
-        read_back(root.path(), &Format::Split(Lxd::new()), &image, &files);
+        read_back(root.path(), &Format::Split(LxdOptions::new()), &image, &files);
         let file = |name: &str| only(&files, &format!("{}.split/{name}", image.fingerprint));
         let (metadata, rootfs) = (file("metadata.tar.gz"), file("rootfs.squashfs"));
         assert_eq!((sha256(&[metadata, rootfs]), files.len()), (image.fingerprint.to_string(), 3));

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use packer::{Architecture, ContainerConfig, Format, Image, Lxd, Oci, Outcome, Pack};
+use packer::{Architecture, ContainerConfig, Format, Image, LxdOptions, OciOptions, Outcome, Pack};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -13,7 +13,7 @@ use crate::laws::names;
 #[test]
 fn a_split_image_is_replaced_if_it_is_broken_and_stays_if_it_is_whole() {
     let (root, output) = (system(), TempDir::new().unwrap());
-    let pack = Pack::new(root.path()).format(Format::Split(Lxd::new()));
+    let pack = Pack::new(root.path()).format(Format::Split(LxdOptions::new()));
     let image = pack.publish(output.path()).unwrap();
     let (path, whole) = (image.path.unwrap(), files(output.path()));
     assert_eq!(pack.publish(output.path()).unwrap().outcome, Outcome::AlreadyThere);
@@ -37,7 +37,7 @@ fn a_split_image_is_replaced_if_it_is_broken_and_stays_if_it_is_whole() {
 }
 
 fn tagged(tag: &str) -> Format {
-    Format::Oci(Oci::new().architecture(Architecture::X86_64).tag(tag.parse().unwrap()))
+    Format::Oci(OciOptions::new().architecture(Architecture::X86_64).tag(tag.parse().unwrap()))
 }
 
 /// The tags of a layout, each with its digest.
@@ -75,7 +75,7 @@ fn a_layout_takes_more_images_and_a_name_belongs_to_the_last() {
     let index: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     assert_eq!(index["annotations"]["org.example"], "kept");
     // A name more or less does not make the image another one.
-    let untagged = Format::Oci(Oci::new().architecture(Architecture::X86_64));
+    let untagged = Format::Oci(OciOptions::new().architecture(Architecture::X86_64));
     assert_eq!(pack(untagged).outcome, Outcome::AlreadyThere);
     // A blob that is broken is replaced.
     let blob = layout.path().join(format!("blobs/sha256/{}", second.layer.unwrap().digest));
@@ -112,8 +112,8 @@ fn what_is_no_layout_stays_as_it_is() {
 fn an_image_says_how_it_is_run() {
     let (root, layout) = (system(), TempDir::new().unwrap());
     let config = ContainerConfig::new().cmd(["-c", "id"]).user("1:2");
-    let pack = |oci: Oci| Pack::new(root.path()).format(Format::Oci(oci)).publish(layout.path()).unwrap();
-    let (with, without) = (pack(Oci::new().config(config)), pack(Oci::new()));
+    let pack = |oci: OciOptions| Pack::new(root.path()).format(Format::Oci(oci)).publish(layout.path()).unwrap();
+    let (with, without) = (pack(OciOptions::new().config(config)), pack(OciOptions::new()));
     assert_eq!((with.layer, with.fingerprint == without.fingerprint), (without.layer, false));
     let configs = files(&layout.path().join("blobs/sha256"));
     let configs: Vec<Value> =

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use packer::{ErrorKind, Format, Lxd, Oci, Pack};
+use packer::{ErrorKind, Format, LxdOptions, OciOptions, Pack};
 use tempfile::TempDir;
 
 use crate::formats::system;
@@ -136,7 +136,7 @@ fn the_librarys_images_are_their_owners_alone() {
     for (pack, files, directories) in
         [(Pack::new(root.path()), 0o600, 0o700), (Pack::new(root.path()).mode(0o604), 0o604, 0o705)]
     {
-        for format in [Format::Tar, Format::Split(Lxd::new()), Format::Oci(Oci::new())] {
+        for format in [Format::Tar, Format::Split(LxdOptions::new()), Format::Oci(OciOptions::new())] {
             let output = TempDir::new().unwrap();
             pack.clone().format(format.clone()).publish(output.path()).unwrap();
             for (name, mode) in modes(output.path()) {
@@ -155,7 +155,7 @@ fn the_librarys_images_are_their_owners_alone() {
 fn the_permissions_of_what_is_there_stay() {
     let (root, output) = (system(), TempDir::new().unwrap());
     let pack = |tag: &str, mode: u32| {
-        let oci = Oci::new().tag(tag.parse().unwrap());
+        let oci = OciOptions::new().tag(tag.parse().unwrap());
         Pack::new(root.path()).format(Format::Oci(oci)).mode(mode).publish(output.path()).unwrap();
         modes(output.path())
     };

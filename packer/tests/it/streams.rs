@@ -183,7 +183,7 @@ fn the_library_writes_to_whatever_takes_bytes() {
     let image = pack.publish(place.path().join("out")).unwrap();
     assert!(bytes == fs::read(image.path.unwrap()).unwrap());
     assert_eq!((streamed.fingerprint, streamed.outcome, streamed.path), (image.fingerprint, Outcome::Streamed, None));
-    let format = Format::Split(packer::Lxd::new());
+    let format = Format::Split(packer::LxdOptions::new());
     assert!(pack.clone().format(format).write(&mut Vec::new()).is_err());
     assert!(pack.strategy(Strategy::TwoPass).write(&mut Vec::new()).is_err());
 }

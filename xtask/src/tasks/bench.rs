@@ -8,8 +8,8 @@ use clap::Args;
 use fixtures::{Fixture, Profile};
 use harness::bench::Bench;
 use harness::inspect::Listing;
-use harness::plan::{BASELINES, Baseline, CODECS, Case, Counterpart, Maker, Suite};
-use harness::record::{BaselineRecord, Journal, PackedTree, Run, SCHEMA};
+use harness::plan::{CODECS, Case, Counterpart, Maker, PEERS, Peer, Suite};
+use harness::record::{Journal, PackedTree, PeerRecord, Run, SCHEMA};
 use harness::report::Report;
 use harness::run::{Container, Environment, Lxd, Processes, ScratchDir};
 use packer::Compression;
@@ -56,7 +56,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..),
         conflicts_with_all = ["curve", "scaling"])]
     pairs: Option<usize>,
-    /// Rounds of each baseline, and of each point of --curve and --scaling [default: 3, full: 7, smoke: 1]
+    /// Rounds of each peer, and of each point of --curve and --scaling [default: 3, full: 7, smoke: 1]
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     rounds: Option<usize>,
     /// Seed of the order of the runs
@@ -99,15 +99,14 @@ fn bench(arguments: &Arguments, onepass: PathBuf, scratch: &Path, tree: InputTre
     };
     let run = plan(arguments, subject, scratch, &container)?;
     let mut journal = Journal::create(&results_or_default(arguments.results.as_deref()), &run.date, &run.topic)?;
-    let there =
-        |planned: &BaselineRecord, baseline: &Baseline| planned.name == baseline.name && planned.missing.is_none();
-    let baselines = |baseline: &&Baseline| run.baselines.iter().any(|planned| there(planned, baseline));
-    let baselines: Vec<&Baseline> = BASELINES.iter().filter(baselines).collect();
+    let there = |planned: &PeerRecord, peer: &Peer| planned.name == peer.name && planned.missing.is_none();
+    let peers = |peer: &&Peer| run.peers.iter().any(|planned| there(planned, peer));
+    let peers: Vec<&Peer> = PEERS.iter().filter(peers).collect();
     let widest = |case: &&Case| case.threads == run.environment.cores && !case.compression.starts_with("external");
     let floors = run.cases.iter().filter(widest).cloned().collect();
-    let baseline_rounds = arguments.rounds.unwrap_or_else(|| arguments.suite.baseline_rounds());
+    let peer_rounds = arguments.rounds.unwrap_or_else(|| arguments.suite.peer_rounds());
     let tree = Listing::of_tree(&rootfs).context("cannot list the tree")?;
-    let bench = Bench { run, tree, baselines, baseline_rounds, floors };
+    let bench = Bench { run, tree, peers, peer_rounds, floors };
     let (helper, scratch, container) = (Some(this_program()?), scratch.to_owned(), container.ok());
     let mut runner = Processes { onepass, rootfs, scratch, helper, container, ..Processes::default() };
     let record = bench.run(&mut runner, &mut journal, &mut ProgressLine::new())?;
@@ -115,7 +114,7 @@ fn bench(arguments: &Arguments, onepass: PathBuf, scratch: &Path, tree: InputTre
     let report = Report::new(&record);
     report.write(journal.directory())?;
     print_verdict(&report.verdict)?;
-    print(format!("\n{}\n{}", report.comparison.text(), report.baselines.text()))?;
+    print(format!("\n{}\n{}", report.comparison.text(), report.peers.text()))?;
     if let Some(floor) = &report.floor {
         print(floor.text())?;
     }
@@ -151,12 +150,12 @@ fn container(onepass: &Path, rootfs: &Path, scratch: &Path) -> std::result::Resu
     })
 }
 
-/// Why a baseline cannot be run, if it cannot.
-fn missing(baseline: &Baseline, container: &std::result::Result<Container, String>) -> Option<String> {
-    match (baseline.maker, container) {
-        (Maker::Pipeline, _) => baseline.missing().map(String::from),
+/// Why a peer cannot be run, if it cannot.
+fn missing(peer: &Peer, container: &std::result::Result<Container, String>) -> Option<String> {
+    match (peer.maker, container) {
+        (Maker::Pipeline, _) => peer.missing().map(String::from),
         (Maker::Lxd, Err(why)) => Some(why.clone()),
-        (Maker::Lxd, Ok(_)) => baseline.missing().map(|tool| format!("{tool} is not installed")),
+        (Maker::Lxd, Ok(_)) => peer.missing().map(|tool| format!("{tool} is not installed")),
     }
 }
 
@@ -178,17 +177,17 @@ fn plan(
         Counterpart::Zstd => Compression::ZSTD,
         Counterpart::Xz => Compression::XZ,
     };
-    // Only baselines of a measured codec say something.
-    let beside = |baseline: &&Baseline| cases.iter().any(|case| case.compression == like(baseline.like).to_string());
-    let beside_ours = BASELINES.iter().filter(|baseline| baseline.is_in(arguments.suite)).filter(beside);
-    let baselines: Vec<BaselineRecord> = beside_ours
-        .map(|baseline| BaselineRecord {
-            name: baseline.name.into(),
-            title: baseline.title.into(),
-            script: baseline.script.into(),
-            like: like(baseline.like).to_string(),
-            maker: baseline.maker,
-            missing: missing(baseline, container),
+    // Only peers of a measured codec say something.
+    let beside = |peer: &&Peer| cases.iter().any(|case| case.compression == like(peer.like).to_string());
+    let beside_ours = PEERS.iter().filter(|peer| peer.is_in(arguments.suite)).filter(beside);
+    let peers: Vec<PeerRecord> = beside_ours
+        .map(|peer| PeerRecord {
+            name: peer.name.into(),
+            title: peer.title.into(),
+            script: peer.script.into(),
+            like: like(peer.like).to_string(),
+            maker: peer.maker,
+            missing: missing(peer, container),
         })
         .collect();
     Ok(Run {
@@ -206,7 +205,7 @@ fn plan(
         },
         environment,
         cases,
-        baselines,
+        peers,
         checks: Vec::new(),
         complete: false,
         comparisons: Vec::new(),

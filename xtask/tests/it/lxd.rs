@@ -66,8 +66,8 @@ fn a_tree_that_lxd_does_not_take_is_a_row_that_says_so() {
     assert!(bench(&place).status().unwrap().success());
     let directory = place.record().unwrap();
     let record = Record::read(&directory).unwrap();
-    let baseline = record.run.baselines.iter().find(|baseline| baseline.name == "publish-none").unwrap();
-    assert_eq!(baseline.missing.as_deref(), Some("LXD did not take the tree"));
+    let peer = record.run.peers.iter().find(|peer| peer.name == "publish-none").unwrap();
+    assert_eq!(peer.missing.as_deref(), Some("LXD did not take the tree"));
     assert!(record.run.complete && record.samples.iter().all(|sample| sample.case != "publish-none"));
     assert!(fs::read_to_string(directory.join("report.md")).unwrap().contains("| LXD did not take the tree |"));
     assert!(!log(&place).iter().any(|line| line.starts_with("publish ")));

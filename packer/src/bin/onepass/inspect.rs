@@ -38,7 +38,7 @@ fn text(summary: &Summary) -> String {
     line("tar size", &format_size(summary.tar_size()));
     line("diffID", &format!("sha256:{}", summary.diff_id));
     for (number, archive) in summary.archives.iter().enumerate() {
-        let packer::Archive { name, size, encoding, tar_size, diff_id, .. } = archive;
+        let packer::ArchiveSummary { name, size, encoding, tar_size, diff_id, .. } = archive;
         let (name, size, tar_size) = (escape_path(name.as_ref()), format_size(*size), format_size(*tar_size));
         let archive = format!("{name}: {encoding}, {size}; tar of {tar_size}, sha256:{diff_id}");
         line(if number == 0 { "archives" } else { "" }, &archive);
@@ -98,7 +98,7 @@ struct File {
 
 impl<'a> Record<'a> {
     fn of(summary: &'a Summary) -> Self {
-        let archive = |archive: &'a packer::Archive| Archive {
+        let archive = |archive: &'a packer::ArchiveSummary| Archive {
             name: &archive.name,
             size: archive.size,
             compression: archive.encoding.name(),

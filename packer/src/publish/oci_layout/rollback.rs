@@ -9,7 +9,7 @@ use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::publish::local_upload::SealedPart;
 use crate::publish::output_dir::OutputDir;
-use crate::publish::pending_file::Placement;
+use crate::publish::pending_file::Naming;
 use crate::publish::temp_name::DIRECTORY;
 
 /// Names that were added to a layout. Dropping it removes them, unless they are [kept](Self::keep).
@@ -46,9 +46,9 @@ impl Rollback {
     pub(super) fn blob(&mut self, blobs: &Arc<OutputDir>, blob: SealedPart, cancel: &CancelToken) -> Result<()> {
         let name = blob.digest.to_string();
         match blob.file.publish(blobs, &blob.digest, &name, cancel)? {
-            Placement::New => self.track_file(blobs, &name),
-            Placement::Replaced => self.replaced = true,
-            Placement::Found => {}
+            Naming::New => self.track_file(blobs, &name),
+            Naming::Replaced => self.replaced = true,
+            Naming::Found => {}
         }
         Ok(())
     }

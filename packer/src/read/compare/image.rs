@@ -27,13 +27,13 @@ pub(crate) struct LoadedImage {
     pub(crate) side_files: SideFiles,
     /// `metadata.yaml`, or the configuration of an OCI image.
     pub(crate) description: Option<Vec<u8>>,
-    pub(crate) archives: Vec<Archive>,
+    pub(crate) archives: Vec<ArchiveSummary>,
 }
 
 /// An archive of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Archive {
+pub struct ArchiveSummary {
     /// The name of the file.
     pub name: String,
     /// The size of the file, in bytes.
@@ -46,9 +46,9 @@ pub struct Archive {
     pub diff_id: Fingerprint,
 }
 
-impl Archive {
+impl ArchiveSummary {
     fn new(file: &ImageFile, unpacked: &Unpacked) -> Self {
-        Archive {
+        ArchiveSummary {
             name: file.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             size: file.size,
             encoding: file.encoding,
@@ -74,7 +74,7 @@ fn load_archive(file: &ImageFile, context: &ReadContext<'_>) -> Result<LoadedIma
     let fingerprint = file.hash(context)?;
     let mut contents = Contents::new(context.cancel());
     let unpacked = unpack_file(file, ArchiveRole::Whole, &mut contents, context)?;
-    let archives = vec![Archive::new(file, &unpacked)];
+    let archives = vec![ArchiveSummary::new(file, &unpacked)];
     let format = unpacked.detector.format();
     let (tree, side_files) = match format {
         ImageFormat::Unified => contents.split_at_directory(ROOTFS)?,
@@ -99,7 +99,7 @@ fn load_split(metadata: &ImageFile, rootfs: &ImageFile, context: &ReadContext<'_
         size: metadata.size + rootfs.size,
         tree,
         side_files: side_files.into_side_files()?,
-        archives: vec![Archive::new(metadata, &described), Archive::new(rootfs, &unpacked)],
+        archives: vec![ArchiveSummary::new(metadata, &described), ArchiveSummary::new(rootfs, &unpacked)],
         description: described.metadata,
     })
 }
@@ -127,7 +127,7 @@ fn load_oci(layout: &LayoutDir, selection: &Selection, context: &ReadContext<'_>
         let unpacked = unpack_file(&file, ArchiveRole::Layer, &mut tree, context)?;
         layout.check_layer(descriptor, file.encoding, unpacked.archive.digest, *diff_id)?;
         size += file.size;
-        archives.push(Archive::new(&file, &unpacked));
+        archives.push(ArchiveSummary::new(&file, &unpacked));
     }
     Ok(LoadedImage {
         format: ImageFormat::Oci,

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use crate::error::Result;
 use crate::fingerprint::Fingerprint;
 use crate::read::compare::contents::NodeKind;
-use crate::read::compare::image::{Archive, LoadedImage};
+use crate::read::compare::image::{ArchiveSummary, LoadedImage};
 use crate::read::context::each;
 use crate::read::image::format::ImageFormat;
 use crate::read::image::source::Source;
@@ -30,7 +30,7 @@ pub struct Summary {
     /// The size of all files, in bytes.
     pub size: u64,
     /// The archives: one file, metadata and tree, or the layers from the lowest one up.
-    pub archives: Vec<Archive>,
+    pub archives: Vec<ArchiveSummary>,
     /// The number of entries of each kind in the tree. Further names of a file count as `hard link`.
     pub entries: BTreeMap<&'static str, u64>,
     /// The content of all files, holes included, in bytes; at most [`u64::MAX`].

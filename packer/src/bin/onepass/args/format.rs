@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, ValueEnum};
-use packer::{Architecture, ContainerConfig, Format, Lxd, Metadata, Oci, Tag, escape_path};
+use packer::{Architecture, ContainerConfig, Format, LxdOptions, Metadata, OciOptions, Tag, escape_path};
 
 use crate::wrong_use::WrongUse;
 
@@ -126,8 +126,8 @@ impl FormatArguments {
         given.into_iter().find(|(_, given, fits, _)| *given && !fits).map(|(option, _, _, formats)| (option, formats))
     }
 
-    fn lxd(&self) -> Result<Lxd> {
-        let mut lxd = Lxd::new();
+    fn lxd(&self) -> Result<LxdOptions> {
+        let mut lxd = LxdOptions::new();
         if let Some(path) = &self.metadata {
             lxd = lxd.metadata(metadata(path)?);
         }
@@ -143,7 +143,7 @@ impl FormatArguments {
         Ok(self.property.iter().fold(lxd, |lxd, Pair { key, value }| lxd.property(key, value)))
     }
 
-    fn oci(&self) -> Result<Oci> {
+    fn oci(&self) -> Result<OciOptions> {
         if let Some(directory) = self.workdir.as_ref().filter(|directory| !directory.starts_with('/')) {
             let message = format!(
                 "invalid value '{}' for '--workdir <DIR>': it is not an absolute path",
@@ -164,7 +164,7 @@ impl FormatArguments {
         if let Some(directory) = &self.workdir {
             config = config.working_dir(directory);
         }
-        let mut oci = Oci::new().config(config);
+        let mut oci = OciOptions::new().config(config);
         if let Some(tag) = &self.tag {
             oci = oci.tag(tag.clone());
         }

@@ -1,4 +1,4 @@
-//! Baselines: the shell pipelines that people use today for the same work – the same tree, hashed, written, and on the
+//! Peers: the shell pipelines that people use today for the same work – the same tree, hashed, written, and on the
 //! disk –, and LXD.
 
 use super::cases::Suite;
@@ -7,7 +7,7 @@ use crate::programs::installed;
 
 /// A pipeline of installed tools. `$ROOTFS` is the tree, `$OUT` a directory to write to, `$CONTAINER` the tree in LXD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Baseline {
+pub struct Peer {
     /// The name in records.
     pub name: &'static str,
     /// The description, in words.
@@ -24,7 +24,7 @@ pub struct Baseline {
     pub when: When,
 }
 
-/// Which of our codecs a baseline is compared with.
+/// Which of our codecs a peer is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counterpart {
     /// `none`
@@ -37,7 +37,7 @@ pub enum Counterpart {
     Xz,
 }
 
-/// When a baseline is run.
+/// When a peer is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
     /// In every suite.
@@ -74,8 +74,8 @@ macro_rules! publish {
 
 /// All of them. Every pipeline ends with `sync FILE`, because our image is on the disk when we say that it is done. LXD
 /// does not wait for the disk.
-pub const BASELINES: [Baseline; 17] = [
-    Baseline {
+pub const PEERS: [Peer; 17] = [
+    Peer {
         name: "files-gzip",
         title: "tar to a file, gzip to a second file, sha256 (two passes, before 2019)",
         tools: &["tar", "gzip", "sha256sum", "sync"],
@@ -88,7 +88,7 @@ pub const BASELINES: [Baseline; 17] = [
         like: Counterpart::Gzip,
         when: When::Always,
     },
-    Baseline {
+    Peer {
         name: "pipe-gzip",
         title: "tar | gzip | tee | sha256sum (one stream, since 2019)",
         tools: &["tar", "gzip", "tee", "sha256sum", "sync"],
@@ -97,7 +97,7 @@ pub const BASELINES: [Baseline; 17] = [
         like: Counterpart::Gzip,
         when: When::Always,
     },
-    Baseline {
+    Peer {
         name: "pipe-pigz",
         title: "tar | pigz | tee | sha256sum",
         tools: &["tar", "pigz", "tee", "sha256sum", "sync"],
@@ -106,7 +106,7 @@ pub const BASELINES: [Baseline; 17] = [
         like: Counterpart::Gzip,
         when: When::Always,
     },
-    Baseline {
+    Peer {
         name: "pipe-zstd",
         title: "tar | zstd -T0 -3 | tee | sha256sum",
         tools: &["tar", "zstd", "tee", "sha256sum", "sync"],
@@ -115,7 +115,7 @@ pub const BASELINES: [Baseline; 17] = [
         like: Counterpart::Zstd,
         when: When::Always,
     },
-    Baseline {
+    Peer {
         name: "pipe-none",
         title: "tar | tee | openssl sha256 (no compression)",
         tools: &["tar", "tee", "openssl", "sync"],
@@ -124,7 +124,7 @@ pub const BASELINES: [Baseline; 17] = [
         like: Counterpart::None,
         when: When::Always,
     },
-    Baseline {
+    Peer {
         name: "pipe-xz",
         title: "tar | xz -T0 -6 | tee | sha256sum",
         tools: &["tar", "xz", "tee", "sha256sum", "sync"],
@@ -133,7 +133,7 @@ pub const BASELINES: [Baseline; 17] = [
         like: Counterpart::Xz,
         when: When::Full,
     },
-    Baseline {
+    Peer {
         name: "pipe-gzip-unhashed",
         title: "tar | gzip (not hashed)",
         tools: &["tar", "gzip", "sync"],
@@ -142,7 +142,7 @@ pub const BASELINES: [Baseline; 17] = [
         like: Counterpart::Gzip,
         when: When::Full,
     },
-    Baseline {
+    Peer {
         name: "pipe-pigz-unhashed",
         title: "tar | pigz (not hashed)",
         tools: &["tar", "pigz", "sync"],
@@ -151,7 +151,7 @@ pub const BASELINES: [Baseline; 17] = [
         like: Counterpart::Gzip,
         when: When::Full,
     },
-    Baseline {
+    Peer {
         name: "pipe-zstd-unhashed",
         title: "tar | zstd -T0 -3 (not hashed)",
         tools: &["tar", "zstd", "sync"],
@@ -160,7 +160,7 @@ pub const BASELINES: [Baseline; 17] = [
         like: Counterpart::Zstd,
         when: When::Full,
     },
-    Baseline {
+    Peer {
         name: "pipe-none-unhashed",
         title: "tar (no compression, not hashed)",
         tools: &["tar", "sync"],
@@ -170,7 +170,7 @@ pub const BASELINES: [Baseline; 17] = [
         like: Counterpart::None,
         when: When::Full,
     },
-    Baseline {
+    Peer {
         name: "bsdtar-gzip",
         title: "bsdtar --gzip | tee | sha256sum",
         tools: &["bsdtar", "tee", "sha256sum", "sync"],
@@ -181,7 +181,7 @@ pub const BASELINES: [Baseline; 17] = [
         like: Counterpart::Gzip,
         when: When::Full,
     },
-    Baseline {
+    Peer {
         name: "mksquashfs-gzip",
         title: "mksquashfs -comp gzip, sha256 (a filesystem, on all cores)",
         tools: &["mksquashfs", "sha256sum", "sync"],
@@ -191,7 +191,7 @@ pub const BASELINES: [Baseline; 17] = [
         like: Counterpart::Gzip,
         when: When::Full,
     },
-    Baseline {
+    Peer {
         name: "umoci-insert",
         title: "umoci insert (an OCI layer, by Go's gzip on all cores)",
         tools: &["umoci", "find", "sort", "head", "cut", "mv", "sync"],
@@ -204,7 +204,7 @@ pub const BASELINES: [Baseline; 17] = [
         like: Counterpart::Gzip,
         when: When::Full,
     },
-    Baseline {
+    Peer {
         name: "publish-none",
         title: "lxc publish --compression none (no compression, by a running LXD)",
         tools: &[],
@@ -213,7 +213,7 @@ pub const BASELINES: [Baseline; 17] = [
         like: Counterpart::None,
         when: When::Full,
     },
-    Baseline {
+    Peer {
         name: "publish-gzip",
         title: "lxc publish --compression gzip (by a running LXD)",
         tools: &[],
@@ -222,7 +222,7 @@ pub const BASELINES: [Baseline; 17] = [
         like: Counterpart::Gzip,
         when: When::Full,
     },
-    Baseline {
+    Peer {
         name: "publish-pigz",
         title: "lxc publish --compression pigz (by a running LXD)",
         tools: &["pigz"],
@@ -231,7 +231,7 @@ pub const BASELINES: [Baseline; 17] = [
         like: Counterpart::Gzip,
         when: When::Full,
     },
-    Baseline {
+    Peer {
         name: "publish-zstd",
         title: "lxc publish --compression zstd (by a running LXD)",
         tools: &["zstd"],
@@ -242,7 +242,7 @@ pub const BASELINES: [Baseline; 17] = [
     },
 ];
 
-impl Baseline {
+impl Peer {
     /// Whether a suite runs it.
     #[must_use]
     pub fn is_in(&self, suite: Suite) -> bool {
@@ -252,7 +252,7 @@ impl Baseline {
     /// One run of it.
     #[must_use]
     pub fn work(&self) -> Work<'_> {
-        Work::Baseline { name: self.name, script: self.script, maker: self.maker }
+        Work::Peer { name: self.name, script: self.script, maker: self.maker }
     }
 
     /// The first program that is needed and not installed.

@@ -12,19 +12,19 @@ use crate::sink::destination::{Committed, Destination, Role, ScratchFile, Upload
 
 /// An image that becomes the file `<fingerprint><extension>`.
 #[derive(Debug)]
-pub(crate) struct ImageFile {
+pub(crate) struct SingleFile {
     directory: Arc<OutputDir>,
     extension: &'static str,
     sealed: SealedParts,
 }
 
-impl ImageFile {
+impl SingleFile {
     pub(crate) fn new(directory: Arc<OutputDir>, extension: &'static str) -> Self {
-        ImageFile { directory, extension, sealed: SealedParts::default() }
+        SingleFile { directory, extension, sealed: SealedParts::default() }
     }
 }
 
-impl Destination for ImageFile {
+impl Destination for SingleFile {
     fn begin(&self, role: Role) -> Result<Box<dyn Upload + '_>> {
         self.sealed.begin(&self.directory, role)
     }
@@ -36,8 +36,8 @@ impl Destination for ImageFile {
     fn commit(&self, fingerprint: &Fingerprint, cancel: &CancelToken) -> Result<Committed> {
         let name = format!("{fingerprint}{}", self.extension);
         let image = self.sealed.take(Role::Image)?;
-        let placement = image.file.publish(&self.directory, fingerprint, &name, cancel)?;
+        let naming = image.file.publish(&self.directory, fingerprint, &name, cancel)?;
         self.directory.sync()?;
-        Ok(Committed { outcome: placement.into(), path: Some(self.directory.path().join(name)) })
+        Ok(Committed { outcome: naming.into(), path: Some(self.directory.path().join(name)) })
     }
 }

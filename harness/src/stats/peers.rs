@@ -1,13 +1,13 @@
-//! One line for each baseline, beside our single stream.
+//! One line for each peer, beside our single stream.
 
 use super::comparison::comparisons;
 use super::estimate;
 use crate::plan::{Case, Maker};
-use crate::record::{BaselineRecord, Interval, Record, Role, Sample};
+use crate::record::{Interval, PeerRecord, Record, Role, Sample};
 
-/// A baseline beside our case of the same codec.
+/// A peer beside our case of the same codec.
 #[derive(Clone, Debug, PartialEq)]
-pub struct BaselineLine {
+pub struct PeerLine {
     /// Its name.
     pub name: String,
     /// In words.
@@ -24,7 +24,7 @@ pub struct BaselineLine {
     pub memory: Option<u64>,
 }
 
-impl BaselineLine {
+impl PeerLine {
     /// How many times as fast ours is.
     #[must_use]
     pub fn times(&self) -> Option<f64> {
@@ -38,9 +38,9 @@ impl BaselineLine {
     }
 }
 
-/// The baselines of a record, in its order, each beside our single stream with all threads.
+/// The peers of a record, in its order, each beside our single stream with all threads.
 #[must_use]
-pub fn baseline_lines(record: &Record) -> Vec<BaselineLine> {
+pub fn peer_lines(record: &Record) -> Vec<PeerLine> {
     let comparisons = comparisons(record);
     let ours = |like: &str| {
         let widest = record.run.cases.iter().filter(|case| case.compression == like).max_by_key(|case| case.threads)?;
@@ -52,27 +52,27 @@ pub fn baseline_lines(record: &Record) -> Vec<BaselineLine> {
         let name = record.run.cases.iter().find(one)?.name();
         Some(comparisons.iter().find(|comparison| comparison.case == name)?.single_stream.wall_ns)
     };
-    let line = |baseline: &BaselineRecord| {
+    let line = |peer: &PeerRecord| {
         let samples: Vec<&Sample> = record
             .samples
             .iter()
-            .filter(|sample| sample.role == Role::Measure && sample.case == baseline.name && sample.arm == "peer")
+            .filter(|sample| sample.role == Role::Measure && sample.case == peer.name && sample.arm == "peer")
             .collect();
         let walls: Vec<f64> = samples.iter().map(|sample| sample.wall_ns as f64).collect();
         let (low, high) = (walls.iter().copied().fold(f64::MAX, f64::min), walls.iter().copied().fold(0.0, f64::max));
         let size = samples.iter().map(|sample| sample.image_size).max().unwrap_or(0);
-        BaselineLine {
-            name: baseline.name.clone(),
-            title: baseline.title.clone(),
-            missing: baseline.missing.as_ref().map(|missing| match baseline.maker {
+        PeerLine {
+            name: peer.name.clone(),
+            title: peer.title.clone(),
+            missing: peer.missing.as_ref().map(|missing| match peer.maker {
                 Maker::Pipeline => format!("{missing} is not installed"),
                 Maker::Lxd => missing.clone(),
             }),
             measured: estimate::median(&walls).map(|median| (median.into(), low, high, size)),
-            ours: ours(&baseline.like),
-            alone: alone(&baseline.like),
+            ours: ours(&peer.like),
+            alone: alone(&peer.like),
             memory: samples.iter().filter_map(|sample| sample.memory).max(),
         }
     };
-    record.run.baselines.iter().map(line).collect()
+    record.run.peers.iter().map(line).collect()
 }
