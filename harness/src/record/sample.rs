@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::run::{Curve, Floor, Outcome, PackRecord, Usage};
+use crate::run::{Conditions, Curve, Floor, Outcome, PackRecord, Usage};
 
 /// The version of the schema of `run.json` and `samples.jsonl`.
 pub const SCHEMA: u32 = 1;
@@ -24,6 +24,9 @@ pub struct Sample {
     pub pair: usize,
     /// From the start of the process to its end.
     pub wall_ns: u64,
+    /// The state of the machine meanwhile; not in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<Conditions>,
     /// The counters of `wait4`; `None` if a daemon did the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
@@ -69,11 +72,26 @@ pub enum Role {
 impl Sample {
     /// The sample of a run.
     pub(crate) fn new(sequence: usize, label: Label, outcome: Outcome) -> Self {
-        let Outcome { wall_ns, usage, scratch, image_size, memory, pack, floor } = outcome;
+        let Outcome { wall_ns, conditions, usage, scratch, image_size, memory, pack, floor } = outcome;
         let Label { role, case, arm, pair } = label;
         let arm = arm.to_owned();
         let (usage, scratch) = (Some(usage), Some(scratch));
         let schema = SCHEMA;
-        Sample { schema, sequence, role, case, arm, pair, wall_ns, usage, image_size, scratch, memory, pack, floor }
+        Sample {
+            schema,
+            sequence,
+            role,
+            case,
+            arm,
+            pair,
+            wall_ns,
+            conditions,
+            usage,
+            image_size,
+            scratch,
+            memory,
+            pack,
+            floor,
+        }
     }
 }

@@ -6,7 +6,7 @@ use super::{claim_2019, plots, provenance};
 use crate::format::bytes;
 use crate::plan::Maker;
 use crate::record::{Check, PeerRecord, Record};
-use crate::stats;
+use crate::stats::{self, Disturbance};
 
 /// The limits of these figures; the long form is in `harness/METHODOLOGY.md`.
 const THREATS: [&str; 6] = [
@@ -43,7 +43,8 @@ fn beside(record: &Record, plot: &str, peers: &Table) -> Vec<Block> {
         }
         "order.svg" => {
             let warmth = warmth(record).map(Block::Text);
-            [Block::Table(tables::medians(record))].into_iter().chain(warmth).collect()
+            let disturbance = disturbance(record).map(Block::Text);
+            [Block::Table(tables::medians(record))].into_iter().chain(warmth).chain(disturbance).collect()
         }
         _ => Vec::new(),
     }
@@ -75,6 +76,21 @@ fn warmth(record: &Record) -> Option<String> {
              count as all others do."
         ),
     })
+}
+
+/// What took the machine away from the timed runs.
+fn disturbance(record: &Record) -> Option<String> {
+    let Disturbance { runs, suspended, steal } = stats::disturbance(record)?;
+    let suspended = match suspended {
+        0 => format!("The machine was suspended during none of {runs} timed runs."),
+        suspended => {
+            format!("The machine was SUSPENDED during {suspended} of {runs} timed runs. They count as all others do.")
+        }
+    };
+    let steal = steal.map(|part| {
+        format!(" In one run the hypervisor gave at most {:.1} % of the processors' time to others.", part * 100.0)
+    });
+    Some(suspended + &steal.unwrap_or_default())
 }
 
 /// The peers that were made by LXD, if there were any.

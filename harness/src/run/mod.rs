@@ -1,9 +1,12 @@
 //! Running one thing once: the processes, their environment and their usage.
 
+mod block_device;
+mod conditions;
 mod disk_limit;
 mod disk_usage;
 mod environment;
 mod lxd;
+mod mounts;
 mod outcome;
 mod page_cache;
 mod process;
@@ -11,6 +14,8 @@ mod scratch_dir;
 mod tool;
 mod usage;
 
+pub use block_device::DeviceIo;
+pub use conditions::{Conditions, Pressure};
 pub use disk_limit::{DiskLimitRunner, LimitedRun};
 pub use disk_usage::Curve;
 pub(crate) use disk_usage::tolerance;

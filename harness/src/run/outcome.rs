@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::conditions::Conditions;
 use super::disk_usage::Curve;
 use super::usage::Usage;
 
@@ -17,6 +18,8 @@ pub struct Outcome {
     pub usage: Usage,
     /// The scratch space seen from outside.
     pub scratch: Curve,
+    /// The state of the machine meanwhile, if it was watched.
+    pub conditions: Option<Conditions>,
     /// The size of the image.
     pub image_size: u64,
     /// The peak of memory of the largest of a peer's processes, in bytes; the packer reports its own.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use super::conditions::observe;
 use super::lxd::Container;
 use super::outcome::{Outcome, PackRecord};
 use super::page_cache::warm;
@@ -116,22 +117,25 @@ impl Processes {
             tempfile::tempdir_in(&self.scratch).map_err(|error| Error::io("create directory", &self.scratch, error))?;
         self.quiesce();
         warm(&self.rootfs);
-        let (run, scratch) = disk_usage::watch(&self.scratch, || {
-            let start = Instant::now();
-            let mut command = self.command(work, out.path());
-            if let (Work::Peer { maker: Maker::Lxd, .. }, Some(container)) = (work, &self.container) {
-                container.set_environment(&mut command)?;
-            }
-            let child = command.spawn()?;
-            let (printed, words, code, usage) = collect(child)?;
-            Ok::<_, std::io::Error>((start.elapsed(), printed, words, code, usage))
+        let ((run, scratch), conditions) = observe(&self.scratch, || {
+            disk_usage::watch(&self.scratch, || {
+                let start = Instant::now();
+                let mut command = self.command(work, out.path());
+                if let (Work::Peer { maker: Maker::Lxd, .. }, Some(container)) = (work, &self.container) {
+                    container.set_environment(&mut command)?;
+                }
+                let child = command.spawn()?;
+                let (printed, words, code, usage) = collect(child)?;
+                Ok::<_, std::io::Error>((start.elapsed(), printed, words, code, usage))
+            })
         });
         let (wall, printed, words, code, usage) = run.map_err(|error| Error::run(work.name(), error))?;
         if code != 0 {
             return Err(Error::run(work.name(), format!("exit code {code}: {}", words.trim())));
         }
         let wall_ns = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
-        let mut outcome = Outcome { wall_ns, usage, scratch, ..Outcome::default() };
+        let conditions = Some(conditions);
+        let mut outcome = Outcome { wall_ns, conditions, usage, scratch, ..Outcome::default() };
         let unclear = |error| Error::run(work.name(), error);
         let image = match work {
             Work::Pack(..) => {

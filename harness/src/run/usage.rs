@@ -41,6 +41,13 @@ pub struct Io {
     pub written: u64,
     /// Bytes fetched from a disk: 0 if the page cache was warm.
     pub fetched: u64,
+    /// Bytes that it wrote to the page cache of a disk, or past it: 0 on a tmpfs; not in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write_bytes: Option<u64>,
+    /// Bytes that will not reach the disk because it removed files, its own or others', that were still in the page cache;
+    /// not in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled_write_bytes: Option<u64>,
 }
 
 impl Io {
@@ -48,7 +55,13 @@ impl Io {
     fn of(pid: u32) -> Option<Self> {
         let text = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
         let field = |name| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-        Some(Io { read: field("rchar:")?, written: field("wchar:")?, fetched: field("read_bytes:")? })
+        Some(Io {
+            read: field("rchar:")?,
+            written: field("wchar:")?,
+            fetched: field("read_bytes:")?,
+            write_bytes: field("write_bytes:"),
+            cancelled_write_bytes: field("cancelled_write_bytes:"),
+        })
     }
 }
 

@@ -1,8 +1,8 @@
-//! The conditions of the timed runs: whether the page cache was warm, and whether the two accounts of scratch space
-//! agree.
+//! The conditions of the timed runs: whether the page cache was warm, whether the machine was ours, and whether the two
+//! accounts of scratch space agree.
 
 use crate::record::{Record, Role, Sample};
-use crate::run::{self, Usage};
+use crate::run::{self, Conditions, Usage};
 
 /// Whether a run found its tree on a disk and not in memory: it fetched more than a hundredth of the tar.
 #[must_use]
@@ -19,6 +19,33 @@ pub fn cold(record: &Record) -> Option<(usize, usize)> {
     let told: Vec<Usage> = timed.filter_map(|sample| sample.usage).filter(|usage| usage.io.is_some()).collect();
     let cold = told.iter().filter(|usage| is_cold(usage, tar)).count();
     (!told.is_empty()).then_some((cold, told.len()))
+}
+
+/// What took the machine away from the timed runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Disturbance {
+    /// Timed runs during which the machine was watched.
+    pub runs: usize,
+    /// Those during which it was suspended.
+    pub suspended: usize,
+    /// The largest part of the processors' time that the hypervisor gave to others during a run; `None` where no kernel
+    /// counted it.
+    pub steal: Option<f64>,
+}
+
+/// What took the machine away from the timed runs; `None` in records of runs that were not watched.
+#[must_use]
+pub fn disturbance(record: &Record) -> Option<Disturbance> {
+    let timed = record.samples.iter().filter(|sample| sample.role == Role::Measure);
+    let watched: Vec<(u64, &Conditions)> =
+        timed.filter_map(|sample| Some((sample.wall_ns, sample.conditions.as_ref()?))).collect();
+    let suspended = watched.iter().filter(|(_, conditions)| conditions.suspended_ns > 0).count();
+    let cores = record.run.environment.cores.max(1) as f64;
+    let part = |(wall_ns, conditions): &(u64, &Conditions)| {
+        Some(conditions.steal_ns? as f64 / ((*wall_ns).max(1) as f64 * cores))
+    };
+    let steal = watched.iter().filter_map(part).reduce(f64::max);
+    (!watched.is_empty()).then_some(Disturbance { runs: watched.len(), suspended, steal })
 }
 
 /// The largest difference between the packer's account of its scratch space and the free space of the filesystem, in

@@ -10,7 +10,7 @@ mod points;
 
 pub use comparison::comparisons;
 pub(crate) use comparison::{pairs, peak};
-pub use conditions::{accounts, cold, is_cold};
+pub use conditions::{Disturbance, accounts, cold, disturbance, is_cold};
 pub use estimate::{Estimate, deviation, hodges_lehmann, median, proportion, ratio};
 pub use floors::{FloorLine, floor_lines};
 pub use noise::{NoiseLine, noise_lines};

@@ -31,7 +31,7 @@ pub(crate) fn outcome(strategy: Strategy) -> Outcome {
         vm_hwm: Some(20 << 20),
         ..PackRecord::default()
     };
-    let io = Io { read: TAR * 9 / 10 + 20_000, written: IMAGE + temporary_tar + 2_000, fetched: 0 };
+    let io = Io { read: TAR * 9 / 10 + 20_000, written: IMAGE + temporary_tar + 2_000, fetched: 0, ..Io::default() };
     let usage = Usage { io: Some(io), ..Usage::default() };
     Outcome { wall_ns: 1, usage, image_size: IMAGE, pack: Some(pack), ..Outcome::default() }
 }

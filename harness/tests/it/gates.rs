@@ -72,7 +72,7 @@ impl Runner for Packer<'_> {
             vm_hwm: Some(20 * MIB + if self.fault == Fault::Buffered { size } else { 0 }),
             ..PackRecord::default()
         };
-        let usage = Usage { io: Some(Io { read, written, fetched: 0 }), ..Usage::default() };
+        let usage = Usage { io: Some(Io { read, written, fetched: 0, ..Io::default() }), ..Usage::default() };
         let wall_ns = (3e9 * if stream { self.ratio } else { 1.0 }) as u64;
         Ok(Outcome { wall_ns, usage, image_size: size, pack: Some(pack), ..Outcome::default() })
     }

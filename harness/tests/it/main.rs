@@ -2,6 +2,7 @@
 
 mod calibration;
 mod compare;
+mod conditions;
 mod gates;
 mod lxd;
 mod processes;
@@ -20,7 +21,7 @@ use harness::plan::{Case, PEERS, Peer, Suite, Work};
 use harness::progress::Progress;
 use harness::record::{FidelityFigure, Journal, PackedTree, PeerRecord, Record, Role, Run, SCHEMA};
 use harness::report::Report;
-use harness::run::{BytesWritten, Curve, Environment, Floor, Io, Outcome, PackRecord, Runner, Usage};
+use harness::run::{BytesWritten, Conditions, Curve, Environment, Floor, Io, Outcome, PackRecord, Runner, Usage};
 use harness::stats::noise_lines;
 use packer::Strategy;
 use tempfile::TempDir;
@@ -70,6 +71,7 @@ impl Runner for Fake {
         let noise = 1.0 + (self.runs * 37 % 11) as f64 / 1_000.0;
         let outcome = |seconds: f64, size, peak, pack| Outcome {
             wall_ns: (seconds * noise * 1e9) as u64,
+            conditions: Some(Conditions { steal_ns: Some(40_000_000), ..Conditions::default() }),
             image_size: size,
             scratch: Curve { peak, points: vec![(0, 0), (1_000_000, peak / 2), (2_000_000, peak)] },
             pack,
@@ -90,7 +92,12 @@ impl Runner for Fake {
                 let other = self.fault == Fault::OtherImage && two && case.threads == 1
                     || self.fault == Fault::Unsteady && self.runs == 20;
                 let twice = if self.fault == Fault::WrittenTwice && !two { size } else { 0 };
-                let io = Io { read: TAR + 20_000, written: size + temporary_tar + twice + 2_000, fetched: 0 };
+                let io = Io {
+                    read: TAR + 20_000,
+                    written: size + temporary_tar + twice + 2_000,
+                    fetched: 0,
+                    ..Io::default()
+                };
                 let pack = PackRecord {
                     fingerprint: format!("{}{other}", case.compression),
                     size,
@@ -234,39 +241,6 @@ fn a_fixture_is_shown_beside_the_real_tree_and_a_record_without_that_is_read() {
     let page = page(&record);
     assert!(page.contains("| elf: ratio | 2.48 | 2.47 |  |"), "{page}");
     assert!(page.contains("| mo: ratio | 2.48 | 2.47 | farther than it should be |"), "{page}");
-}
-
-/// What older records do not know is not shown of them, and nothing is said of it.
-#[test]
-fn memory_of_others_a_cold_cache_and_accounts_that_differ_are_told() {
-    let results = TempDir::new().unwrap();
-    let (record, directory) = bench(Fault::None, &results);
-    let mut record = record.unwrap();
-    let page = |record: &Record| {
-        Report::new(record).write(&directory).unwrap();
-        fs::read_to_string(directory.join("report.md")).unwrap()
-    };
-    let text = page(&record);
-    for words in ["largest process |", "not always warm", "MORE than a hundredth"] {
-        assert!(!text.contains(words), "{words}: {text}");
-    }
-    for sample in record.samples.iter_mut().filter(|sample| sample.role == Role::Measure) {
-        let usage = sample.usage.get_or_insert_default();
-        usage.io = Some(Io { fetched: 1_000_000, ..Io::default() });
-        sample.memory = (sample.arm == "peer").then_some(7_000_000);
-    }
-    let timed = record.samples.iter().filter(|sample| sample.role == Role::Measure).count();
-    let text = page(&record);
-    assert!(text.contains("largest process |") && text.contains("| 7.00 MB |"), "{text}");
-    assert!(text.contains(&format!("The page cache was warm: none of {timed} timed runs")), "{text}");
-    let last = record.samples.last_mut().unwrap();
-    last.usage.as_mut().unwrap().io = Some(Io { fetched: 1_000_001, ..Io::default() });
-    let packed =
-        record.samples.iter_mut().rfind(|sample| sample.pack.is_some() && sample.role == Role::Measure).unwrap();
-    packed.scratch.as_mut().unwrap().peak = packed.pack.as_ref().unwrap().scratch_peak + (4 << 20);
-    let text = page(&record);
-    assert!(text.contains(&format!("not always warm: 1 of {timed} timed runs")), "{text}");
-    assert!(text.contains("4.19 MB apart at most") && text.contains("in 1 of them by MORE"), "{text}");
 }
 
 /// The fake's one stream takes four fifths of the time of its two passes, and holds the image instead of image and tar.
