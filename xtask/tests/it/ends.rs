@@ -100,7 +100,8 @@ fn a_bench_that_is_killed_leaves_what_it_measured_and_no_scratch() {
         let place = Place::new();
         let mut bench = place.bench(&NO_SIGNAL_IGNORED).stderr(Stdio::null()).spawn().unwrap();
         let noted = || place.record().and_then(|record| samples(&record).ok()).map_or(0, |samples| samples.len());
-        in_time("a bench that measures", || place.record().is_some() && noted() >= wanted);
+        let has_begun = || place.record().is_some_and(|record| record.join("samples.jsonl").exists());
+        in_time("a bench that measures", || has_begun() && noted() >= wanted);
         let killed = Command::new("kill").args(["-s", signal, &bench.id().to_string()]).status().unwrap();
         bench.wait().unwrap();
         assert!(killed.success());
