@@ -1,13 +1,16 @@
-//! Builds of the command `onepass`: as it is released, and of another revision.
+//! Builds of the command `onepass`: as it is released, and of another revision. Each leaves beside the command how it was built.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use harness::run::BuildFlags;
 
+use crate::build_flags;
 use crate::cli::repository;
 
-const BUILD: [&str; 7] = ["build", "--quiet", "--release", "--package", "packer", "--bin", "onepass"];
+const BUILD: [&str; 6] =
+    ["build", "--quiet", "--release", "--package=packer", "--bin=onepass", "--message-format=json-render-diagnostics"];
 
 /// Names a command that is built already. Tests of the tasks set it: they measure nothing, and a release takes minutes.
 const BUILT: &str = "ONEPASS_BUILT";
@@ -17,7 +20,7 @@ pub(crate) fn release() -> Result<PathBuf> {
     if let Some(built) = std::env::var_os(BUILT) {
         return Ok(built.into());
     }
-    build(repository(), &target()?, Faults::Absent)
+    build(repository(), &target()?, Faults::Absent).and_then(Built::save)
 }
 
 /// Builds it with faults that can be injected; gives the command, which has a name of its own.
@@ -27,10 +30,12 @@ pub(crate) fn release() -> Result<PathBuf> {
 pub(crate) fn with_faults() -> Result<PathBuf> {
     let target = target()?;
     let copy = target.join("release/onepass-with-faults");
-    let copied = build(repository(), &target, Faults::Present)
-        .and_then(|built| std::fs::copy(&built, &copy).with_context(|| format!("cannot write `{}`", copy.display())));
+    let copied = build(repository(), &target, Faults::Present).and_then(|built| {
+        std::fs::copy(&built.onepass, &copy).with_context(|| format!("cannot write `{}`", copy.display()))?;
+        Built { onepass: copy, ..built }.save()
+    });
     release()?;
-    copied.map(|_| copy)
+    copied
 }
 
 /// Whether faults can be injected into a build.
@@ -66,7 +71,7 @@ impl Base {
         let path = worktree.to_str().context("the scratch directory has a name that is no text")?;
         git(&["worktree", "add", "--quiet", "--detach", path, &revision])?;
         let mut base = Base { revision, onepass: PathBuf::new(), worktree };
-        base.onepass = build(&base.worktree, &target()?.join("gate-base"), Faults::Absent)?;
+        base.onepass = build(&base.worktree, &target()?.join("gate-base"), Faults::Absent)?.save()?;
         Ok(base)
     }
 }
@@ -87,7 +92,21 @@ pub(crate) fn target() -> Result<PathBuf> {
     task.ancestors().nth(2).map(Path::to_owned).context("this program is not where cargo puts it")
 }
 
-fn build(sources: &Path, target: &Path, faults: Faults) -> Result<PathBuf> {
+/// A command that was just built.
+struct Built {
+    onepass: PathBuf,
+    flags: BuildFlags,
+}
+
+impl Built {
+    /// Leaves the flags beside the command, which it gives.
+    fn save(self) -> Result<PathBuf> {
+        let saved = self.flags.save(&self.onepass);
+        saved.with_context(|| format!("cannot write beside `{}`", self.onepass.display())).map(|()| self.onepass)
+    }
+}
+
+fn build(sources: &Path, target: &Path, faults: Faults) -> Result<Built> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(sources).env("CARGO_TARGET_DIR", target).args(BUILD);
@@ -95,14 +114,15 @@ fn build(sources: &Path, target: &Path, faults: Faults) -> Result<PathBuf> {
         Faults::Absent => command.env_remove(FAULTS),
         Faults::Present => command.env(FAULTS, "1"),
     };
-    if !command.status().context("cannot run cargo")?.success() {
+    let run = command.stderr(Stdio::inherit()).output().context("cannot run cargo")?;
+    if !run.status.success() {
         bail!("the packer does not build");
     }
     let onepass = target.join("release/onepass");
     if !onepass.is_file() {
         bail!("`{}` is not there although it was built", onepass.display());
     }
-    Ok(onepass)
+    Ok(Built { onepass, flags: build_flags::flags(&String::from_utf8_lossy(&run.stdout), sources)? })
 }
 
 /// Runs git in the repository; gives the first line that it prints.

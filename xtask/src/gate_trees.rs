@@ -9,7 +9,7 @@ use harness::gate::expected::Expected;
 use harness::gate::{Budget, ExactFindings, ExactGates, Tree};
 use harness::plan::Case;
 use harness::record::SampleLog;
-use harness::run::{Processes, ScratchDir};
+use harness::run::{Places, Processes, ScratchDir};
 use packer::Compression;
 
 use crate::cli::{ProgressLine, repository, scratch_or_default};
@@ -88,6 +88,12 @@ impl GateTrees {
     /// A directory of our own in `scratch`, or in the one for temporary files.
     pub(crate) fn take(onepass: PathBuf, scratch: Option<&Path>) -> Result<Self> {
         Ok(GateTrees { onepass, scratch: ScratchDir::create(&scratch_or_default(scratch))? })
+    }
+
+    /// What the gates run with: their trees are in the scratch directory.
+    pub(crate) fn places(&self) -> Places<'_> {
+        let scratch = self.scratch();
+        Places { scratch, tree: scratch, onepass: &self.onepass, repository: repository() }
     }
 
     /// The directory.

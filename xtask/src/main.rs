@@ -1,5 +1,6 @@
 //! `cargo xtask …`: one file per task. Tasks call the other crates; they do not measure.
 
+mod build_flags;
 mod builds;
 mod cli;
 mod fidelity;

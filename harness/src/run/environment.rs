@@ -7,62 +7,116 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 use sysinfo::System;
 
+use super::build::Build;
+use super::cgroup::CgroupLimits;
+use super::kernel::KernelSettings;
+use super::mounts::Mount;
+use super::processor::ProcessorDetails;
+use crate::error::{Error, Result};
 use crate::programs::PATH;
 
-/// The machine and the tools of a run.
+/// The machine and the tools of a run. What is optional is not in older records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
     /// The processor's own name.
     pub processor: String,
+    /// What its name does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processor_details: Option<ProcessorDetails>,
     /// Cores that this process may use.
     pub cores: usize,
     /// Memory in bytes.
     pub memory: u64,
+    /// The limits of the process on both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<CgroupLimits>,
     /// The operating system and its kernel.
     pub system: String,
+    /// Settings of the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<KernelSettings>,
     /// The kind of filesystem that images were written to.
     pub filesystem: String,
+    /// The mounts of the images and of the tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mounts: Option<Mounts>,
     /// The revision of onepass, and whether it was changed.
     pub revision: String,
+    /// The measured binary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<Build>,
     /// The compiler.
     pub rustc: String,
     /// The first line of each tool's version output.
     pub tools: BTreeMap<String, String>,
 }
 
+/// The mounts of a run, each with its kind of filesystem first and then its options.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mounts {
+    /// Where images are written.
+    pub scratch: Vec<String>,
+    /// Where the tree is.
+    pub tree: Vec<String>,
+}
+
+/// What a run is made with, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Places<'a> {
+    /// Where images will be written.
+    pub scratch: &'a Path,
+    /// The tree.
+    pub tree: &'a Path,
+    /// The measured binary.
+    pub onepass: &'a Path,
+    /// Where onepass comes from.
+    pub repository: &'a Path,
+}
+
 impl Environment {
-    /// Looks at the machine. `scratch` is where images will be written, `repository` where onepass comes from.
-    #[must_use]
-    pub fn detect(scratch: &Path, repository: &Path) -> Self {
+    /// Looks at the machine.
+    ///
+    /// # Errors
+    ///
+    /// If the measured binary cannot be read.
+    pub fn detect(places: Places<'_>) -> Result<Self> {
         let (processor, memory) = hardware().unwrap_or_else(|| ("unknown".into(), 0));
         let tools =
             ["tar", "gzip", "pigz", "zstd", "xz", "openssl", "sha256sum", "bash", "bsdtar", "mksquashfs", "umoci"];
         let versions = tools.map(|tool| (tool.to_owned(), version(tool)));
-        let git = |arguments: &[&str]| first_line(Command::new("git").current_dir(repository).args(arguments));
+        let git = |arguments: &[&str]| first_line(Command::new("git").current_dir(places.repository).args(arguments));
         let changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|line| !line.is_empty());
         let revision = git(&["rev-parse", "HEAD"]).unwrap_or_else(|| "unknown".into());
-        Environment {
+        let build = Build::of(places.onepass).map_err(|error| Error::io("read", places.onepass, error))?;
+        let [scratch, tree] = [places.scratch, places.tree].map(Mount::of);
+        Ok(Environment {
             processor,
+            processor_details: Some(ProcessorDetails::detect()),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory,
+            limits: Some(CgroupLimits::detect()),
             system: [System::long_os_version(), System::kernel_version().map(|kernel| kernel_version(&kernel))]
                 .into_iter()
                 .flatten()
                 .collect::<Vec<_>>()
                 .join(", "),
-            filesystem: filesystem(scratch),
+            kernel: Some(KernelSettings::detect()),
+            filesystem: scratch.as_ref().map_or_else(|| "unknown".into(), |mount| mount.filesystem.clone()),
+            mounts: scratch.zip(tree).map(|(scratch, tree)| Mounts { scratch: scratch.told(), tree: tree.told() }),
             revision: if changed { format!("{revision}, changed") } else { revision },
+            build: Some(build),
             rustc: first_line(Command::new("rustc").arg("--version")).unwrap_or_else(|| "unknown".into()),
             tools: versions.into_iter().filter_map(|(tool, version)| Some((tool, version?))).collect(),
-        }
+        })
     }
-}
 
-impl Environment {
-    /// The class of machines with comparable times: `AMD EPYC, 2 cores, ext4`. The disk decides the cost of two passes.
+    /// The class of machines with comparable times: `AMD EPYC (family 25, model 1, stepping 1), 2 cores, ext4`. The disk
+    /// decides the cost of two passes. Older records know no more of a processor than its name.
     #[must_use]
     pub fn class(&self) -> String {
-        format!("{}, {} cores, {}", self.processor.replace('|', "/"), self.cores, self.filesystem)
+        let design = self.processor_details.as_ref().and_then(|details| details.design.as_ref());
+        let design = design.map_or_else(String::new, |design| format!(" ({design})"));
+        format!("{}{design}, {} cores, {}", self.processor.replace('|', "/"), self.cores, self.filesystem)
     }
 }
 
@@ -94,14 +148,26 @@ fn first_line(command: &mut Command) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&text).lines().next().unwrap_or_default().trim().to_owned())
 }
 
-/// The kind of filesystem of a directory, by the mount that has the longest way in common with it.
-fn filesystem(directory: &Path) -> String {
-    let found = || {
-        let directory = directory.canonicalize().ok()?;
-        let disks = sysinfo::Disks::new_with_refreshed_list().ok()?;
-        let over = disks.iter().filter(|disk| directory.starts_with(disk.mount_point()));
-        let nearest = over.max_by_key(|disk| disk.mount_point().as_os_str().len())?;
-        Some(nearest.file_system().to_string_lossy().into_owned())
-    };
-    found().unwrap_or_else(|| "unknown".into())
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::ProcessorDesign;
+
+    #[test]
+    fn a_class_tells_two_generations_of_one_name_apart_and_is_what_it_was_for_older_records() {
+        let named =
+            Environment { processor: "AMD EPYC".into(), cores: 2, filesystem: "ext4".into(), ..Environment::default() };
+        assert_eq!(named.class(), "AMD EPYC, 2 cores, ext4");
+        let of = |model| {
+            let design = Some(ProcessorDesign::X86 { family: 25, model, stepping: 1 });
+            Environment {
+                processor_details: Some(ProcessorDetails { design, ..ProcessorDetails::default() }),
+                ..named.clone()
+            }
+        };
+        assert_eq!(of(1).class(), "AMD EPYC (family 25, model 1, stepping 1), 2 cores, ext4");
+        assert_ne!(of(1).class(), of(17).class());
+        // The table of accepted figures separates its cells by that.
+        assert!(!Environment { processor: "a|b".into(), ..of(1) }.class().contains('|'));
+    }
 }

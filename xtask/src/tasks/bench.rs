@@ -11,7 +11,7 @@ use harness::inspect::Listing;
 use harness::plan::{CODECS, Case, Counterpart, Maker, PEERS, Peer, Suite};
 use harness::record::{Journal, PackedTree, PeerRecord, Run, SCHEMA};
 use harness::report::Report;
-use harness::run::{Container, Environment, Lxd, Processes, ScratchDir};
+use harness::run::{Container, Environment, Lxd, Places, Processes, ScratchDir};
 use packer::Compression;
 
 use super::studies::{self, Options};
@@ -97,7 +97,9 @@ fn bench(arguments: &Arguments, onepass: PathBuf, scratch: &Path, tree: InputTre
         Suite::Full => container(&onepass, &rootfs, scratch),
         Suite::Smoke | Suite::Quick => Err("not asked for".into()),
     };
-    let run = plan(arguments, subject, scratch, &container)?;
+    let repository = repository();
+    let places = Places { scratch, tree: &rootfs, onepass: &onepass, repository };
+    let run = plan(arguments, subject, places, &container)?;
     let mut journal = Journal::create(&results_or_default(arguments.results.as_deref()), &run.date, &run.topic)?;
     let there = |planned: &PeerRecord, peer: &Peer| planned.name == peer.name && planned.missing.is_none();
     let peers = |peer: &&Peer| run.peers.iter().any(|planned| there(planned, peer));
@@ -162,10 +164,10 @@ fn missing(peer: &Peer, container: &std::result::Result<Container, String>) -> O
 fn plan(
     arguments: &Arguments,
     subject: PackedTree,
-    scratch: &Path,
+    places: Places<'_>,
     container: &std::result::Result<Container, String>,
 ) -> Result<Run> {
-    let mut environment = Environment::detect(scratch, repository());
+    let mut environment = Environment::detect(places)?;
     environment.tools.extend(container.iter().map(|container| ("lxd".to_owned(), container.version().to_owned())));
     let cases = match &arguments.compression[..] {
         [] => arguments.suite.cases(environment.cores),
@@ -200,7 +202,7 @@ fn plan(
         seed: arguments.seed,
         subject,
         likeness: match (&arguments.rootfs, arguments.suite) {
-            (None, Suite::Full) => fidelity::likeness(&fixture(arguments)?, scratch)?,
+            (None, Suite::Full) => fidelity::likeness(&fixture(arguments)?, places.scratch)?,
             _ => Vec::new(),
         },
         environment,

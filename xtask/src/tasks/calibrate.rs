@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         schema: SCHEMA,
         date,
         topic: arguments.topic.clone(),
-        environment: Environment::detect(trees.scratch(), repository()),
+        environment: Environment::detect(trees.places())?,
         subject,
         cases: timed().to_vec(),
         pairs: PAIRS,

@@ -105,7 +105,7 @@ fn planned(seed: u64, trees: &GateTrees) -> Result<GateRun> {
         date: today()?,
         topic: "gate".into(),
         seed,
-        environment: Environment::detect(trees.scratch(), repository()),
+        environment: Environment::detect(trees.places())?,
         findings: Vec::new(),
         sizes: Vec::new(),
         time: TimeGate::NotAsked,

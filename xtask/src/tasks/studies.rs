@@ -8,7 +8,7 @@ use fixtures::{Fixture, Profile};
 use harness::plan::{Point, curve as curve_points, scaling as scaling_points};
 use harness::record::{Journal, PackedTree, STUDY_SCHEMA, Study, StudyKind};
 use harness::report::StudyReport;
-use harness::run::{Environment, Processes};
+use harness::run::{Environment, Places, Processes};
 
 use crate::cli::{
     InputTree, ProgressLine, command_line, display_path, print, print_verdict, repository, this_program, today, warn,
@@ -71,7 +71,9 @@ fn study(
     points: impl FnOnce(usize) -> Vec<Point>,
 ) -> Result<ExitCode> {
     let helper = this_program()?;
-    let environment = Environment::detect(options.scratch, repository());
+    let tree = trees.first().map_or(options.scratch, |tree| &tree.rootfs);
+    let (onepass, repository) = (&options.onepass, repository());
+    let environment = Environment::detect(Places { scratch: options.scratch, tree, onepass, repository })?;
     let (mut runners, mut subjects) = (Vec::new(), Vec::new());
     for InputTree { rootfs, subject } in trees {
         let (onepass, scratch) = (options.onepass.clone(), options.scratch.to_owned());
