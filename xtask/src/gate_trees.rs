@@ -70,6 +70,7 @@ pub(crate) const SPIN: [&str; 2] = ["--inject-fault", "spin"];
 
 /// One owner makes images equal, whichever user made the trees.
 const ONE_OWNER: [&str; 2] = ["--owner", "0:0"];
+const OWNER: (u32, u32) = (0, 0);
 
 /// The timed cases: the usual one on all cores, and another codec on one.
 pub(crate) fn timed() -> [Case; 2] {
@@ -131,6 +132,7 @@ impl GateTrees {
             trees.iter_mut().map(|(name, runner)| Tree { name: name.clone(), rootfs: runner.rootfs.clone(), runner });
         let mut next = || trees.next().context("a gate has no tree");
         let exact = ExactGates {
+            owner: OWNER,
             tree: next()?,
             cases: Case::all(&[Compression::None, Compression::GZIP, Compression::ZSTD], 2),
             further: next()?,

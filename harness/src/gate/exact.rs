@@ -9,7 +9,7 @@ use super::image_size::Size;
 use super::memory::{self, Budget, Peaks};
 use super::sizes;
 use super::{sameness, space};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::inspect::Listing;
 use crate::plan::{Case, Work};
 use crate::progress::Progress;
@@ -27,8 +27,10 @@ pub struct Tree<'a> {
     pub runner: &'a mut dyn DiskLimitRunner,
 }
 
-/// The inputs of the exact gates. All images get one owner, so that the user who made the trees does not matter.
+/// The inputs of the exact gates.
 pub struct ExactGates<'a> {
+    /// The user and the group that the runners pack every entry with, so that whoever made the trees does not matter.
+    pub owner: (u32, u32),
     /// The tree for all gates but the last.
     pub tree: Tree<'a>,
     /// How it is packed.
@@ -66,17 +68,13 @@ impl ExactGates<'_> {
             Err(error) => [Gate::Sameness, Gate::Space, Gate::Written, Gate::Read]
                 .map(|gate| Finding::missing(gate, &error))
                 .to_vec(),
-            Ok(seen) => {
+            Ok((seen, tree)) => {
                 sizes.extend(seen.iter().filter_map(|one| self.size(one)));
                 sizes.dedup();
                 progress.update(0, 1, "disk space", None);
                 let space = space::prove(&seen, self.tree.runner);
-                let tree = Listing::of_tree(&self.tree.rootfs);
                 vec![
-                    tree.map_or_else(
-                        |error| Finding::missing(Gate::Sameness, format!("the tree cannot be listed: {error}")),
-                        |tree| sameness::judge(&seen, &tree),
-                    ),
+                    sameness::judge(&seen, &tree),
                     space.unwrap_or_else(|error| Finding::missing(Gate::Space, error)),
                     io_volume::written(&seen),
                     io_volume::read(&seen),
@@ -102,20 +100,27 @@ impl ExactGates<'_> {
         ExactFindings { findings, sizes }
     }
 
-    /// Packs the tree in all cases, and looks at the images.
-    fn observe(&mut self, log: &mut SampleLog<'_>, progress: &mut dyn Progress) -> Result<Vec<InspectedPack>> {
+    /// Packs the tree in all cases, and compares the images with it.
+    fn observe(
+        &mut self,
+        log: &mut SampleLog<'_>,
+        progress: &mut dyn Progress,
+    ) -> Result<(Vec<InspectedPack>, Listing)> {
+        let (user, group) = self.owner;
+        let tree = Listing::of_tree(&self.tree.rootfs).map_err(|error| Error::run("reading the tree", error))?;
+        let tree = tree.with_owner(user, group);
         let mut seen = Vec::new();
         let all = self.cases.len() * RUNS.len();
         for case in &self.cases {
             for (run, strategy) in RUNS.into_iter().enumerate() {
                 let work = Work::Pack(case, strategy);
                 progress.update(seen.len(), all, &work.name(), None);
-                let (outcome, inspection) = self.tree.runner.inspect(work)?;
+                let (outcome, inspection) = self.tree.runner.inspect(work, &tree)?;
                 log.append(label(&self.tree.name, work, run), &outcome)?;
                 seen.push(InspectedPack { case: case.clone(), strategy, outcome, inspection });
             }
         }
-        Ok(seen)
+        Ok((seen, tree))
     }
 
     fn size(&self, one: &InspectedPack) -> Option<Size> {

@@ -1,14 +1,14 @@
-//! G0: strategies, threads and runs make one image, and it holds the tree's entries, each once and in order.
+//! G0: strategies, threads and runs make one image, and it holds the tree: every entry once and in order, with its content.
 
 use crate::inspect::Listing;
 use crate::record::Check;
 use crate::verify::{Finding, Gate, GateVerdict, InspectedPack, invariants};
 
-/// Judges images of one tree that lists so.
+/// Judges images of one tree.
 pub(super) fn judge(seen: &[InspectedPack], tree: &Listing) -> Finding {
     let mut laws = invariants::identity(seen);
-    laws.push(invariants::listing(seen, tree));
-    let figures = format!("{} images, {} members each", seen.len(), tree.members);
+    laws.push(invariants::contents(seen, tree));
+    let figures = format!("{} images, {} members each", seen.len(), tree.entries());
     let verdict = |check: Check| match check.holds {
         true => GateVerdict::Passed,
         false => GateVerdict::broken(check.law, check.detail),
@@ -19,14 +19,14 @@ pub(super) fn judge(seen: &[InspectedPack], tree: &Listing) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inspect::InnerTar;
-    use crate::verify::test_support::{listing, seen};
+    use crate::inspect::{Comparison, Difference, InnerTar};
+    use crate::verify::test_support::seen;
 
     /// The expectation that is broken after a change to the last image.
     fn broken(change: impl FnOnce(&mut InspectedPack)) -> String {
         let mut seen = seen("gzip:5");
         change(&mut seen[2]);
-        match judge(&seen, &listing()).verdict {
+        match judge(&seen, &Listing::default()).verdict {
             GateVerdict::Broken { expected, .. } => expected,
             other => format!("{other:?}"),
         }
@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn one_image_of_the_tree_passes() {
-        assert_eq!(judge(&seen("gzip:5"), &listing()).verdict, GateVerdict::Passed);
+        assert_eq!(judge(&seen("gzip:5"), &Listing::default()).verdict, GateVerdict::Passed);
     }
 
     #[test]
@@ -56,13 +56,12 @@ mod tests {
         ] {
             assert_eq!(tar, "every image holds the same tar");
         }
-        for list in [
-            broken(|seen| inside(seen).listing = Err("no tar".into())),
-            broken(|seen| inside(seen).listing.as_mut().unwrap().members = 2),
-            broken(|seen| inside(seen).listing.as_mut().unwrap().sha256 = "other".into()),
-            broken(|seen| inside(seen).listing.as_mut().unwrap().disorder = Some("`a` stands behind `b`".into())),
+        let missing = Comparison { differing: 1, first: Some(Difference::Missing { path: "a".into() }), members: 2 };
+        for contents in [
+            broken(|seen| inside(seen).comparison = Err("no tar".into())),
+            broken(|seen| inside(seen).comparison = Ok(missing)),
         ] {
-            assert_eq!(list, "an image lists the 3 entries of its tree in the order of their names");
+            assert!(contents.starts_with("an image holds the 0 entries of its tree"), "{contents}");
         }
     }
 }

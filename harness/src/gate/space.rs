@@ -122,7 +122,7 @@ fn reduced(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inspect::Inspection;
+    use crate::inspect::{Inspection, Listing};
     use crate::run::{Curve, Outcome, Runner};
     use crate::verify::test_support::{IMAGE, TAR, outcome, seen};
 
@@ -143,7 +143,7 @@ mod tests {
             Ok(Outcome { scratch: Curve { peak, points: Vec::new() }, ..outcome })
         }
 
-        fn inspect(&mut self, _: Work<'_>) -> Result<(Outcome, Inspection)> {
+        fn inspect(&mut self, _: Work<'_>, _: &Listing) -> Result<(Outcome, Inspection)> {
             unreachable!("it was looked at before")
         }
     }

@@ -1,4 +1,4 @@
-//! An image inspected without the packer: its sha256, that of the tar in it, and the tar's listing.
+//! An image inspected without the packer: its sha256, that of the tar in it, and whether that holds the tree.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -7,7 +7,9 @@ use std::process::{Command, Stdio};
 
 use sha2::{Digest, Sha256};
 
-use super::listing::{Listing, hexadecimal};
+use super::comparison::Comparison;
+use super::entry::hexadecimal;
+use super::listing::Listing;
 
 /// An image, as found without the packer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,23 +27,23 @@ pub struct InnerTar {
     pub diff_id: String,
     /// Its size in bytes.
     pub size: u64,
-    /// Its listing, or the reason why it is no readable tar.
-    pub listing: Result<Listing, String>,
+    /// It and the tree compared, or the reason why it is no readable tar.
+    pub comparison: Result<Comparison, String>,
 }
 
-/// Looks at the image that is this file.
-pub(crate) fn inspect(image: &Path) -> io::Result<Inspection> {
+/// Looks at the image that is this file, which should hold all of `tree` in its order.
+pub(crate) fn inspect(image: &Path, tree: &Listing) -> io::Result<Inspection> {
     let sha256 = sha256(image)?;
     let mut file = BufReader::with_capacity(256 << 10, File::open(image)?);
     let magic = file.fill_buf()?.to_vec();
     let tar = if magic.starts_with(&[0x1f, 0x8b]) {
-        inspect_tar(flate2::bufread::MultiGzDecoder::new(file))
+        inspect_tar(flate2::bufread::MultiGzDecoder::new(file), tree)
     } else if magic.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        zstd::stream::read::Decoder::with_buffer(file).and_then(inspect_tar)
+        zstd::stream::read::Decoder::with_buffer(file).and_then(|tar| inspect_tar(tar, tree))
     } else if let Some((_, program)) = PROGRAMS.iter().find(|(start, _)| magic.starts_with(start)) {
-        decode_with(program, image)
+        decode_with(program, image, tree)
     } else {
-        inspect_tar(file)
+        inspect_tar(file, tree)
     };
     Ok(Inspection { sha256, tar: tar.map_err(|error| error.to_string()) })
 }
@@ -54,7 +56,7 @@ pub(crate) fn inspect(image: &Path) -> io::Result<Inspection> {
 pub fn sha256(file: &Path) -> io::Result<String> {
     let mut whole = HashingReader::new(File::open(file)?);
     whole.drain()?;
-    Ok(hexadecimal(whole.hasher))
+    Ok(whole.sha256())
 }
 
 /// The magic bytes of images that a program decodes.
@@ -62,10 +64,10 @@ const PROGRAMS: [(&[u8], &str); 4] =
     [(b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2"), (b"\x5d\0\0", "lzma"), (b"\x04\x22\x4d\x18", "lz4")];
 
 /// Decodes an image with a program.
-fn decode_with(program: &str, image: &Path) -> io::Result<InnerTar> {
+fn decode_with(program: &str, image: &Path, tree: &Listing) -> io::Result<InnerTar> {
     let mut command = Command::new(program);
     let mut child = command.arg("-dc").stdin(File::open(image)?).stdout(Stdio::piped()).spawn()?;
-    let read = child.stdout.take().map(inspect_tar);
+    let read = child.stdout.take().map(|tar| inspect_tar(tar, tree));
     match (child.wait()?, read) {
         (status, Some(read)) if status.success() => read,
         (status, _) => Err(io::Error::other(format!("`{program} -dc` failed ({status})"))),
@@ -73,11 +75,12 @@ fn decode_with(program: &str, image: &Path) -> io::Result<InnerTar> {
 }
 
 /// Reads a tar to its end, whatever can be made of it.
-fn inspect_tar(tar: impl Read) -> io::Result<InnerTar> {
+fn inspect_tar(tar: impl Read, tree: &Listing) -> io::Result<InnerTar> {
     let mut tar = HashingReader::new(tar);
-    let listing = Listing::of_archive(&mut tar).map_err(|error| error.to_string());
+    let comparison = Comparison::in_order(tree, &mut tar).map_err(|error| error.to_string());
     tar.drain()?;
-    Ok(InnerTar { diff_id: hexadecimal(tar.hasher), size: tar.length, listing })
+    let size = tar.length;
+    Ok(InnerTar { diff_id: tar.sha256(), size, comparison })
 }
 
 /// A reader that hashes everything it reads, and remembers its first failure.
@@ -98,6 +101,10 @@ impl<From: Read> HashingReader<From> {
         let mut buffer = vec![0; 256 << 10];
         while self.failure.is_none() && self.read(&mut buffer).is_ok_and(|count| count > 0) {}
         self.failure.take().map_or(Ok(()), Err)
+    }
+
+    fn sha256(self) -> String {
+        hexadecimal(&self.hasher.finalize())
     }
 }
 
@@ -133,14 +140,15 @@ mod tests {
         io::Write::write_all(&mut encoder, &[7; 100_000]).unwrap();
         let mut image = encoder.finish().unwrap();
         std::fs::write(&path, &image).unwrap();
-        let sound = inspect(&path).unwrap();
+        let tree = Listing::default();
+        let sound = inspect(&path, &tree).unwrap();
         let tar = sound.tar.unwrap();
         assert_eq!(tar.size, 100_000);
-        assert!(tar.listing.is_err(), "sevens are no tar");
+        assert!(tar.comparison.is_err(), "sevens are no tar");
         let last = image.len() - 6;
         image[last] ^= 1;
         std::fs::write(&path, &image).unwrap();
-        let flipped = inspect(&path).unwrap();
+        let flipped = inspect(&path, &tree).unwrap();
         assert_ne!(flipped.sha256, sound.sha256);
         assert!(flipped.tar.is_err(), "{flipped:?}");
     }

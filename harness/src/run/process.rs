@@ -15,7 +15,7 @@ use super::page_cache::warm;
 use super::usage::{Launched, Usage};
 use super::{disk_usage, usage};
 use crate::error::{Error, Result};
-use crate::inspect::{self, Inspection};
+use crate::inspect::{self, Inspection, Listing};
 use crate::plan::{Maker, Work};
 use crate::programs::PATH;
 
@@ -28,12 +28,12 @@ pub trait Runner {
     /// If it fails.
     fn run(&mut self, work: Work<'_>) -> Result<Outcome>;
 
-    /// Runs it once and looks at the image before it is removed.
+    /// Runs it once, and compares the image with the tree before it is removed.
     ///
     /// # Errors
     ///
     /// If it fails, or its image is missing. An undecodable image is no error: the inspection says so.
-    fn inspect(&mut self, work: Work<'_>) -> Result<(Outcome, Inspection)>;
+    fn inspect(&mut self, work: Work<'_>, tree: &Listing) -> Result<(Outcome, Inspection)>;
 }
 
 /// Runs processes, each in an empty directory and with a fixed environment.
@@ -180,9 +180,9 @@ impl Runner for Processes {
         self.once(work).map(|(outcome, _, _)| outcome)
     }
 
-    fn inspect(&mut self, work: Work<'_>) -> Result<(Outcome, Inspection)> {
+    fn inspect(&mut self, work: Work<'_>, tree: &Listing) -> Result<(Outcome, Inspection)> {
         let (outcome, _out, image) = self.once(work)?;
-        let inspection = inspect::inspect(&image).map_err(|error| Error::io("read", &image, error))?;
+        let inspection = inspect::inspect(&image, tree).map_err(|error| Error::io("read", &image, error))?;
         Ok((outcome, inspection))
     }
 }

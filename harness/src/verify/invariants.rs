@@ -2,7 +2,7 @@
 
 use packer::Strategy;
 
-use crate::inspect::{Inspection, Listing};
+use crate::inspect::{Comparison, Inspection, Listing};
 use crate::plan::{ARMS, Case};
 use crate::record::{Check, Role, Sample};
 use crate::run::{Outcome, PackRecord};
@@ -72,21 +72,18 @@ fn tar(seen: &[InspectedPack]) -> Check {
     }
 }
 
-/// The images hold the entries that an independent walk over the tree finds.
-pub(crate) fn listing(seen: &[InspectedPack], tree: &Listing) -> Check {
-    let law = format!("an image lists the {} entries of its tree in the order of their names", tree.members);
+/// The images hold the tree as a walk finds it that is not the packer's.
+pub(crate) fn contents(seen: &[InspectedPack], tree: &Listing) -> Check {
+    let law = format!(
+        "an image holds the {} entries of its tree in the order of their names, each with its owner, time, attributes and content",
+        tree.entries()
+    );
     // Images that cannot be decoded are the subject of another invariant.
     let images: Vec<_> =
-        seen.iter().filter_map(|one| Some((one, &one.inspection.tar.as_ref().ok()?.listing))).collect();
-    let other = images.iter().find(|(_, listing)| listing.as_ref().ok() != Some(tree));
-    let other = other.map(|(one, listing)| {
-        let found = match listing {
-            Ok(Listing { disorder: Some(disorder), .. }) => disorder.clone(),
-            Ok(listing) if listing.members != tree.members => format!("{} members", listing.members),
-            Ok(_) => "members that differ from the entries".to_owned(),
-            Err(cause) => cause.clone(),
-        };
-        format!("{}: {found}", one.name())
+        seen.iter().filter_map(|one| Some((one, &one.inspection.tar.as_ref().ok()?.comparison))).collect();
+    let other = images.iter().find_map(|(one, comparison)| {
+        let found = comparison.as_ref().map_or_else(|cause| Some(cause.clone()), Comparison::told)?;
+        Some(format!("{}: {found}", one.name()))
     });
     Check { law, holds: other.is_none(), detail: other.unwrap_or_else(|| format!("{} images", images.len())) }
 }

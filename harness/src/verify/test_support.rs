@@ -2,7 +2,7 @@
 
 use packer::Strategy;
 
-use crate::inspect::{InnerTar, Inspection, Listing};
+use crate::inspect::{Comparison, InnerTar, Inspection};
 use crate::plan::Case;
 use crate::run::{BytesWritten, Io, Outcome, PackRecord, Usage};
 use crate::verify::InspectedPack;
@@ -12,11 +12,6 @@ pub(crate) const TAR: u64 = 100_000_000;
 
 /// The size of every image.
 pub(crate) const IMAGE: u64 = 40_000_000;
-
-/// The listing of the tree.
-pub(crate) fn listing() -> Listing {
-    Listing { members: 3, sha256: "names".into(), disorder: None }
-}
 
 /// The outcome of a correct run.
 pub(crate) fn outcome(strategy: Strategy) -> Outcome {
@@ -44,7 +39,7 @@ pub(crate) fn seen(compression: &str) -> Vec<InspectedPack> {
         outcome: outcome(strategy),
         inspection: Inspection {
             sha256: "image".into(),
-            tar: Ok(InnerTar { diff_id: "tar".into(), size: TAR, listing: Ok(listing()) }),
+            tar: Ok(InnerTar { diff_id: "tar".into(), size: TAR, comparison: Ok(Comparison::default()) }),
         },
     };
     [Strategy::TwoPass, Strategy::SingleStream, Strategy::SingleStream].map(one).to_vec()

@@ -8,7 +8,7 @@ use harness::gate::calibration::{
     BuildComparison, Calibration, CalibrationBuilds, Counts, ReferenceKind, SAME, SCHEMA, SLOWED, TestedBuild,
 };
 use harness::gate::decision::{Decision, PAIRS};
-use harness::inspect::Inspection;
+use harness::inspect::{Inspection, Listing};
 use harness::plan::Work;
 use harness::record::{Journal, samples};
 use harness::report::CalibrationReport;
@@ -43,7 +43,7 @@ impl Runner for Steady {
         Ok(Outcome { wall_ns: (self.seconds * longer * noise * 1e9) as u64, ..Outcome::default() })
     }
 
-    fn inspect(&mut self, _: Work<'_>) -> Result<(Outcome, Inspection)> {
+    fn inspect(&mut self, _: Work<'_>, _: &Listing) -> Result<(Outcome, Inspection)> {
         unreachable!("a calibration only times")
     }
 }

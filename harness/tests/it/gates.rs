@@ -9,7 +9,7 @@ use harness::gate::expected::Expected;
 use harness::gate::gate_run::{Against, GateOutcome, GateRun, SCHEMA, TimeGate, TimeMeasurement};
 use harness::gate::paired_trial::{PairedTrial, StrategyArms, TimedCase};
 use harness::gate::{Budget, ExactGates, Ratios, Tree};
-use harness::inspect::{InnerTar, Inspection, Listing};
+use harness::inspect::{Comparison, Difference, InnerTar, Inspection, Listing};
 use harness::plan::Work;
 use harness::record::{Journal, SampleLog, samples};
 use harness::run::{
@@ -77,11 +77,12 @@ impl Runner for Packer<'_> {
         Ok(Outcome { wall_ns, usage, image_size: size, pack: Some(pack), ..Outcome::default() })
     }
 
-    fn inspect(&mut self, work: Work<'_>) -> Result<(Outcome, Inspection)> {
+    fn inspect(&mut self, work: Work<'_>, tree: &Listing) -> Result<(Outcome, Inspection)> {
         let outcome = self.run(work)?;
-        let mut listing = Listing::of_tree(self.rootfs).unwrap();
-        listing.members -= u64::from(self.fault == Fault::LostEntry);
-        let inside = InnerTar { diff_id: "tar".into(), size: self.tar, listing: Ok(listing) };
+        assert_eq!(tree, &Listing::of_tree(self.rootfs).unwrap().with_owner(1, 2), "it is compared with another tree");
+        let lost = Comparison { differing: 1, first: Some(Difference::Missing { path: "a".into() }), members: 1 };
+        let comparison = if self.fault == Fault::LostEntry { lost } else { Comparison::default() };
+        let inside = InnerTar { diff_id: "tar".into(), size: self.tar, comparison: Ok(comparison) };
         let sha256 = outcome.pack.as_ref().unwrap().fingerprint.clone();
         Ok((
             outcome,
@@ -129,6 +130,7 @@ fn gated_in(place: &TempDir, fault: Fault, ratio: f64, calibrated: bool) -> (Pat
     let [mut main, mut further, mut small, mut large] = [50_000_000, 10_000_000, 64_000_000, 512_000_000].map(packer);
     let expected: Expected = ACCEPTED.parse().unwrap();
     let exact = ExactGates {
+        owner: (1, 2),
         tree: Tree { name: "main".into(), rootfs: rootfs.path().into(), runner: &mut main },
         cases: vec![case("none", 2), case("gzip:5", 1), case("gzip:5", 2)],
         further: Tree { name: "further".into(), rootfs: rootfs.path().into(), runner: &mut further },

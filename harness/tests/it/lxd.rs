@@ -6,13 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use harness::bench::Bench;
+use harness::inspect::Listing;
 use harness::plan::{Maker, PEERS, Peer};
 use harness::record::{Journal, PeerRecord, Record};
 use harness::report::Report;
 use harness::run::{Container, Lxd, Processes, Runner};
 use tempfile::TempDir;
 
-use super::{Ear, Fake, Fault, listing, planned};
+use super::{Ear, Fake, Fault, planned};
 
 /// A client with its LXD, and a packer that makes an image of three bytes.
 struct Place(TempDir);
@@ -141,7 +142,7 @@ fn bench(missing: Option<&str>) -> (Record, String) {
     let mut run = planned();
     run.peers = vec![record];
     let peers = if missing.is_none() { vec![peer] } else { Vec::new() };
-    let bench = Bench { run, tree: listing(), peers, peer_rounds: 3, floors: Vec::new() };
+    let bench = Bench { run, tree: Listing::default(), peers, peer_rounds: 3, floors: Vec::new() };
     let mut fake = Fake { runs: 0, fault: Fault::None };
     bench.run(&mut fake, &mut journal, &mut Ear::default()).unwrap();
     let record = Record::read(journal.directory()).unwrap();

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use harness::Result;
-use harness::inspect::Inspection;
+use harness::inspect::{Inspection, Listing};
 use harness::plan::{CODECS, Point, Work, curve, scaling};
 use harness::record::{Journal, PackedTree, Role, STUDY_SCHEMA, Study, StudyKind};
 use harness::report::StudyReport;
@@ -43,7 +43,7 @@ impl Runner for Levels {
         Ok(Outcome { wall_ns, image_size: size, pack: ours.then_some(pack), ..Outcome::default() })
     }
 
-    fn inspect(&mut self, _: Work<'_>) -> Result<(Outcome, Inspection)> {
+    fn inspect(&mut self, _: Work<'_>, _: &Listing) -> Result<(Outcome, Inspection)> {
         unreachable!("a study inspects nothing: its images are the bench's")
     }
 }

@@ -107,7 +107,7 @@ fn bench(arguments: &Arguments, onepass: PathBuf, scratch: &Path, tree: InputTre
     let widest = |case: &&Case| case.threads == run.environment.cores && !case.compression.starts_with("external");
     let floors = run.cases.iter().filter(widest).cloned().collect();
     let peer_rounds = arguments.rounds.unwrap_or_else(|| arguments.suite.peer_rounds());
-    let tree = Listing::of_tree(&rootfs).context("cannot list the tree")?;
+    let tree = Listing::of_tree(&rootfs).context("cannot read the tree")?;
     let bench = Bench { run, tree, peers, peer_rounds, floors };
     let (helper, scratch, container) = (Some(this_program()?), scratch.to_owned(), container.ok());
     let mut runner = Processes { onepass, rootfs, scratch, helper, container, ..Processes::default() };
