@@ -19,6 +19,8 @@ enum Failure {
     Run { what: String, cause: String },
     #[error("`{}` is no record: {cause}", .path.display())]
     Record { path: PathBuf, cause: String },
+    #[error("`{record}` was made from a tree with changes that no commit has: make it again from a clean tree")]
+    Dirty { record: String },
 }
 
 impl Error {
@@ -29,6 +31,10 @@ impl Error {
     /// A failed run.
     pub fn run(what: impl ToString, cause: impl ToString) -> Self {
         Error(Box::new(Failure::Run { what: what.to_string(), cause: cause.to_string() }))
+    }
+
+    pub(crate) fn dirty(record: impl ToString) -> Self {
+        Error(Box::new(Failure::Dirty { record: record.to_string() }))
     }
 
     pub(crate) fn record(path: impl AsRef<Path>, cause: impl ToString) -> Self {

@@ -202,6 +202,7 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peer
             bytes(subject.tar_size),
             subject.diff_id
         ),
+        banner: provenance::banner(&run.environment),
         sound: run.complete && run.checks.iter().all(|check| check.holds),
         verdict: verdict.to_vec(),
         sections,

@@ -143,6 +143,7 @@ pub(super) fn page(calibration: &Calibration, samples: &[Sample], verdict: &[Str
             calibration.subject,
             calibration.cases.iter().map(Case::name).collect::<Vec<_>>().join(" and ")
         ),
+        banner: provenance::banner(&calibration.environment),
         sound: calibration.is_enough(),
         verdict: verdict.to_vec(),
         sections: vec![

@@ -31,6 +31,7 @@ pub(super) fn page(page: &Page) -> String {
             body {
                 p.soft { (page.name) }
                 h1 { (page.title) }
+                @if let Some(banner) = &page.banner { div class="verdict bad" { p { strong { (marked(banner)) } } } }
                 p { (marked(&page.opening)) }
                 div class={ "verdict" @if !page.sound { " bad" } } { (list(&page.verdict)) }
                 @for section in &page.sections {

@@ -7,7 +7,8 @@ use super::page::{Block, Page};
 
 /// The whole page.
 pub(super) fn page(page: &Page) -> String {
-    let mut text = format!("# {}\n\n{}\n\n{}", page.title, page.opening, list(&page.verdict));
+    let banner = page.banner.as_ref().map_or_else(String::new, |banner| format!("> **{banner}**\n\n"));
+    let mut text = format!("# {}\n\n{banner}{}\n\n{}", page.title, page.opening, list(&page.verdict));
     for section in &page.sections {
         let _ = write!(text, "\n## {}\n", section.heading);
         for block in &section.blocks {

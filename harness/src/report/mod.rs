@@ -64,9 +64,13 @@ impl Report {
     }
 
     /// The part that the README shows: a chart and three sentences, with links to `directory` as it is written there.
-    #[must_use]
-    pub fn excerpt(record: &Record, directory: &str) -> String {
-        readme::excerpt(record, directory)
+    ///
+    /// # Errors
+    ///
+    /// If the record was made from a dirty tree.
+    pub fn excerpt(record: &Record, directory: &str) -> Result<String> {
+        record.run.environment.require_clean(directory)?;
+        Ok(readme::excerpt(record, directory))
     }
 }
 

@@ -10,6 +10,8 @@ pub(super) struct Page {
     pub(super) name: String,
     pub(super) title: String,
     pub(super) opening: String,
+    /// What a reader must know before anything else.
+    pub(super) banner: Option<String>,
     /// Whether the verdict is one that can be relied on.
     pub(super) sound: bool,
     pub(super) verdict: Vec<String>,

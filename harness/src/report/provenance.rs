@@ -15,6 +15,12 @@ pub(super) fn asked(command: &str) -> Vec<Block> {
     if command.is_empty() { Vec::new() } else { vec![told()] }
 }
 
+/// The warning on a record that nobody can repeat.
+pub(super) fn banner(environment: &Environment) -> Option<String> {
+    let warning = "This record was made from a tree with changes that no commit has. Nobody can repeat it.";
+    environment.is_dirty().then(|| warning.to_owned())
+}
+
 /// The machine and the tools. `runs` describes the runs.
 pub(super) fn facts(environment: &Environment, samples: &[Sample], runs: String) -> Vec<(String, String)> {
     let mut facts = machine(environment);

@@ -92,6 +92,7 @@ pub(super) fn page(study: &Study, verdict: &[String], points: &Table) -> Page {
         name: format!("onepass bench · {} · {}", study.date, study.topic),
         title: title.into(),
         opening: what,
+        banner: provenance::banner(&study.environment),
         sound: study.complete,
         verdict: verdict.to_vec(),
         sections,

@@ -1,6 +1,7 @@
 //! The machine and the tools that a run was made with. No host name, no path.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -12,6 +13,7 @@ use super::cgroup::CgroupLimits;
 use super::kernel::KernelSettings;
 use super::mounts::Mount;
 use super::processor::ProcessorDetails;
+use super::revision::Revision;
 use crate::error::{Error, Result};
 use crate::programs::PATH;
 
@@ -40,8 +42,11 @@ pub struct Environment {
     /// The mounts of the images and of the tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mounts: Option<Mounts>,
-    /// The revision of onepass, and whether it was changed.
+    /// The revision of onepass. Older records add `, changed` if the tree was dirty.
     pub revision: String,
+    /// Whether the tree had changes that no commit has; see [`is_dirty`](Self::is_dirty) for all records.
+    #[serde(default)]
+    pub dirty: bool,
     /// The measured binary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<Build>,
@@ -84,9 +89,7 @@ impl Environment {
         let tools =
             ["tar", "gzip", "pigz", "zstd", "xz", "openssl", "sha256sum", "bash", "bsdtar", "mksquashfs", "umoci"];
         let versions = tools.map(|tool| (tool.to_owned(), version(tool)));
-        let git = |arguments: &[&str]| first_line(Command::new("git").current_dir(places.repository).args(arguments));
-        let changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|line| !line.is_empty());
-        let revision = git(&["rev-parse", "HEAD"]).unwrap_or_else(|| "unknown".into());
+        let Revision { commit, dirty } = Revision::of(places.repository);
         let build = Build::of(places.onepass).map_err(|error| Error::io("read", places.onepass, error))?;
         let [scratch, tree] = [places.scratch, places.tree].map(Mount::of);
         Ok(Environment {
@@ -103,11 +106,27 @@ impl Environment {
             kernel: Some(KernelSettings::detect()),
             filesystem: scratch.as_ref().map_or_else(|| "unknown".into(), |mount| mount.filesystem.clone()),
             mounts: scratch.zip(tree).map(|(scratch, tree)| Mounts { scratch: scratch.told(), tree: tree.told() }),
-            revision: if changed { format!("{revision}, changed") } else { revision },
+            revision: commit,
+            dirty,
             build: Some(build),
             rustc: first_line(Command::new("rustc").arg("--version")).unwrap_or_else(|| "unknown".into()),
             tools: versions.into_iter().filter_map(|(tool, version)| Some((tool, version?))).collect(),
         })
+    }
+
+    /// Whether the tree had changes that no commit has: nobody can repeat such a run.
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        self.dirty || self.revision.ends_with(", changed")
+    }
+
+    /// Refuses a record of a tree that was dirty; `record` names it.
+    ///
+    /// # Errors
+    ///
+    /// If it was.
+    pub fn require_clean(&self, record: impl Display) -> Result<()> {
+        if self.is_dirty() { Err(Error::dirty(record)) } else { Ok(()) }
     }
 
     /// The class of machines with comparable times: `AMD EPYC (family 25, model 1, stepping 1), 2 cores, ext4`. The disk
@@ -152,6 +171,22 @@ fn first_line(command: &mut Command) -> Option<String> {
 mod tests {
     use super::*;
     use crate::run::ProcessorDesign;
+
+    #[test]
+    fn a_record_of_a_dirty_tree_is_refused_also_an_older_one() {
+        let of = |revision: &str, dirty| Environment { revision: revision.into(), dirty, ..Environment::default() };
+        assert!(!of("1a", false).is_dirty() && of("1a", false).require_clean("results/x").is_ok());
+        for environment in [of("1a", true), of("1a, changed", false)] {
+            assert!(environment.is_dirty());
+            let refusal = environment.require_clean("results/x").unwrap_err().to_string();
+            assert!(refusal.starts_with("`results/x` was made from a tree with changes") && !refusal.contains('\n'));
+        }
+        let older: Environment = serde_json::from_str(
+            r#"{"processor":"","cores":1,"memory":1,"system":"","filesystem":"","revision":"1a, changed","rustc":"","tools":{}}"#,
+        )
+        .unwrap();
+        assert!(older.is_dirty() && !older.dirty);
+    }
 
     #[test]
     fn a_class_tells_two_generations_of_one_name_apart_and_is_what_it_was_for_older_records() {

@@ -14,6 +14,7 @@ mod outcome;
 mod page_cache;
 mod process;
 mod processor;
+mod revision;
 mod scratch_dir;
 mod tool;
 mod usage;

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use harness::record::Record;
 use harness::report::Report;
 use tempfile::TempDir;
 
@@ -13,7 +14,7 @@ fn the_readme_has_a_chart_and_three_claims() {
     let results = TempDir::new().unwrap();
     let (record, directory) = bench(Fault::None, &results);
     let record = record.unwrap();
-    let text = Report::excerpt(&record, "results/run");
+    let text = Report::excerpt(&record, "results/run").unwrap();
     assert!(text.starts_with("![") && text.contains("(results/run/pipelines.svg)"), "{text}");
     let claims: Vec<&str> = text.lines().filter(|line| line.starts_with("* ")).collect();
     let [same, disk, time] = claims[..] else { panic!("{text}") };
@@ -27,5 +28,25 @@ fn the_readme_has_a_chart_and_three_claims() {
         assert!(chart.contains(&format!(">{words}<")), "{words}: {chart}");
     }
     let broken = bench(Fault::OtherImage, &results).0.unwrap();
-    assert!(Report::excerpt(&broken, "results/run").starts_with("* FAILED"));
+    assert!(Report::excerpt(&broken, "results/run").unwrap().starts_with("* FAILED"));
+}
+
+/// Nobody can repeat a record of a tree with changes that no commit has.
+#[test]
+fn a_record_of_a_dirty_tree_says_so_first_and_is_not_for_the_readme() {
+    let results = TempDir::new().unwrap();
+    let (record, directory) = bench(Fault::None, &results);
+    let mut record = record.unwrap();
+    let pages = |record: &Record| {
+        Report::new(record).write(&directory).unwrap();
+        ["report.md", "report.html"].map(|name| fs::read_to_string(directory.join(name)).unwrap())
+    };
+    assert!(pages(&record).iter().all(|page| !page.contains("no commit has")));
+    record.run.environment.dirty = true;
+    for page in pages(&record) {
+        let banner = page.find("made from a tree with changes that no commit has").unwrap();
+        assert!(banner < page.find("A root filesystem is packed").unwrap(), "{page}");
+    }
+    let refusal = Report::excerpt(&record, "results/run").unwrap_err().to_string();
+    assert!(refusal.starts_with("`results/run` was made from a tree with changes"), "{refusal}");
 }

@@ -8,11 +8,12 @@ use clap::Args;
 use harness::record::Record;
 use harness::report::{Agreement, RunComparison};
 
-use crate::cli::{WrongUse, print, require_record};
+use crate::cli::{WrongUse, display_path, print, require_record};
 
 /// Compare two recorded runs, case by case
 ///
 /// Reports the figures that cannot be compared, and why: another tree, another class of machine, an incomplete run.
+/// A run from a tree with changes that no commit has is refused.
 /// Runs of different days are not paired: to decide whether a change costs time, use `cargo xtask gate --base REV`.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  cargo xtask compare results/2026-11-26-debian results/2026-11-27-debian")]
@@ -32,6 +33,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         require_record(directory, &["run.json"])?;
     }
     let (first, second) = (Record::read(&arguments.first)?, Record::read(&arguments.second)?);
+    for (record, directory) in [(&first, &arguments.first), (&second, &arguments.second)] {
+        let clean = record.run.environment.require_clean(display_path(directory));
+        clean.map_err(|refusal| WrongUse(refusal.to_string()))?;
+    }
     if arguments.conclusions {
         return conclusions(&first, &second);
     }

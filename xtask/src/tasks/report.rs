@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let readme = readme()?;
         let (before, _, after) = parts(&readme)?;
         let name = directory.display().to_string();
-        let text = format!("{before}{BEGIN}{name} -->\n{}{END}{after}", Report::excerpt(&record, &name));
+        let text = format!("{before}{BEGIN}{name} -->\n{}{END}{after}", Report::excerpt(&record, &name)?);
         fs::write(repository().join("README.md"), text).context("cannot write README.md")?;
     }
     Ok(ExitCode::SUCCESS)
@@ -89,7 +89,7 @@ fn check() -> Result<ExitCode> {
     let (_, block, _) = parts(&readme)?;
     let (name, text) = block.split_once(" -->\n").context("README.md does not name its run")?;
     let record = Record::read(&repository().join(name))?;
-    if Report::excerpt(&record, name) != text {
+    if Report::excerpt(&record, name)? != text {
         bail!("README.md does not show what {name} says: run `cargo xtask report {name} --readme`");
     }
     let results = repository().join("results");

@@ -60,4 +60,7 @@ fn the_exit_code_says_whether_conclusions_differ() {
     let cut = changed(&place, |text| text.replace("\"complete\": true", "\"complete\": false"));
     let (said, code) = compared(&recorded(REAL), &cut);
     assert!(code == 2 && said.contains("the second run did not come to its end"), "{said}");
+    let dirty = changed(&place, |text| text.replace("\"rustc\":", "\"dirty\": true, \"rustc\":"));
+    let (said, code) = compared(&recorded(REAL), &dirty);
+    assert!(code == 2 && said.contains("was made from a tree with changes") && said.lines().count() == 1, "{said}");
 }
