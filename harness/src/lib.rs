@@ -2,7 +2,7 @@
 //! other tools, and reports it.
 //!
 //! ```text
-//! plan ─▶ inspect ─▶ run ─▶ record ─▶ verify ─▶ stats ─▶ bench, study ─▶ gate ─▶ report
+//! plan ─▶ inspect ─▶ run ─▶ record ─▶ verify ─▶ stats ─▶ bench, study ─▶ gate ─▶ schema, report
 //! ```
 //!
 //! Each folder imports only those before it. Nothing is timed that has not been verified, and the report is made from the
@@ -33,6 +33,8 @@ pub mod study;
 
 // Gates and reports.
 pub mod gate;
+
+pub mod schema;
 
 pub mod report;
 

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use packer::Strategy;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::decision::{Decision, is_narrow};
@@ -33,7 +34,7 @@ pub const SLOWED: usize = 10;
 const CAUGHT: usize = 9;
 
 /// `calibration.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Calibration {
     /// [`SCHEMA`].
     pub schema: u32,
@@ -62,7 +63,7 @@ pub struct Calibration {
 }
 
 /// A comparison of two builds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BuildComparison {
     /// The build under test.
     pub kind: TestedBuild,
@@ -73,7 +74,7 @@ pub struct BuildComparison {
 }
 
 /// The build under test of a calibration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TestedBuild {
     /// The build itself.
@@ -83,7 +84,7 @@ pub enum TestedBuild {
 }
 
 /// The reference of one stream: the two modes of the gate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReferenceKind {
     /// Two passes; the ratio is compared with the accepted one.

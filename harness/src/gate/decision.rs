@@ -5,6 +5,7 @@
 //! fresh one, and only two suspect batches are a regression: neither chance nor one bad minute lasts for two. There is
 //! never a third.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::record::Interval;
@@ -32,7 +33,7 @@ pub enum BatchVerdict {
 }
 
 /// The decision about one case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decision {
     /// It is not slower.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::decision::{self, Decision};
@@ -17,7 +18,7 @@ use crate::verify::{Finding, GateVerdict};
 pub const SCHEMA: u32 = 1;
 
 /// `gate.json`: a run of the gates.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GateRun {
     /// [`SCHEMA`].
     pub schema: u32,
@@ -40,7 +41,7 @@ pub struct GateRun {
 }
 
 /// The state of the gate on time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TimeGate {
     /// It was not requested.
@@ -52,7 +53,7 @@ pub enum TimeGate {
 }
 
 /// The timed cases, and the reference.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TimeMeasurement {
     /// The tree.
     pub subject: String,
@@ -65,7 +66,7 @@ pub struct TimeMeasurement {
 }
 
 /// The reference: the divisor of one stream's time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Against {
     /// That of two passes; the ratio is compared with the accepted one.

@@ -1,9 +1,10 @@
 //! The size of an image of a fixture, as a run of the gates records it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The size of an image of a fixture.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Size {
     /// The fixture, as `debian-base x0.4 seed 1`.
     pub fixture: String,

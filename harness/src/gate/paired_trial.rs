@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use packer::Strategy;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::decision::{self, BatchVerdict, Decision};
@@ -92,7 +93,7 @@ pub struct PairedTrial {
 }
 
 /// The measurements of one case.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TimedCase {
     /// The case's name.
     pub case: String,
@@ -111,7 +112,7 @@ pub struct TimedCase {
 }
 
 /// A batch of pairs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Batch {
     /// The seed of its first round.
     pub seed: u64,

@@ -1,12 +1,13 @@
 //! Cases: the same work by both strategies.
 
 use packer::{Compression, Program, Strategy};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::schedule::Side;
 
 /// One comparison: a compression at a number of threads, by two strategies.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Case {
     /// As `--compression` takes it.
     pub compression: String,
@@ -45,7 +46,7 @@ impl Case {
 }
 
 /// How much is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Suite {
     /// That everything works: a small tree, two pairs.

@@ -1,5 +1,6 @@
 //! The points of the studies.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cases::Case;
@@ -7,7 +8,7 @@ use super::peers::TAR;
 use crate::programs::installed;
 
 /// One thing that is run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Point {
     /// Its name in the samples; no other has it.
     pub name: String,
@@ -20,7 +21,7 @@ pub struct Point {
 }
 
 /// The tool of a point.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PointTool {
     /// Ours, in one stream.

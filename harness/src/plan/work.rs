@@ -1,6 +1,7 @@
 //! One run: a pack, a peer, or the measurement of a lower bound.
 
 use packer::Strategy;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cases::Case;
@@ -50,7 +51,7 @@ impl Work<'_> {
 }
 
 /// The maker of a peer's image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Maker {
     /// The processes of its script, which leave it in `$OUT/image`.

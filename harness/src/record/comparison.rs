@@ -2,10 +2,11 @@
 
 use std::cmp::Ordering;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Two-pass against single-stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StrategyComparison {
     /// The case's name.
     pub case: String,
@@ -20,7 +21,7 @@ pub struct StrategyComparison {
 }
 
 /// One arm of a comparison. Sizes are bytes, and the largest of all runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Arm {
     /// The median time, in nanoseconds.
     pub wall_ns: Interval,
@@ -41,7 +42,7 @@ pub struct Arm {
 }
 
 /// An estimate with its interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Interval {
     /// The estimate.
     pub value: f64,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::comparison::StrategyComparison;
@@ -12,7 +13,7 @@ use crate::plan::{Case, Maker, Suite};
 use crate::run::Environment;
 
 /// `run.json`: everything about a run but its samples.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// [`SCHEMA`].
     pub schema: u32,
@@ -49,7 +50,7 @@ pub struct Run {
 }
 
 /// The tree that was packed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PackedTree {
     /// A fixture, such as `debian-base x1 seed 1`, or the user's name for their tree.
     pub name: String,
@@ -62,7 +63,7 @@ pub struct PackedTree {
 }
 
 /// A figure of a fixture beside that of a real tree.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FidelityFigure {
     /// The name, such as `elf-shared: ratio by gzip -6`.
     pub what: String,
@@ -75,7 +76,7 @@ pub struct FidelityFigure {
 }
 
 /// A pipeline of other tools.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PeerRecord {
     /// Its name in the samples.
     pub name: String,
@@ -93,7 +94,7 @@ pub struct PeerRecord {
 }
 
 /// Something that must hold whatever the speed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Check {
     /// The law, as a sentence.
     pub law: String,

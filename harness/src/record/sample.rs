@@ -1,5 +1,6 @@
 //! Samples: one line of `samples.jsonl` for each process run.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::run::{Conditions, Curve, Floor, Outcome, PackRecord, Usage};
@@ -8,7 +9,7 @@ use crate::run::{Conditions, Curve, Floor, Outcome, PackRecord, Usage};
 pub const SCHEMA: u32 = 1;
 
 /// A line of `samples.jsonl`: one process run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sample {
     /// [`SCHEMA`].
     pub schema: u32,
@@ -60,7 +61,7 @@ pub struct Label {
 }
 
 /// The role of a sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Untimed: warms the page cache, and is verified.

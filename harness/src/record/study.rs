@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::read::{read, samples};
@@ -15,7 +16,7 @@ use crate::run::Environment;
 pub const STUDY_SCHEMA: u32 = 1;
 
 /// The question of a study.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StudyKind {
     /// Size against speed, over the levels of ours and of other tools.
@@ -25,7 +26,7 @@ pub enum StudyKind {
 }
 
 /// `study.json` and its samples.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Study {
     /// [`STUDY_SCHEMA`].
     pub schema: u32,

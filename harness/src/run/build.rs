@@ -8,12 +8,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::inspect::sha256;
 
 /// A binary.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Build {
     /// The sha256 of the binary.
     pub sha256: String,
@@ -23,7 +24,7 @@ pub struct Build {
 }
 
 /// How a binary was built.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BuildFlags {
     /// The level of optimisation of its own crate, as cargo reported it.
     pub opt_level: String,

@@ -7,12 +7,13 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use rustix::time::{ClockId, clock_gettime};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::block_device::{BlockDevice, DeviceIo};
 
 /// The state of the machine during a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Conditions {
     /// When the run began: RFC 3339 in UTC, with microseconds.
     pub started: String,
@@ -32,7 +33,7 @@ pub struct Conditions {
 }
 
 /// How long at least one task waited for each resource, in nanoseconds (PSI, `some`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pressure {
     /// For a processor.
     pub cpu_ns: u64,

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sysinfo::System;
 
@@ -18,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::programs::PATH;
 
 /// The machine and the tools of a run. What is optional is not in older records.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Environment {
     /// The processor's own name.
     pub processor: String,
@@ -57,7 +58,7 @@ pub struct Environment {
 }
 
 /// The mounts of a run, each with its kind of filesystem first and then its options.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mounts {
     /// Where images are written.
     pub scratch: Vec<String>,

@@ -2,10 +2,11 @@
 
 use std::fs;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Settings of the kernel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KernelSettings {
     /// The size of a page in bytes.
     pub page_size: u64,
@@ -16,7 +17,7 @@ pub struct KernelSettings {
 
 /// When written data goes to the disk, under the names of `/proc/sys/vm`. Of a ratio and a number of bytes one is 0, and
 /// does not count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WriteBack {
     /// Where whoever writes has to wait: a percentage of the available memory.
     pub dirty_ratio: u64,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::conditions::Conditions;
@@ -38,7 +39,7 @@ impl Outcome {
 }
 
 /// The JSON of `onepass pack --json`, schema 1, without the path.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PackRecord {
     /// The sha256 of the image.
     pub fingerprint: String,
@@ -67,7 +68,7 @@ pub struct PackRecord {
 }
 
 /// An encoder of an image.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Encoder {
     /// Its name.
     pub name: String,
@@ -76,7 +77,7 @@ pub struct Encoder {
 }
 
 /// Bytes written, by purpose.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BytesWritten {
     /// The temporary tar of two passes.
     pub temporary_tar: u64,
@@ -86,7 +87,7 @@ pub struct BytesWritten {
 
 /// The lower bound: processor time of the parts that no packer can save, all threads together; see
 /// [`packer::stages::floor`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Floor {
     /// Opening and reading the files.
     pub read_ns: u64,

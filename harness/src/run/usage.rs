@@ -10,10 +10,11 @@ use std::time::Instant;
 use std::{fs, io};
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Processor time and the like of one child and its own children.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
     /// Processor time in user mode, in nanoseconds.
     pub user_ns: u64,
@@ -33,7 +34,7 @@ pub struct Usage {
 }
 
 /// Bytes read and written, as the kernel counts them. Bytes through a pipe count at both ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Io {
     /// Bytes returned by `read` and similar calls.
     pub read: u64,
@@ -66,7 +67,7 @@ impl Io {
 }
 
 /// The usage of a command, reported by the small program that started it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Launched {
     /// From its start to its end.
     pub wall_ns: u64,

@@ -1,9 +1,10 @@
 //! The finding of a gate: a verdict and its figures.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Something that must hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Gate {
     /// G0: one image, whatever makes it, and the tree's entries in it.
@@ -39,7 +40,7 @@ impl Gate {
 }
 
 /// The verdict of an exact gate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GateVerdict {
     /// It holds.
@@ -81,7 +82,7 @@ impl GateVerdict {
 }
 
 /// A gate, its verdict, and its figures.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// Which gate.
     pub gate: Gate,

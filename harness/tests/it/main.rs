@@ -8,6 +8,7 @@ mod lxd;
 mod processes;
 mod readme;
 mod records;
+mod schema;
 mod simulation;
 mod study;
 

@@ -1,4 +1,4 @@
-//! `cargo xtask report`: makes reports from records, and the part of the README that shows one.
+//! `cargo xtask report`: makes reports from records, the part of the README that shows one, and the records' JSON schemas.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use harness::gate::calibration::Calibration;
 use harness::gate::gate_run::GateRun;
 use harness::record::{Record, Study, samples};
 use harness::report::{CalibrationReport, Report, StudyReport};
+use harness::schema;
 
 use crate::cli::{display_path, print, repository, require_record};
 
@@ -18,20 +19,26 @@ use crate::cli::{display_path, print, repository, require_record};
 #[command(after_help = "Example:\n  cargo xtask report results/2026-11-27-debian --readme")]
 pub(crate) struct Arguments {
     /// A directory below results/
-    #[arg(required_unless_present = "check")]
+    #[arg(required_unless_present_any = ["check", "schemas"])]
     record: Option<PathBuf>,
     /// Also put the excerpt into the README
     #[arg(long)]
     readme: bool,
-    /// Change nothing: exit with 1 if a report or the README's excerpt differs from its record
+    /// Change nothing: exit with 1 if a report or the README's excerpt differs from its record, or a schema from its type
     #[arg(long, conflicts_with_all = ["record", "readme"])]
     check: bool,
+    /// Instead: write the JSON schemas of the records to results/schema
+    #[arg(long, conflicts_with_all = ["record", "readme", "check"])]
+    schemas: bool,
 }
 
 const BEGIN: &str = "<!-- bench:begin ";
 const END: &str = "<!-- bench:end -->";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if arguments.schemas {
+        return write_schemas();
+    }
     let Some(directory) = &arguments.record else { return check() };
     require_record(directory, &["run.json", "study.json", "calibration.json", "gate.json"])?;
     if is_of_gates(directory) {
@@ -106,7 +113,27 @@ fn check() -> Result<ExitCode> {
             check_report(&directory)?;
         }
     }
-    print("The README and all reports are what their records make.")?;
+    for (name, text) in schema::all() {
+        let path = schemas().join(name);
+        if fs::read_to_string(&path).ok().as_deref() != Some(text.as_str()) {
+            bail!("{} is not what the records' types make: run `cargo xtask report --schemas`", display_path(&path));
+        }
+    }
+    print("The README and all reports are what their records make, and the schemas what their types make.")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn schemas() -> PathBuf {
+    repository().join("results/schema")
+}
+
+fn write_schemas() -> Result<ExitCode> {
+    fs::create_dir_all(schemas()).context("cannot create results/schema")?;
+    for (name, text) in schema::all() {
+        let path = schemas().join(name);
+        fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
+        print(display_path(&path))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

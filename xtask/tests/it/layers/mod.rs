@@ -30,7 +30,7 @@ const CRATES: [Crate; 7] = [
         source: "harness/src",
         root: "lib.rs",
         others: &[],
-        order: &["plan", "inspect", "run", "record", "verify", "stats", "bench", "study", "gate", "report"],
+        order: &["plan", "inspect", "run", "record", "verify", "stats", "bench", "study", "gate", "schema", "report"],
     },
     Crate { source: "interop/src", root: "lib.rs", others: &[], order: &[] },
     Crate {
