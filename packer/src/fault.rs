@@ -6,8 +6,10 @@
 use std::fmt;
 use std::hint::black_box;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// Something that goes wrong unnoticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,18 +20,40 @@ pub enum Fault {
     Reread,
     /// The image is also kept in memory.
     Buffer,
-    /// A fifth of the time is wasted.
-    Spin,
     /// The last bit of each piece of the image is flipped.
     Flip,
+    /// A bit in the middle of each large gzip file of the tree is flipped, in both strategies. Such a file does not compress, so no
+    /// size changes.
+    Content,
     /// The first two names of each directory are exchanged.
     Unsorted,
+    /// The walk wastes a fifth of the processor time.
+    SlowWalk,
+    /// Framing wastes it.
+    SlowFrame,
+    /// Compressing wastes it.
+    SlowEncode,
+    /// Hashing wastes it.
+    SlowHash,
+    /// Writing wastes it.
+    SlowWrite,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 6] =
-        [Fault::Scratch, Fault::Reread, Fault::Buffer, Fault::Spin, Fault::Flip, Fault::Unsorted];
+    pub const ALL: [Fault; 11] = [
+        Fault::Scratch,
+        Fault::Reread,
+        Fault::Buffer,
+        Fault::Flip,
+        Fault::Content,
+        Fault::Unsorted,
+        Fault::SlowWalk,
+        Fault::SlowFrame,
+        Fault::SlowEncode,
+        Fault::SlowHash,
+        Fault::SlowWrite,
+    ];
 
     /// The name on the command line.
     #[must_use]
@@ -38,9 +62,14 @@ impl Fault {
             Fault::Scratch => "scratch",
             Fault::Reread => "reread",
             Fault::Buffer => "buffer",
-            Fault::Spin => "spin",
             Fault::Flip => "flip",
+            Fault::Content => "content",
             Fault::Unsorted => "unsorted",
+            Fault::SlowWalk => "slow-walk",
+            Fault::SlowFrame => "slow-frame",
+            Fault::SlowEncode => "slow-encode",
+            Fault::SlowHash => "slow-hash",
+            Fault::SlowWrite => "slow-write",
         }
     }
 
@@ -84,12 +113,43 @@ pub(crate) fn spoil(bytes: &mut [u8]) {
     }
 }
 
-/// Wastes time at the end of a stream that `took` so long.
-pub(crate) fn linger(took: Duration) {
-    let started = Instant::now();
-    while Fault::Spin.is_injected() && started.elapsed() < took / 5 {
-        black_box(started);
+/// Spoils content that was read from the beginning of a file.
+pub(crate) fn spoil_content(content: &mut [u8]) {
+    if Fault::Content.is_injected() && content.len() >= LARGE && content.starts_with(GZIP) {
+        let middle = content.len() / 2;
+        content[middle] ^= 1;
     }
+}
+
+/// The least length of spoiled content.
+const LARGE: usize = 64 << 10;
+
+/// The first bytes of a gzip file.
+const GZIP: &[u8] = &[0x1f, 0x8b];
+
+/// Wastes processor time until a fifth of all that this process has used is wasted.
+pub(crate) fn waste_time() {
+    let used = spent(ClockId::ProcessCPUTime);
+    let wasted = WASTED.load(Ordering::Relaxed);
+    let share = used.saturating_sub(wasted) / USED;
+    // Another thread may waste the same share meanwhile; it counts for the next time.
+    let missing = share.saturating_sub(wasted);
+    WASTED.fetch_add(missing, Ordering::Relaxed);
+    let until = spent(ClockId::ThreadCPUTime) + missing;
+    while spent(ClockId::ThreadCPUTime) < until {
+        black_box(until);
+    }
+}
+
+/// Nanoseconds that all threads have wasted, or are about to waste.
+static WASTED: AtomicU64 = AtomicU64::new(0);
+
+/// For so many parts that are used, one is wasted.
+const USED: u64 = 4;
+
+fn spent(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
+    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
 }
 
 /// Exchanges the first two of a directory's sorted names.

@@ -78,10 +78,16 @@ impl<'a> Framer<'a> {
     /// Appends a range of a file, with zeros for bytes that it has lost, and returns how many bytes were read.
     pub(crate) fn append_bytes(&mut self, entry: &Entry, range: Range<u64>, out: &mut Buffer) -> Result<u64> {
         let (start, length) = (out.len(), (range.end - range.start) as usize);
+        #[cfg(fault_injection)]
+        let from_start = range.start == 0;
         if let Err(error) = self.read(entry, range, out) {
             self.changes.tolerate(error)?;
         }
         let read = out.len() - start;
+        #[cfg(fault_injection)]
+        if from_start {
+            crate::fault::spoil_content(&mut out.bytes_mut()[start..]);
+        }
         out.append_zeros(length - read);
         Ok(read as u64)
     }

@@ -3,6 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+#[cfg(fault_injection)]
+use crate::fault::Fault;
+
 /// A step that threads spend time on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -11,6 +14,23 @@ pub(crate) enum Step {
     Encode,
     Hash,
     Write,
+}
+
+#[cfg(fault_injection)]
+impl Step {
+    /// Wastes time after the step, where that fault is injected.
+    fn slow_down(self) {
+        let fault = match self {
+            Step::Walk => Fault::SlowWalk,
+            Step::Frame => Fault::SlowFrame,
+            Step::Encode => Fault::SlowEncode,
+            Step::Hash => Fault::SlowHash,
+            Step::Write => Fault::SlowWrite,
+        };
+        if fault.is_injected() {
+            crate::fault::waste_time();
+        }
+    }
 }
 
 /// Counters that all threads of a pack share.
@@ -26,6 +46,8 @@ impl Metrics {
     pub(crate) fn time<Value>(&self, step: Step, work: impl FnOnce() -> Value) -> Value {
         let start = Instant::now();
         let value = work();
+        #[cfg(fault_injection)]
+        step.slow_down();
         self.times[step as usize].fetch_add(nanoseconds(start.elapsed()), Ordering::Relaxed);
         value
     }

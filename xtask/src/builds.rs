@@ -51,8 +51,6 @@ const FAULTS: &str = "ONEPASS_FAULTS";
 /// Another revision, in a worktree of its own for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Base {
-    /// Its full name.
-    pub(crate) revision: String,
     /// The command.
     pub(crate) onepass: PathBuf,
     worktree: PathBuf,
@@ -62,15 +60,12 @@ impl Base {
     /// Checks a revision out below `scratch` and builds it. The build directory is kept, so that the next time is
     /// shorter.
     pub(crate) fn build(revision: &str, scratch: &Path) -> Result<Self> {
-        let commit = format!("{revision}^{{commit}}");
-        let revision = git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &commit])
-            .with_context(|| format!("`{revision}` is no revision"))?;
         let worktree = scratch.join("base");
         // Of worktrees whose directory is gone, only their names are left.
         git(&["worktree", "prune"])?;
         let path = worktree.to_str().context("the scratch directory has a name that is no text")?;
-        git(&["worktree", "add", "--quiet", "--detach", path, &revision])?;
-        let mut base = Base { revision, onepass: PathBuf::new(), worktree };
+        git(&["worktree", "add", "--quiet", "--detach", path, &commit(revision)?])?;
+        let mut base = Base { onepass: PathBuf::new(), worktree };
         base.onepass = build(&base.worktree, &target()?.join("gate-base"), Faults::Absent)?.save()?;
         Ok(base)
     }
@@ -83,6 +78,28 @@ impl Drop for Base {
             let _ = git(&["worktree", "remove", "--force", path]);
         }
     }
+}
+
+/// The full name of a revision.
+pub(crate) fn commit(revision: &str) -> Result<String> {
+    let commit = format!("{revision}^{{commit}}");
+    git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &commit])
+        .with_context(|| format!("`{revision}` is no revision"))
+}
+
+/// The merge base of the checked-out revision and a branch; none if that is the revision itself, or there is no such branch.
+pub(crate) fn merge_base(branch: &str) -> Result<Option<String>> {
+    let head = commit("HEAD")?;
+    let branches = [format!("refs/heads/{branch}"), format!("refs/remotes/origin/{branch}")];
+    let Some(tip) = branches.iter().find_map(|branch| commit(branch).ok()) else { return Ok(None) };
+    let base = git(&["merge-base", &head, &tip])?;
+    Ok((base != head).then_some(base))
+}
+
+/// Whether the packer that is checked out is that of a revision, with all that it is built from.
+pub(crate) fn has_same_packer(revision: &str) -> bool {
+    let sources = ["packer", "Cargo.toml", "Cargo.lock", ".cargo"];
+    git(&[&["diff", "--quiet", revision, "--"], &sources[..]].concat()).is_ok()
 }
 
 /// The directory that everything is built into.

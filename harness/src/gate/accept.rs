@@ -1,28 +1,25 @@
-//! Accepting the results of a run of the gates as the expected ones.
+//! Accepting the results of a run of the gates: the sizes of its images, and its revision as the base of the time of `main`.
 
-use super::decision::is_narrow;
 use super::expected::Expected;
-use super::gate_run::{Against, GateRun, TimeGate};
-use super::paired_trial::TimedCase;
+use super::gate_run::{GateRun, TimeGate};
 use crate::verify::Gate;
 
-/// Which ratios of a run are taken over.
+/// What is accepted of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ratios {
-    /// Those of which nothing was accepted yet, so that a slow change is not accepted along with its sizes.
-    New,
-    /// All.
-    All,
+pub enum Accepted {
+    /// Its sizes. The base of the time stays, so that a slower packer is not accepted along with its sizes.
+    Sizes,
+    /// Its revision as well, however fast it is: the next runs on `main` are compared with it.
+    SizesAndBase,
 }
 
 impl Expected {
-    /// Accepts the results of a run of the gates: its sizes, and the selected ratios if it compared the strategies, no
-    /// run read from a disk, and their intervals are narrow enough. Returns a line for each changed row.
+    /// Accepts the results of a run of the gates. Returns a line for each changed row.
     ///
     /// # Errors
     ///
-    /// The reason for a refusal: the run is incomplete, or a gate other than sizes is broken.
-    pub fn accept(&mut self, run: &GateRun, ratios: Ratios) -> Result<Vec<String>, String> {
+    /// The reason for a refusal: the run is incomplete or of a changed tree, or a gate other than sizes is broken.
+    pub fn accept(&mut self, run: &GateRun, accepted: Accepted) -> Result<Vec<String>, String> {
         if !run.complete || run.findings.len() != Gate::ALL.len() {
             return Err("the run did not come to its end".into());
         }
@@ -31,25 +28,20 @@ impl Expected {
         if let Some(finding) = laws.into_iter().find(|finding| !finding.verdict.holds()) {
             return Err(format!("{} does not hold: {}", finding.gate.name(), finding.line()));
         }
+        if run.environment.revision.ends_with("changed") {
+            return Err("it was made from a changed tree: commit the change, and run the gates again".into());
+        }
         if run.sizes.is_empty() {
             return Err("the run knows no sizes".into());
+        }
+        if let TimeGate::Failed(why) = &run.time {
+            return Err(format!("the times are not known: {why}"));
         }
         let before = self.to_string();
         let pinned = run.sizes.iter().filter(|size| !size.compression.starts_with("external:"));
         self.sizes = pinned.map(|size| ((size.fixture.clone(), size.compression.clone()), size.bytes)).collect();
-        match &run.time {
-            TimeGate::NotAsked => {}
-            TimeGate::Failed(why) => return Err(format!("the times are not known: {why}")),
-            TimeGate::Measured(timing) if timing.against == Against::TwoPass => {
-                for TimedCase { case, ratio, .. } in timing.timed.iter().filter(|timed| timed.cold == 0) {
-                    let key = (timing.subject.clone(), case.clone(), run.environment.class());
-                    let Some(ratio) = ratio.filter(is_narrow) else { continue };
-                    if ratios == Ratios::All || !self.ratios.contains_key(&key) {
-                        self.ratios.insert(key, (ratio.value * 1e4).round() / 1e4);
-                    }
-                }
-            }
-            TimeGate::Measured(_) => {}
+        if accepted == Accepted::SizesAndBase {
+            self.base = Some(run.environment.revision.clone());
         }
         let after = self.to_string();
         let gone =

@@ -1,33 +1,33 @@
 //! The calibration of the gate on time for a class of machine, without which the gate must not fail there.
 //!
-//! A build is compared with itself, again and again: the gate must never call it slower. In between it is compared with
-//! a build that is slowed by a fifth, and the gate must see that. Cases take turns, and so do both modes of the
-//! gate: against two passes with a ratio that was accepted first, and against one stream of another build.
+//! The gate is run again and again as it is run for a change: on a build beside itself, which it must never call slower, and in
+//! between on a build that wastes a fifth of its time in one of its steps, which it must call slower. A calibration that was cut
+//! short goes on where it stopped.
 
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use packer::Strategy;
+use fixtures::Random;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::decision::{Decision, is_narrow};
-use super::paired_trial::{BuildArms, PairedTrial, ROUNDS, TimedCase};
+use super::decision::Decision;
+use super::paired_trial::{ROUNDS, TimedCase};
+use super::time::TimeTrial;
 use crate::error::{Error, Result};
 use crate::plan::Case;
 use crate::progress::Progress;
-use crate::record::{Journal, Label, SampleLog, read};
-use crate::run::{Environment, Outcome, Runner};
-use fixtures::Random;
+use crate::record::{Journal, SampleLog, read};
+use crate::run::{Environment, Runner};
 
 /// The version of the schema of `calibration.json`.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
-/// Comparisons of a build with itself that are needed; none may be called slower.
+/// Decisions about a build beside itself that are needed; none may be "slower".
 pub const SAME: usize = 40;
 
-/// Comparisons with the slowed build that are needed.
+/// Decisions about the slowed build that are needed.
 pub const SLOWED: usize = 10;
 
 /// How many of ten slowed ones must be caught.
@@ -46,85 +46,29 @@ pub struct Calibration {
     pub environment: Environment,
     /// The tree.
     pub subject: String,
-    /// The cases.
+    /// The cases of the gate: each run of it decides about every one.
     pub cases: Vec<Case>,
-    /// Pairs of a batch.
-    pub pairs: usize,
+    /// The faults that slow a step down. Runs on a slowed build take turns with them.
+    pub faults: Vec<String>,
     /// The seed of every order.
     pub seed: u64,
-    /// The planned number of comparisons: with the same build, with the slowed one.
+    /// The planned runs of the gate: on the same build, on a slowed one.
     pub wanted: [usize; 2],
-    /// Of each case the ratio to two passes that was accepted before anything was compared.
-    pub accepted: Vec<TimedCase>,
-    /// The comparisons, in order.
-    pub comparisons: Vec<BuildComparison>,
+    /// The runs of the gate, in order.
+    pub runs: Vec<CalibrationRun>,
     /// Whether the whole plan was run.
     pub complete: bool,
 }
 
-/// A comparison of two builds.
+/// One run of the gate on a build of which the truth is known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct BuildComparison {
-    /// The build under test.
-    pub kind: TestedBuild,
-    /// The reference.
-    pub beside: ReferenceKind,
-    /// The measurements and the decision of the gate.
-    pub timed: TimedCase,
-}
-
-/// The build under test of a calibration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum TestedBuild {
-    /// The build itself.
-    Same,
-    /// One that takes a fifth longer.
-    Slowed,
-}
-
-/// The reference of one stream: the two modes of the gate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ReferenceKind {
-    /// Two passes; the ratio is compared with the accepted one.
-    TwoPass,
-    /// One stream of another build; nothing should have changed.
-    Base,
-}
-
-impl ReferenceKind {
-    /// Both.
-    pub const ALL: [ReferenceKind; 2] = [ReferenceKind::TwoPass, ReferenceKind::Base];
-
-    /// How the reference packs.
-    fn strategy(self) -> Strategy {
-        match self {
-            ReferenceKind::TwoPass => Strategy::TwoPass,
-            ReferenceKind::Base => Strategy::SingleStream,
-        }
-    }
-}
-
-impl TestedBuild {
-    /// Its name in samples.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            TestedBuild::Same => "same",
-            TestedBuild::Slowed => "slowed",
-        }
-    }
-}
-
-/// The builds of a calibration.
-pub struct CalibrationBuilds<'a> {
-    /// The build, to be compared with.
-    pub base: &'a mut dyn Runner,
-    /// The same one.
-    pub same: &'a mut dyn Runner,
-    /// The slowed one.
-    pub slowed: &'a mut dyn Runner,
+pub struct CalibrationRun {
+    /// The fault that slows the build down; none if it is the base itself.
+    pub fault: Option<String>,
+    /// The revision that was built for both sides.
+    pub revision: String,
+    /// The measurements and the decisions of the gate.
+    pub timed: Vec<TimedCase>,
 }
 
 /// The decisions about one kind of build, counted.
@@ -139,100 +83,59 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// All comparisons of the kind.
+    /// All decisions of the kind.
     #[must_use]
     pub fn all(self) -> usize {
         self.passed + self.slower + self.inconclusive
     }
 }
 
+/// Gives the build with a fault, or without one.
+pub type Builds<'a> = &'a mut dyn FnMut(Option<&str>) -> Box<dyn Runner>;
+
 impl Calibration {
-    /// Runs all comparisons, slowed ones among the others. Everything is in the journal as soon as it is there.
+    /// Runs the gate as often as planned, on slowed builds among the others, and skips what [`Calibration::runs`] has already.
+    /// Everything is in the journal as soon as it is there; `samples` is how many it has from before.
     ///
     /// # Errors
     ///
     /// If a run fails, or the record cannot be written.
     pub fn run(
         &mut self,
-        subjects: CalibrationBuilds<'_>,
+        revision: &str,
+        builds: Builds<'_>,
         journal: &mut Journal,
+        samples: usize,
         progress: &mut dyn Progress,
     ) -> Result<()> {
         journal.replace("calibration.json", self)?;
-        let mut log = SampleLog::of(journal);
-        let CalibrationBuilds { base, same, slowed } = subjects;
-        let trials = self.trials();
-        let all = trials.len();
-        self.accepted =
-            self.accept(same, base, &mut log, &mut Numbered { progress: &mut *progress, before: 0, all })?;
-        for (number, Trial { kind, beside, case }) in trials.into_iter().enumerate() {
-            let subject = match kind {
-                TestedBuild::Same => &mut *same,
-                TestedBuild::Slowed => &mut *slowed,
+        let mut log = SampleLog::after(journal, samples);
+        let planned = self.planned();
+        let all = planned.len();
+        for (number, fault) in planned.into_iter().enumerate().skip(self.runs.len()) {
+            let trial = TimeTrial {
+                subject: &format!("run {}: {}", number + 1, self.subject),
+                cases: &self.cases,
+                candidate: (if fault.is_some() { "slowed" } else { "same" }, &mut *builds(fault.as_deref())),
+                base: &mut *builds(None),
+                seed: self.seed + ROUNDS * number as u64,
+                limit: Duration::MAX,
             };
-            let mut builds = BuildArms {
-                candidate: subject,
-                called: kind.name(),
-                reference: &mut *base,
-                strategy: beside.strategy(),
-            };
-            let expected = match beside {
-                ReferenceKind::TwoPass => self.accepted[case].ratio.filter(is_narrow).map(|ratio| ratio.value),
-                ReferenceKind::Base => Some(1.0),
-            };
-            // The first seeds belong to the accepted ratios.
-            let seed = self.seed + ROUNDS * (number as u64 + 1);
-            let trial = self.trial(vec![(self.cases[case].clone(), expected)], seed);
-            let mut note = |label: Label, outcome: &Outcome| {
-                let case = format!("comparison {}: {}", number + 1, label.case);
-                log.append(Label { case, ..label }, outcome)
-            };
-            let mut told = Numbered { progress: &mut *progress, before: number, all };
-            let timed = trial.run(&mut builds, &mut note, &mut told)?.into_iter().next();
-            let timed = timed.ok_or_else(|| Error::run("a comparison", "it has no case"))?;
-            self.comparisons.push(BuildComparison { kind, beside, timed });
+            let timed = trial.run(&mut log, &mut Numbered { progress: &mut *progress, before: number, all })?;
+            self.runs.push(CalibrationRun { fault, revision: revision.to_owned(), timed });
             log.journal().replace("calibration.json", self)?;
         }
         self.complete = true;
         log.journal().replace("calibration.json", self)
     }
 
-    /// The planned comparisons in order: each build in all cases and both modes equally often.
-    fn trials(&self) -> Vec<Trial> {
-        let ways: Vec<(ReferenceKind, usize)> =
-            (0..self.cases.len()).flat_map(|case| ReferenceKind::ALL.map(|beside| (beside, case))).collect();
-        let of =
-            |kind, wanted| ways.iter().cycle().take(wanted).map(move |&(beside, case)| Trial { kind, beside, case });
+    /// The planned runs in order, by the fault of the build: each fault equally often.
+    fn planned(&self) -> Vec<Option<String>> {
         let [same, slowed] = self.wanted;
-        let mut trials: Vec<Trial> = of(TestedBuild::Same, same).chain(of(TestedBuild::Slowed, slowed)).collect();
-        Random::new(self.seed).shuffle(&mut trials);
-        trials
-    }
-
-    /// The ratios of one stream to two passes, measured as the gate does whose ratios are accepted.
-    fn accept(
-        &self,
-        same: &mut dyn Runner,
-        base: &mut dyn Runner,
-        log: &mut SampleLog<'_>,
-        progress: &mut dyn Progress,
-    ) -> Result<Vec<TimedCase>> {
-        let cases = self.cases.iter().map(|case| (case.clone(), None)).collect();
-        let mut builds = BuildArms {
-            candidate: same,
-            called: TestedBuild::Same.name(),
-            reference: base,
-            strategy: Strategy::TwoPass,
-        };
-        let mut note = |label: Label, outcome: &Outcome| {
-            let case = format!("accepted: {}", label.case);
-            log.append(Label { case, ..label }, outcome)
-        };
-        self.trial(cases, self.seed).run(&mut builds, &mut note, progress)
-    }
-
-    fn trial(&self, cases: Vec<(Case, Option<f64>)>, seed: u64) -> PairedTrial {
-        PairedTrial { cases, pairs: self.pairs, seed, limit: Duration::MAX }
+        let faults = self.faults.iter().cycle().take(slowed).cloned().map(Some);
+        let mut planned: Vec<Option<String>> = std::iter::repeat_n(None, same).chain(faults).collect();
+        Random::new(self.seed).shuffle(&mut planned);
+        planned
     }
 
     /// Reads a calibration from its directory.
@@ -245,7 +148,7 @@ impl Calibration {
     }
 
     /// The newest calibration of a class of machine below `results`, with the name of its directory. One of fewer
-    /// comparisons than are needed, or that was cut short, is none.
+    /// decisions than are needed, or that was cut short, is none.
     ///
     /// # Errors
     ///
@@ -268,39 +171,39 @@ impl Calibration {
         Ok(newest)
     }
 
-    /// The decisions about one kind of build.
+    /// The decisions about builds without a fault, or with one.
     #[must_use]
-    pub fn counts(&self, kind: TestedBuild) -> Counts {
-        self.counts_of(|comparison| comparison.kind == kind)
+    pub fn counts(&self, slowed: bool) -> Counts {
+        self.counts_of(|run, _| run.fault.is_some() == slowed)
     }
 
-    /// The decisions about some comparisons.
+    /// The selected decisions.
     #[must_use]
-    pub fn counts_of(&self, wanted: impl Fn(&BuildComparison) -> bool) -> Counts {
+    pub fn counts_of(&self, wanted: impl Fn(&CalibrationRun, &TimedCase) -> bool) -> Counts {
         let mut counts = Counts::default();
-        for comparison in self.comparisons.iter().filter(|comparison| wanted(comparison)) {
-            match comparison.timed.ruling {
-                Some(Decision::Passed) => counts.passed += 1,
-                Some(Decision::Slower) => counts.slower += 1,
-                Some(Decision::Inconclusive) | None => counts.inconclusive += 1,
+        for run in &self.runs {
+            for timed in run.timed.iter().filter(|timed| wanted(run, timed)) {
+                match timed.ruling {
+                    Decision::Passed => counts.passed += 1,
+                    Decision::Slower => counts.slower += 1,
+                    Decision::Inconclusive => counts.inconclusive += 1,
+                }
             }
         }
         counts
     }
 
-    /// Whether so much was compared that something follows.
+    /// Whether so much was decided that something follows.
     #[must_use]
     pub fn is_enough(&self) -> bool {
-        self.complete
-            && self.counts(TestedBuild::Same).all() >= SAME
-            && self.counts(TestedBuild::Slowed).all() >= SLOWED
+        self.complete && self.counts(false).all() >= SAME && self.counts(true).all() >= SLOWED
     }
 
     /// Whether the gate may fail on this class of machine.
     #[must_use]
     pub fn permits(&self) -> bool {
-        let slowed = self.counts(TestedBuild::Slowed);
-        self.is_enough() && self.counts(TestedBuild::Same).slower == 0 && slowed.slower * 10 >= slowed.all() * CAUGHT
+        let slowed = self.counts(true);
+        self.is_enough() && self.counts(false).slower == 0 && slowed.slower * 10 >= slowed.all() * CAUGHT
     }
 }
 
@@ -312,16 +215,7 @@ fn order(name: &str) -> (String, u64) {
     }
 }
 
-/// A comparison that is to be made.
-#[derive(Clone, Copy, Debug)]
-struct Trial {
-    kind: TestedBuild,
-    beside: ReferenceKind,
-    /// The number of the case.
-    case: usize,
-}
-
-/// Reports progress by comparisons.
+/// Reports progress by runs of the gate.
 struct Numbered<'a> {
     progress: &'a mut dyn Progress,
     before: usize,

@@ -1,4 +1,4 @@
-//! The accepted table: the size of each image, and the ratio of the strategies' times on each class of machine.
+//! What is accepted: the size of each image, and the revision whose speed `main` is compared with.
 //!
 //! The table is text with one row a line, for readable diffs. `cargo xtask accept` writes it.
 
@@ -11,15 +11,15 @@ use std::str::FromStr;
 pub struct Expected {
     /// By fixture and compression.
     pub(super) sizes: BTreeMap<(String, String), u64>,
-    /// By fixture, case and class of machine.
-    pub(super) ratios: BTreeMap<(String, String, String), f64>,
+    /// The full name of the accepted revision.
+    pub(super) base: Option<String>,
 }
 
 /// The head of the table.
 const HEAD: &str = "\
 # What the gates compare with. Changed by `cargo xtask accept RESULTS` alone.
-# size  | fixture | compression | bytes of the image
-# ratio | fixture | case | class of machine | time of single-stream ÷ time of two-pass
+# base | the revision that the time of `main` is compared with
+# size | fixture | compression | bytes of the image
 ";
 
 impl Expected {
@@ -29,10 +29,10 @@ impl Expected {
         self.sizes.get(&(fixture.to_owned(), compression.to_owned())).copied()
     }
 
-    /// The ratio of a case on a class of machine.
+    /// The accepted revision, by its full name: the base of the time of `main`.
     #[must_use]
-    pub fn ratio(&self, fixture: &str, case: &str, machine: &str) -> Option<f64> {
-        self.ratios.get(&(fixture.to_owned(), case.to_owned(), machine.to_owned())).copied()
+    pub fn base(&self) -> Option<&str> {
+        self.base.as_deref()
     }
 }
 
@@ -49,13 +49,8 @@ impl FromStr for Expected {
                     let key = (fixture.to_owned(), compression.to_owned());
                     expected.sizes.insert(key, bytes.parse().map_err(|_| unclear())?).is_some()
                 }
-                ["ratio", fixture, case, machine, ratio] => {
-                    let ratio: f64 = ratio.parse().map_err(|_| unclear())?;
-                    if !(ratio.is_finite() && ratio > 0.0) {
-                        return Err(unclear());
-                    }
-                    let key = (fixture.to_owned(), case.to_owned(), machine.to_owned());
-                    expected.ratios.insert(key, ratio).is_some()
+                ["base", revision] if revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                    expected.base.replace(revision.to_owned()).is_some()
                 }
                 _ => return Err(unclear()),
             };
@@ -70,11 +65,11 @@ impl FromStr for Expected {
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(HEAD)?;
+        if let Some(revision) = &self.base {
+            writeln!(f, "base | {revision}")?;
+        }
         for ((fixture, compression), bytes) in &self.sizes {
             writeln!(f, "size | {fixture} | {compression} | {bytes}")?;
-        }
-        for ((fixture, case, machine), ratio) in &self.ratios {
-            writeln!(f, "ratio | {fixture} | {case} | {machine} | {ratio:.4}")?;
         }
         Ok(())
     }
@@ -86,21 +81,20 @@ mod tests {
 
     #[test]
     fn a_table_is_read_as_it_is_written_and_its_rows_are_sorted() {
-        let text = "ratio | b | gzip:5 2 threads | a processor, 2 cores, ext4 | 0.81\n\nsize | b | none | 2\n# a word\nsize | a | none | 1\n";
+        let revision = "0123456789abcdef0123456789abcdef01234567";
+        let text = format!("size | b | none | 2\n# a word\n\nbase | {revision}\nsize | a | none | 1\n");
         let expected: Expected = text.parse().unwrap();
         assert_eq!((expected.size("a", "none"), expected.size("a", "gzip:5")), (Some(1), None));
-        assert_eq!(expected.ratio("b", "gzip:5 2 threads", "a processor, 2 cores, ext4"), Some(0.81));
+        assert_eq!(expected.base(), Some(revision));
         let written = expected.to_string();
         let rows: Vec<&str> = written.lines().filter(|line| !line.starts_with('#')).collect();
-        assert_eq!(rows[..2], ["size | a | none | 1", "size | b | none | 2"]);
+        assert_eq!(rows, [&format!("base | {revision}"), "size | a | none | 1", "size | b | none | 2"]);
         assert_eq!(written.parse::<Expected>().unwrap(), expected);
     }
 
     #[test]
     fn what_is_no_row_is_named() {
-        for line in
-            ["size | a | none", "size | a | none | many", "ratio | a | b | c | 0", "ratio | a | b | c | NaN", "x"]
-        {
+        for line in ["size | a | none", "size | a | none | many", "base | main", "base | 0123456", "x"] {
             assert_eq!(line.parse::<Expected>().unwrap_err(), format!("line 1 is no row: `{line}`"));
         }
         let twice = "size | a | none | 1\nsize | a | none | 2";

@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::decision::{self, Decision};
 use super::image_size::Size;
 use super::paired_trial::TimedCase;
+use super::time;
 use crate::error::Result;
 use crate::record::{Interval, Journal, read};
 use crate::run::Environment;
 use crate::verify::{Finding, GateVerdict};
 
 /// The version of the schema of `gate.json`.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// `gate.json`: a run of the gates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -52,27 +53,50 @@ pub enum TimeGate {
     Measured(TimeMeasurement),
 }
 
-/// The timed cases, and the reference.
+/// The timed cases, and their base.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TimeMeasurement {
     /// The tree.
     pub subject: String,
-    /// The reference that one stream was compared with.
-    pub against: Against,
+    /// The revision that one stream was compared with.
+    pub base: BaseRevision,
     /// The record of a calibration that lets this gate fail on this class of machine. Without one it only warns.
     pub calibration: Option<String>,
     /// The cases.
     pub timed: Vec<TimedCase>,
 }
 
-/// The reference: the divisor of one stream's time.
+/// The revision that a build is compared with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BaseRevision {
+    /// Its full name.
+    pub revision: String,
+    /// Where it comes from.
+    pub origin: BaseOrigin,
+}
+
+/// Where the base of a comparison comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Against {
-    /// That of two passes; the ratio is compared with the accepted one.
-    TwoPass,
-    /// That of one stream of another revision; nothing should have changed.
-    Base(String),
+pub enum BaseOrigin {
+    /// The user named it.
+    Named,
+    /// It is the merge base with `main`.
+    MergeBase,
+    /// It is the accepted revision, the base of `main` itself.
+    Accepted,
+}
+
+impl BaseOrigin {
+    /// In words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            BaseOrigin::Named => "as named",
+            BaseOrigin::MergeBase => "the merge base with main",
+            BaseOrigin::Accepted => "the accepted revision",
+        }
+    }
 }
 
 /// The outcome of a run of the gates.
@@ -166,14 +190,9 @@ impl GateRun {
 }
 
 impl TimeGate {
-    /// Whether the gate may fail: it was calibrated on this class of machine, and every case has an expected ratio.
+    /// Whether the gate may fail: it was calibrated on this class of machine.
     fn blocks(&self) -> bool {
-        match self {
-            TimeGate::Measured(TimeMeasurement { calibration: Some(_), timed, .. }) => {
-                timed.iter().all(|timed| timed.expected.is_some())
-            }
-            _ => false,
-        }
+        matches!(self, TimeGate::Measured(TimeMeasurement { calibration: Some(_), .. }))
     }
 
     fn conclusion(&self) -> GateOutcome {
@@ -182,17 +201,12 @@ impl TimeGate {
             TimeGate::Failed(_) => return GateOutcome::NotMeasured,
             TimeGate::Measured(timing) => timing,
         };
-        let any = |ruling: Option<Decision>| timing.timed.iter().any(|timed| timed.ruling == ruling);
-        if !self.blocks() {
-            GateOutcome::Passed
-        } else if any(Some(Decision::Slower)) {
-            GateOutcome::Failed
-        } else if any(None) || timing.timed.is_empty() {
-            GateOutcome::NotMeasured
-        } else if any(Some(Decision::Inconclusive)) {
-            GateOutcome::Inconclusive
-        } else {
-            GateOutcome::Passed
+        match time::decide(&timing.timed) {
+            _ if !self.blocks() => GateOutcome::Passed,
+            _ if timing.timed.is_empty() => GateOutcome::NotMeasured,
+            Decision::Slower => GateOutcome::Failed,
+            Decision::Inconclusive => GateOutcome::Inconclusive,
+            Decision::Passed => GateOutcome::Passed,
         }
     }
 
@@ -219,12 +233,9 @@ impl TimeGate {
 
 impl fmt::Display for TimeMeasurement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let against = match &self.against {
-            Against::TwoPass => "two passes".to_owned(),
-            Against::Base(revision) => revision.chars().take(12).collect(),
-        };
-        let told: Vec<String> = self.timed.iter().map(|timed| told(timed, &against)).collect();
-        f.write_str(&told.join("; "))?;
+        let base: String = self.base.revision.chars().take(12).collect();
+        let told: Vec<String> = self.timed.iter().map(|timed| told(timed, &base)).collect();
+        write!(f, "{}; base: {}", told.join("; "), self.base.origin.words())?;
         if self.calibration.is_none() {
             f.write_str("; never calibrated on this class of machine")?;
         }
@@ -233,23 +244,19 @@ impl fmt::Display for TimeMeasurement {
 }
 
 /// One case in one line.
-fn told(timed: &TimedCase, against: &str) -> String {
+fn told(timed: &TimedCase, base: &str) -> String {
     let interval = |ratio: &Interval| format!("{:.3} [{:.3}, {:.3}]", ratio.value, ratio.low, ratio.high);
     let batches: Vec<String> = timed.batches.iter().map(|batch| interval(&batch.ratio)).collect();
-    let expected = match timed.expected {
-        Some(expected) => format!("expected {expected:.3}"),
-        None => "no ratio was accepted for this class of machine".into(),
-    };
     let ruling = match timed.ruling {
-        Some(Decision::Slower) => ": slower, twice",
-        Some(Decision::Inconclusive)
+        Decision::Slower => ": slower, twice",
+        Decision::Inconclusive
             if timed.batches.iter().any(|batch| decision::half_width(&batch.ratio) > decision::WIDEST) =>
         {
             ": too wide to judge"
         }
-        Some(Decision::Inconclusive) => ": no time was left for a batch",
-        Some(Decision::Passed) | None => "",
+        Decision::Inconclusive => ": no time was left for a batch",
+        Decision::Passed => "",
     };
     let cold = if timed.cold > 0 { format!(", {} runs read from the disk", timed.cold) } else { String::new() };
-    format!("{} {} × {against}, {expected}{ruling}{cold}", timed.case, batches.join(", then "))
+    format!("{} {} × {base}{ruling}{cold}", timed.case, batches.join(", then "))
 }

@@ -4,8 +4,8 @@
 //! trees ─▶ exact gates (G0 … G5) ─▶ time ─▶ findings ─▶ record ─▶ verdict
 //! ```
 //!
-//! Each gate is one file: it runs the packs that it needs, and judges them. `METHODOLOGY.md` describes the criteria; the sizes
-//! and ratios that it compares with stand in a table that only [`Expected::accept`](expected::Expected::accept) changes.
+//! Each gate is one file: it runs the packs that it needs, and judges them. `METHODOLOGY.md` describes the criteria; the accepted
+//! sizes and the accepted revision stand in a table that only [`Expected::accept`](expected::Expected::accept) changes.
 
 // Exact quantities.
 mod accept;
@@ -23,12 +23,13 @@ mod space;
 pub mod calibration;
 pub mod decision;
 pub mod paired_trial;
+pub mod time;
 
 // The record.
 pub mod gate_run;
 
 pub use crate::verify::{Finding, Gate, GateVerdict};
-pub use accept::Ratios;
+pub use accept::Accepted;
 pub use exact::{ExactFindings, ExactGates, Tree};
 pub use image_size::Size;
 pub use memory::Budget;

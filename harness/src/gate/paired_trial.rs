@@ -38,37 +38,23 @@ pub trait TrialArms {
     fn arm(&self, side: Side) -> &'static str;
 }
 
-/// One stream against two passes.
-pub struct StrategyArms<'a>(pub &'a mut dyn Runner);
-
-impl TrialArms for StrategyArms<'_> {
-    fn run(&mut self, case: &Case, side: Side) -> Result<Outcome> {
-        self.0.run(Work::Pack(case, side.strategy()))
-    }
-
-    fn arm(&self, side: Side) -> &'static str {
-        side.strategy().name()
-    }
-}
-
-/// One stream of one build against another build.
+/// One stream of one build against one stream of another.
 pub struct BuildArms<'a> {
     /// The build under test.
     pub candidate: &'a mut dyn Runner,
     /// Its name in samples, such as `new`.
     pub called: &'static str,
     /// The build that it is compared with.
-    pub reference: &'a mut dyn Runner,
-    /// How that one packs.
-    pub strategy: Strategy,
+    pub base: &'a mut dyn Runner,
 }
 
 impl TrialArms for BuildArms<'_> {
     fn run(&mut self, case: &Case, side: Side) -> Result<Outcome> {
-        match side {
-            Side::Candidate => self.candidate.run(Work::Pack(case, side.strategy())),
-            Side::Reference => self.reference.run(Work::Pack(case, self.strategy)),
-        }
+        let build = match side {
+            Side::Candidate => &mut *self.candidate,
+            Side::Reference => &mut *self.base,
+        };
+        build.run(Work::Pack(case, Strategy::SingleStream))
     }
 
     fn arm(&self, side: Side) -> &'static str {
@@ -82,8 +68,8 @@ impl TrialArms for BuildArms<'_> {
 /// Cases that are timed together.
 #[derive(Clone, Debug)]
 pub struct PairedTrial {
-    /// The cases, each with its expected ratio, if it has one.
-    pub cases: Vec<(Case, Option<f64>)>,
+    /// The cases.
+    pub cases: Vec<Case>,
     /// Pairs of a round: of a batch, unless it is extended.
     pub pairs: usize,
     /// The seed of the first round; the following rounds use the following numbers.
@@ -97,8 +83,6 @@ pub struct PairedTrial {
 pub struct TimedCase {
     /// The case's name.
     pub case: String,
-    /// The ratio that was expected, if there was one.
-    pub expected: Option<f64>,
     /// Runs of a unit.
     pub runs: usize,
     /// How many runs fetched more than a hundredth of the tar from a disk: the page cache was not warm.
@@ -107,8 +91,8 @@ pub struct TimedCase {
     pub batches: Vec<Batch>,
     /// The ratio of all pairs together; nothing without pairs.
     pub ratio: Option<Interval>,
-    /// The decision; `None` without an expected ratio.
-    pub ruling: Option<Decision>,
+    /// The decision.
+    pub ruling: Decision,
 }
 
 /// A batch of pairs.
@@ -154,9 +138,9 @@ impl PairedTrial {
     pub fn run(&self, arms: &mut dyn TrialArms, note: Note<'_>, progress: &mut dyn Progress) -> Result<Vec<TimedCase>> {
         let mut runner = TrialRunner { trial: self, arms, note, spent: Duration::ZERO };
         let mut states = Vec::new();
-        for (number, (case, expected)) in self.cases.iter().enumerate() {
+        for (number, case) in self.cases.iter().enumerate() {
             progress.update(number, self.cases.len(), &format!("warming up {}", case.name()), None);
-            states.push(runner.warm_up(case, *expected)?);
+            states.push(runner.warm_up(case)?);
         }
         for round in 0..ROUNDS {
             let due = states.iter_mut().filter(|state| state.needs_round(self.pairs));
@@ -170,9 +154,15 @@ impl PairedTrial {
 
 impl TrialRunner<'_> {
     /// Runs both arms once, untimed, to find how many runs are a unit.
-    fn warm_up<'b>(&mut self, case: &'b Case, expected: Option<f64>) -> Result<CaseState<'b>> {
-        let timed =
-            TimedCase { case: case.name(), expected, runs: 1, cold: 0, batches: Vec::new(), ratio: None, ruling: None };
+    fn warm_up<'b>(&mut self, case: &'b Case) -> Result<CaseState<'b>> {
+        let timed = TimedCase {
+            case: case.name(),
+            runs: 1,
+            cold: 0,
+            batches: Vec::new(),
+            ratio: None,
+            ruling: Decision::Inconclusive,
+        };
         let mut state = CaseState { case, timed, pair: Duration::ZERO, pairs: Vec::new() };
         let mut shortest = Duration::MAX;
         for side in [Side::Reference, Side::Candidate] {
@@ -240,10 +230,7 @@ impl TrialRunner<'_> {
 
 impl CaseState<'_> {
     fn batch_verdicts(&self) -> Vec<BatchVerdict> {
-        let batch_verdicts = |expected| {
-            self.timed.batches.iter().map(move |batch| decision::judge_batch(&batch.ratio, expected)).collect()
-        };
-        self.timed.expected.map(batch_verdicts).unwrap_or_default()
+        self.timed.batches.iter().map(|batch| decision::judge_batch(&batch.ratio)).collect()
     }
 
     /// Whether it needs a round of so many pairs: its first batch, more of that, or a fresh one.
@@ -279,8 +266,7 @@ impl CaseState<'_> {
     /// The case with its decision. A batch that did not fit the time limit is missing or still wide, and the decision
     /// is inconclusive.
     fn decided(self) -> TimedCase {
-        let ruling =
-            self.timed.expected.map(|_| decision::decide(&self.batch_verdicts()).unwrap_or(Decision::Inconclusive));
+        let ruling = decision::decide(&self.batch_verdicts()).unwrap_or(Decision::Inconclusive);
         TimedCase { ratio: stats::ratio(&self.pairs).map(Interval::from), ruling, ..self.timed }
     }
 }

@@ -46,6 +46,18 @@ impl Journal {
         Ok(Journal { directory, samples, curves: HashSet::new() })
     }
 
+    /// Goes on with a record that was cut short.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written to.
+    pub fn resume(directory: &Path) -> Result<Self> {
+        let path = directory.join("samples.jsonl");
+        let samples = File::options().append(true).open(&path).map_err(|error| Error::io("open", path, error))?;
+        // No curve is kept twice, and the first runs had theirs.
+        Ok(Journal { directory: directory.to_owned(), samples, curves: HashSet::new() })
+    }
+
     /// Where it is.
     #[must_use]
     pub fn directory(&self) -> &Path {
@@ -110,6 +122,12 @@ impl<'a> SampleLog<'a> {
     #[must_use]
     pub fn of(journal: &'a mut Journal) -> Self {
         SampleLog { journal, next: 0 }
+    }
+
+    /// For a journal that has so many samples.
+    #[must_use]
+    pub fn after(journal: &'a mut Journal, samples: usize) -> Self {
+        SampleLog { journal, next: samples }
     }
 
     /// The journal.

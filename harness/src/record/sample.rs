@@ -19,7 +19,7 @@ pub struct Sample {
     pub role: Role,
     /// The case's or the peer's name.
     pub case: String,
-    /// `single-stream`, `two-pass`, `peer` or `floor`; in calibrations `base`, `same`, `slowed`.
+    /// `single-stream`, `two-pass`, `peer` or `floor`; in gates `new` and `base`, in calibrations `same`, `slowed` and `base`.
     pub arm: String,
     /// The pair or the round.
     pub pair: usize,

@@ -4,15 +4,12 @@ use super::page::{Block, Page, Section};
 use super::provenance;
 use super::tables::{Table, interval};
 use crate::format::time;
-use crate::gate::calibration::{BuildComparison, Calibration, ReferenceKind, SAME, SLOWED, TestedBuild};
-use crate::gate::decision::{Decision, half_width};
+use crate::gate::calibration::{Calibration, SAME, SLOWED};
+use crate::gate::decision::{Decision, PAIRS, half_width};
 use crate::gate::paired_trial::{Batch, TimedCase};
 use crate::plan::Case;
 use crate::record::Sample;
 use crate::stats::{self, Estimate};
-
-const ACCEPTED: &str = "Beside two passes the gate needs a ratio to expect. It was measured first, with a batch of pairs, as one that is \
-                        accepted is:";
 
 /// The verdict, in sentences.
 pub(super) fn verdict(calibration: &Calibration) -> Vec<String> {
@@ -21,14 +18,12 @@ pub(super) fn verdict(calibration: &Calibration) -> Vec<String> {
         (true, _) => format!("The gate on time may fail on {class}."),
         (false, true) => format!("The gate on time only warns on {class}: it was not right often enough."),
         (false, false) => format!(
-            "INCOMPLETE: {SAME} comparisons with itself and {SLOWED} with the slowed packer are needed; the gate on time only \
-             warns on {class}."
+            "INCOMPLETE: {SAME} decisions about a build beside itself and {SLOWED} about a slowed one are needed; the gate on time \
+             only warns on {class}."
         ),
     }];
-    for (kind, called) in
-        [(TestedBuild::Same, "The same packer"), (TestedBuild::Slowed, "One that takes a fifth longer")]
-    {
-        let counts = calibration.counts(kind);
+    for (slowed, called) in [(false, "The same build"), (true, "A build that wastes a fifth of its time")] {
+        let counts = calibration.counts(slowed);
         let (low, high) = stats::proportion(counts.slower, counts.all());
         sentences.push(format!(
             "{called}: {} times called slower, {} times not, {} times too noisy to say. Called slower it would be between {:.1} and \
@@ -40,7 +35,7 @@ pub(super) fn verdict(calibration: &Calibration) -> Vec<String> {
             high * 100.0
         ));
     }
-    let batches = calibration.comparisons.iter().flat_map(|comparison| &comparison.timed.batches);
+    let batches = calibration.runs.iter().flat_map(|run| &run.timed).flat_map(|timed| &timed.batches);
     let widths: Vec<f64> = batches.map(|batch| half_width(&batch.ratio) * 100.0).collect();
     if let Some(Estimate { value: median, .. }) = stats::median(&widths) {
         let least = widths.iter().copied().fold(f64::MAX, f64::min);
@@ -50,56 +45,42 @@ pub(super) fn verdict(calibration: &Calibration) -> Vec<String> {
     sentences
 }
 
-/// The decisions of the gate, counted for each case and mode.
+/// The decisions of the gate, counted for each build and case.
 fn ways(calibration: &Calibration) -> Table {
-    let mut rows = Vec::new();
-    for case in &calibration.cases {
-        for way in ReferenceKind::ALL {
-            let cells = [TestedBuild::Same, TestedBuild::Slowed].map(|kind| {
-                let counts = calibration.counts_of(|BuildComparison { kind: other, beside, timed }| {
-                    (*other, *beside) == (kind, way) && timed.case == case.name()
-                });
-                format!("{} / {} / {}", counts.passed, counts.slower, counts.inconclusive)
-            });
-            let [same, slowed] = cells;
-            rows.push([case.name(), beside(way).to_owned(), same, slowed]);
-        }
-    }
-    Table::new(["case", "beside", "the same packer", "a fifth slower"], rows)
+    let builds = std::iter::once(None).chain(calibration.faults.iter().map(Some));
+    let row = |fault: Option<&String>| {
+        let cells = calibration.cases.iter().map(|case| {
+            let counts = calibration.counts_of(|run, timed| run.fault.as_ref() == fault && timed.case == case.name());
+            format!("{} / {} / {}", counts.passed, counts.slower, counts.inconclusive)
+        });
+        std::iter::once(build(fault)).chain(cells).collect()
+    };
+    let head = std::iter::once("build".to_owned()).chain(calibration.cases.iter().map(Case::name)).collect();
+    Table { head, rows: builds.map(row).collect() }
 }
 
-/// The accepted ratios of the mode against two passes.
-fn accepted(calibration: &Calibration) -> Table {
-    let row = |timed: &TimedCase| [timed.case.clone(), timed.ratio.as_ref().map_or_else(String::new, interval)];
-    Table::new(["case", "one stream ÷ two passes [95 %]"], calibration.accepted.iter().map(row).collect())
+/// `the same`, or the fault.
+fn build(fault: Option<&String>) -> String {
+    fault.cloned().unwrap_or_else(|| "the same".into())
 }
 
-fn beside(beside: ReferenceKind) -> &'static str {
-    match beside {
-        ReferenceKind::TwoPass => "two passes",
-        ReferenceKind::Base => "one stream",
-    }
-}
-
-/// Every comparison, in order.
+/// Every decision, in order.
 pub(super) fn table(calibration: &Calibration) -> Table {
-    let row = |(number, comparison): (usize, &BuildComparison)| {
-        let TimedCase { batches, ruling, cold, .. } = &comparison.timed;
-        let ratio = |batch: &Batch| match batch.pairs > calibration.pairs {
+    let row = |number: usize, fault: Option<&String>, timed: &TimedCase| {
+        let TimedCase { batches, ruling, cold, .. } = timed;
+        let ratio = |batch: &Batch| match batch.pairs > PAIRS {
             true => format!("{}, {} pairs", interval(&batch.ratio), batch.pairs),
             false => interval(&batch.ratio),
         };
         let medians = batches.first().map_or([0; 2], |batch| batch.medians_ns);
         let ruling = match ruling {
-            Some(Decision::Slower) => "slower",
-            Some(Decision::Passed) => "not slower",
-            Some(Decision::Inconclusive) | None => "too noisy",
+            Decision::Slower => "slower",
+            Decision::Passed => "not slower",
+            Decision::Inconclusive => "too noisy",
         };
         [
-            format!("{}: {}", number + 1, comparison.kind.name()),
-            comparison.timed.case.clone(),
-            beside(comparison.beside).into(),
-            comparison.timed.expected.map_or_else(String::new, |expected| format!("{expected:.3}")),
+            format!("{}: {}", number + 1, build(fault)),
+            timed.case.clone(),
             time(medians[0] as f64),
             time(medians[1] as f64),
             batches.first().map_or_else(String::new, ratio),
@@ -108,38 +89,29 @@ pub(super) fn table(calibration: &Calibration) -> Table {
             ruling.to_owned(),
         ]
     };
-    let head = [
-        "",
-        "case",
-        "beside",
-        "expected",
-        "its time",
-        "the other's",
-        "ratio [95 %]",
-        "of a fresh batch",
-        "cold runs",
-        "called",
-    ];
-    Table::new(head, calibration.comparisons.iter().enumerate().map(row).collect())
+    let head = ["run", "case", "its time", "the base's", "ratio [95 %]", "of a fresh batch", "cold runs", "called"];
+    let runs = calibration.runs.iter().enumerate();
+    let rows = runs.flat_map(|(number, run)| run.timed.iter().map(move |timed| (number, run.fault.as_ref(), timed)));
+    Table::new(head, rows.map(|(number, fault, timed)| row(number, fault, timed)).collect())
 }
 
 /// The page.
 pub(super) fn page(calibration: &Calibration, samples: &[Sample], verdict: &[String], comparisons: &Table) -> Page {
     let [same, slowed] = calibration.wanted;
     let runs = format!(
-        "{same} comparisons with itself and {slowed} with the slowed packer, {} pairs for each batch, shuffled with seed {}",
-        calibration.pairs, calibration.seed
+        "{same} runs of the gate on the same build and {slowed} on a slowed one, {PAIRS} pairs for each batch, shuffled with seed {}",
+        calibration.seed
     );
-    let commands = "onepass: `onepass pack $ROOTFS --output $OUT --compression SPEC --strategy single-stream|two-pass --threads N --json`, \
-                    built with the feature `planted`; the slowed one has `--planted spin` as well.";
+    let commands = "onepass: `onepass pack $ROOTFS --output $OUT --compression SPEC --strategy single-stream --threads N --json`, \
+                    built with faults; a slowed one has `--inject-fault FAULT` as well.";
     Page {
         name: format!("onepass calibration · {} · {}", calibration.date, calibration.topic),
         title: "Whether the gate on time can be trusted here".into(),
         opening: format!(
-            "A packer is compared with itself, and now and then with one that is known to take a fifth longer, by the gate that \
-             decides whether a change costs time. It may fail a change only where it never called the same packer slower, and \
-             called the slowed one slower at least nine times of ten. Here {} was packed with {}. It stands beside two passes, as it \
-             does when a change is checked, or beside one stream, as it does with `--base`.",
+            "The gate that decides whether a change costs time is run on a build beside itself, and now and then on a build that \
+             wastes a fifth of its time in one step. It may fail a change only where it never called the same build slower, and \
+             called the slowed one slower at least nine times of ten. Here {} was packed with {}. Each run of the gate decides \
+             about every case.",
             calibration.subject,
             calibration.cases.iter().map(Case::name).collect::<Vec<_>>().join(" and ")
         ),
@@ -147,15 +119,8 @@ pub(super) fn page(calibration: &Calibration, samples: &[Sample], verdict: &[Str
         sound: calibration.is_enough(),
         verdict: verdict.to_vec(),
         sections: vec![
-            Section::new(
-                "Not slower / slower / too noisy",
-                vec![
-                    Block::Table(ways(calibration)),
-                    Block::Text(ACCEPTED.into()),
-                    Block::Table(accepted(calibration)),
-                ],
-            ),
-            Section::new("Every comparison", vec![Block::Table(comparisons.clone())]),
+            Section::new("Not slower / slower / too noisy", vec![Block::Table(ways(calibration))]),
+            Section::new("Every decision", vec![Block::Table(comparisons.clone())]),
             Section::new("With what", vec![Block::Facts(provenance::facts(&calibration.environment, samples, runs))]),
             Section::new(
                 "The exact commands",

@@ -1,46 +1,36 @@
 //! Whether the gate on time may fail: calibrations of packers that are made up.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::PathBuf;
 
 use harness::Result;
-use harness::gate::calibration::{
-    BuildComparison, Calibration, CalibrationBuilds, Counts, ReferenceKind, SAME, SCHEMA, SLOWED, TestedBuild,
-};
+use harness::gate::calibration::{Calibration, Counts, SAME, SCHEMA, SLOWED};
 use harness::gate::decision::{Decision, PAIRS};
 use harness::inspect::{Inspection, Listing};
 use harness::plan::Work;
 use harness::record::{Journal, samples};
 use harness::report::CalibrationReport;
 use harness::run::{Environment, Outcome, Runner};
-use packer::Strategy;
 use tempfile::TempDir;
 
 use super::{Ear, case};
 
-/// Takes so long for one stream, and a third longer for two passes, give or take a hundredth; fails when it has run so
-/// often.
-struct Steady {
+/// Takes so long, give or take a hundredth; fails when all of them have run so often.
+struct Steady<'a> {
     seconds: f64,
-    runs: u64,
+    runs: &'a Cell<u64>,
     most: u64,
 }
 
-impl Steady {
-    fn new(seconds: f64) -> Self {
-        Steady { seconds, runs: 0, most: u64::MAX }
-    }
-}
-
-impl Runner for Steady {
+impl Runner for Steady<'_> {
     fn run(&mut self, work: Work<'_>) -> Result<Outcome> {
-        self.runs += 1;
-        if self.runs > self.most {
+        self.runs.set(self.runs.get() + 1);
+        if self.runs.get() > self.most {
             return Err(harness::Error::run(work.name(), "no space left on device"));
         }
-        let noise = 1.0 + (self.runs * 37 % 11) as f64 / 1_000.0;
-        let longer = if matches!(work, Work::Pack(_, Strategy::TwoPass)) { 4.0 / 3.0 } else { 1.0 };
-        Ok(Outcome { wall_ns: (self.seconds * longer * noise * 1e9) as u64, ..Outcome::default() })
+        let noise = 1.0 + (self.runs.get() * 37 % 11) as f64 / 1_000.0;
+        Ok(Outcome { wall_ns: (self.seconds * noise * 1e9) as u64, ..Outcome::default() })
     }
 
     fn inspect(&mut self, _: Work<'_>, _: &Listing) -> Result<(Outcome, Inspection)> {
@@ -60,28 +50,55 @@ fn planned(wanted: [usize; 2]) -> Calibration {
             ..Environment::default()
         },
         subject: "a fake".into(),
-        cases: vec![case("gzip:5", 2), case("zstd:3", 1)],
-        pairs: PAIRS,
+        cases: vec![case("gzip:5", 2), case("zstd:3", 2)],
+        faults: vec!["slow-walk".into(), "slow-write".into()],
         seed: 1,
         wanted,
-        accepted: Vec::new(),
-        comparisons: Vec::new(),
+        runs: Vec::new(),
         complete: false,
     }
 }
 
-/// A calibration in `results`, of a packer that takes as long as `same` says where it should take three seconds.
-fn calibrated(results: &TempDir, wanted: [usize; 2], same: Steady) -> (Result<()>, Calibration, Journal) {
+/// Builds that take three seconds; the one under test so many times as long, and a slowed one a fifth longer.
+#[derive(Clone, Copy)]
+struct Machine {
+    same: f64,
+    /// After so many packs the disk is full.
+    most: u64,
+}
+
+const SOUND: Machine = Machine { same: 1.0, most: u64::MAX };
+
+fn go_on(calibration: &mut Calibration, journal: &mut Journal, machine: Machine) -> Result<()> {
+    let runs: &'static Cell<u64> = Box::leak(Box::default());
+    let mut asked = 0_u64;
+    let mut builds = |fault: Option<&str>| {
+        asked += 1;
+        // The candidate is asked for first, then its base.
+        let candidate = asked % 2 == 1;
+        let seconds = match fault {
+            Some(_) => 3.6,
+            None if candidate => 3.0 * machine.same,
+            None => 3.0,
+        };
+        Box::new(Steady { seconds, runs, most: machine.most }) as Box<dyn Runner>
+    };
+    let before = samples(journal.directory())?.len();
+    calibration.run("0123456789", &mut builds, journal, before, &mut Ear::default())
+}
+
+/// The plan whose runs make so many decisions: two each.
+const ENOUGH: [usize; 2] = [SAME / 2, SLOWED / 2];
+
+fn calibrated(results: &TempDir, wanted: [usize; 2], machine: Machine) -> (Result<()>, Calibration, Journal) {
     let mut journal = Journal::create(results.path(), "2026-01-02", "calibration").unwrap();
-    let (mut base, mut same, mut slowed) = (Steady::new(3.0), same, Steady::new(3.6));
     let mut calibration = planned(wanted);
-    let subjects = CalibrationBuilds { base: &mut base, same: &mut same, slowed: &mut slowed };
-    let result = calibration.run(subjects, &mut journal, &mut Ear::default());
+    let result = go_on(&mut calibration, &mut journal, machine);
     (result, calibration, journal)
 }
 
 fn sound(results: &TempDir) -> (Calibration, Journal) {
-    let (result, calibration, journal) = calibrated(results, [SAME, SLOWED], Steady::new(3.0));
+    let (result, calibration, journal) = calibrated(results, ENOUGH, SOUND);
     result.unwrap();
     (calibration, journal)
 }
@@ -96,33 +113,21 @@ fn a_gate_that_is_right_may_fail_and_is_recorded_and_reported() {
     let results = TempDir::new().unwrap();
     let (calibration, journal) = sound(&results);
     assert!(calibration.complete && calibration.permits());
-    assert_eq!(calibration.counts(TestedBuild::Same), Counts { passed: SAME, ..Counts::default() });
-    assert_eq!(calibration.counts(TestedBuild::Slowed), Counts { slower: SLOWED, ..Counts::default() });
-    // Slowed ones stand among the others.
-    let first = calibration.comparisons.iter().position(|comparison| comparison.kind == TestedBuild::Slowed).unwrap();
-    assert!(first < SAME, "all slowed ones come last");
+    assert_eq!(calibration.counts(false), Counts { passed: SAME, ..Counts::default() });
+    assert_eq!(calibration.counts(true), Counts { slower: SLOWED, ..Counts::default() });
+    // Slowed ones stand among the others, and every fault has its turn.
+    let first = calibration.runs.iter().position(|run| run.fault.is_some()).unwrap();
+    assert!(first < SAME / 2, "all slowed ones come last");
+    for (fault, runs) in [("slow-walk", 3), ("slow-write", 2)] {
+        assert_eq!(calibration.counts_of(|run, _| run.fault.as_deref() == Some(fault)).slower, 2 * runs);
+    }
     assert!(
         Calibration::read(journal.directory()).unwrap() == calibration,
         "what is read back is not what was written"
     );
-    // Each has a run to warm up for both arms, and a fresh batch if it is suspect; before them, what is accepted of
-    // each case.
+    // Each decision has a run to warm up for both arms, and a fresh batch if the first is suspect.
     let kept = samples(journal.directory()).unwrap();
-    assert_eq!(kept.len(), (2 + SAME + SLOWED) * (2 + 2 * PAIRS) + SLOWED * 2 * PAIRS);
-    let accepted: Vec<f64> = calibration.accepted.iter().map(|timed| timed.ratio.unwrap().value).collect();
-    assert!(accepted.len() == 2 && accepted.iter().all(|ratio| (ratio * 4.0 - 3.0).abs() < 0.02), "{accepted:?}");
-    // Every case stands beside two passes, with the accepted ratio, as often as beside one stream.
-    for (case, accepted) in ["gzip:5 2 threads", "zstd:3 1 thread"].into_iter().zip(accepted) {
-        for (beside, expected) in [(ReferenceKind::TwoPass, accepted), (ReferenceKind::Base, 1.0)] {
-            let of = |wanted: TestedBuild| {
-                calibration.counts_of(|BuildComparison { kind, beside: way, timed }| {
-                    (*kind, *way) == (wanted, beside) && timed.case == case && timed.expected == Some(expected)
-                })
-            };
-            assert_eq!(of(TestedBuild::Same), Counts { passed: SAME / 4, ..Counts::default() }, "{case}, {beside:?}");
-            assert!(of(TestedBuild::Slowed).slower >= SLOWED / 4, "{case}, {beside:?}: {:?}", of(TestedBuild::Slowed));
-        }
-    }
+    assert_eq!(kept.len(), (SAME + SLOWED) * (2 + 2 * PAIRS) + SLOWED * 2 * PAIRS);
     assert!(kept.iter().enumerate().all(|(number, sample)| sample.sequence == number));
     let report = CalibrationReport::new(&calibration, &kept);
     report.write(journal.directory()).unwrap();
@@ -139,26 +144,26 @@ fn a_gate_that_is_right_may_fail_and_is_recorded_and_reported() {
 fn a_gate_that_is_wrong_too_often_only_warns() {
     let results = TempDir::new().unwrap();
     let (calibration, _) = sound(&results);
-    let after = |kind: TestedBuild, wrong: usize, ruling: Decision| {
+    let after = |slowed: bool, wrong: usize, ruling: Decision| {
         let mut calibration = calibration.clone();
-        let of_kind = calibration.comparisons.iter_mut().filter(|comparison| comparison.kind == kind);
-        of_kind.take(wrong).for_each(|comparison| comparison.timed.ruling = Some(ruling));
+        let of_kind = calibration.runs.iter_mut().filter(|run| run.fault.is_some() == slowed);
+        of_kind.flat_map(|run| &mut run.timed).take(wrong).for_each(|timed| timed.ruling = ruling);
         calibration.permits()
     };
-    assert!(!Calibration { complete: false, ..calibration.clone() }.permits(), "more was asked for");
-    assert!(!after(TestedBuild::Same, 1, Decision::Slower), "it called the same packer slower");
-    assert!(after(TestedBuild::Same, SAME, Decision::Inconclusive), "noise is no false alarm");
-    assert!(after(TestedBuild::Slowed, 1, Decision::Passed) && after(TestedBuild::Slowed, 1, Decision::Inconclusive));
-    assert!(!after(TestedBuild::Slowed, 2, Decision::Passed) && !after(TestedBuild::Slowed, 2, Decision::Inconclusive));
-    let (_, slow, _) = calibrated(&results, [SAME, SLOWED], Steady::new(3.6));
+    assert!(!Calibration { complete: false, ..calibration.clone() }.permits(), "more was planned");
+    assert!(!after(false, 1, Decision::Slower), "it called the same build slower");
+    assert!(after(false, SAME, Decision::Inconclusive), "noise is no false alarm");
+    assert!(after(true, 1, Decision::Passed) && after(true, 1, Decision::Inconclusive));
+    assert!(!after(true, 2, Decision::Passed) && !after(true, 2, Decision::Inconclusive));
+    let (_, slow, _) = calibrated(&results, ENOUGH, Machine { same: 1.2, ..SOUND });
     assert!(!slow.permits() && CalibrationReport::new(&slow, &[]).verdict[0].contains("only warns"));
 }
 
 #[test]
-fn a_few_comparisons_show_nothing() {
+fn a_few_decisions_show_nothing() {
     let results = TempDir::new().unwrap();
-    for wanted in [[SAME - 1, SLOWED], [SAME, SLOWED - 1], [1, 1]] {
-        let (result, calibration, journal) = calibrated(&results, wanted, Steady::new(3.0));
+    for wanted in [[SAME / 2 - 1, SLOWED / 2], [SAME / 2, SLOWED / 2 - 1], [1, 1]] {
+        let (result, calibration, journal) = calibrated(&results, wanted, SOUND);
         result.unwrap();
         assert!(calibration.complete && !calibration.permits(), "{wanted:?}");
         let report = CalibrationReport::new(&calibration, &[]);
@@ -171,15 +176,22 @@ fn a_few_comparisons_show_nothing() {
 }
 
 #[test]
-fn a_calibration_that_is_cut_short_keeps_what_it_compared_and_counts_for_nothing() {
+fn a_calibration_that_is_cut_short_counts_for_nothing_and_goes_on_where_it_stopped() {
     let results = TempDir::new().unwrap();
-    let failing = Steady { most: 150, ..Steady::new(3.0) };
-    let (result, calibration, journal) = calibrated(&results, [SAME, SLOWED], failing);
+    let (result, calibration, journal) = calibrated(&results, ENOUGH, Machine { most: 300, ..SOUND });
     assert!(result.unwrap_err().to_string().contains("no space left on device"));
     let kept = Calibration::read(journal.directory()).unwrap();
     assert!(kept == calibration && !kept.complete && !kept.permits());
-    assert!(kept.counts(TestedBuild::Same).all() >= 7, "{:?}", kept.counts(TestedBuild::Same));
+    let before = kept.runs.len();
+    assert!(before >= 3, "{before} runs of the gate");
     assert_eq!(Calibration::newest(results.path(), "a processor, 2 cores, ext4").unwrap(), None);
+    let (mut resumed, mut journal) = (kept.clone(), Journal::resume(journal.directory()).unwrap());
+    go_on(&mut resumed, &mut journal, SOUND).unwrap();
+    assert!(resumed.permits() && resumed.runs[..before] == kept.runs);
+    // The plan is the one that was begun.
+    let faults = |calibration: &Calibration| calibration.runs.iter().map(|run| run.fault.clone()).collect::<Vec<_>>();
+    assert_eq!(faults(&resumed), faults(&sound(&results).0));
+    assert!(samples(journal.directory()).unwrap().iter().enumerate().all(|(number, one)| one.sequence == number));
 }
 
 /// The newest of the same class of machine counts, even if it says that the gate is not to be trusted any more.
@@ -196,7 +208,7 @@ fn the_newest_calibration_of_a_class_of_machine_counts() {
     fs::rename(results.path().join("2026-01-02-calibration-3"), results.path().join("2026-01-02-calibration-10"))
         .unwrap();
     assert_eq!(newest("a processor, 2 cores, ext4").as_deref(), Some("2026-01-02-calibration-10"));
-    calibrated(&results, [SAME, SLOWED], Steady::new(3.6)).0.unwrap();
+    calibrated(&results, ENOUGH, Machine { same: 1.2, ..SOUND }).0.unwrap();
     let (name, calibration) = Calibration::newest(results.path(), "a processor, 2 cores, ext4").unwrap().unwrap();
     assert_eq!((name.as_str(), calibration.permits()), ("2026-01-02-calibration-10", true));
     fs::rename(results.path().join("2026-01-02-calibration-3"), results.path().join("2026-01-03-calibration")).unwrap();

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use harness::Result;
-use harness::gate::decision::{Decision, PAIRS};
+use harness::gate::decision::Decision;
 use harness::gate::expected::Expected;
-use harness::gate::gate_run::{Against, GateOutcome, GateRun, SCHEMA, TimeGate, TimeMeasurement};
-use harness::gate::paired_trial::{PairedTrial, StrategyArms, TimedCase};
-use harness::gate::{Budget, ExactGates, Ratios, Tree};
+use harness::gate::gate_run::{BaseOrigin, BaseRevision, GateOutcome, GateRun, SCHEMA, TimeGate, TimeMeasurement};
+use harness::gate::time::TimeTrial;
+use harness::gate::{Accepted, Budget, ExactGates, Tree};
 use harness::inspect::{Comparison, Difference, InnerTar, Inspection, Listing};
 use harness::plan::Work;
 use harness::record::{Journal, SampleLog, samples};
@@ -40,7 +40,7 @@ struct Packer<'a> {
     fault: Fault,
     tar: u64,
     rootfs: &'a Path,
-    /// Single-stream ÷ two-pass.
+    /// Its time ÷ that of the base.
     ratio: f64,
 }
 
@@ -73,7 +73,7 @@ impl Runner for Packer<'_> {
             ..PackRecord::default()
         };
         let usage = Usage { io: Some(Io { read, written, fetched: 0, ..Io::default() }), ..Usage::default() };
-        let wall_ns = (3e9 * if stream { self.ratio } else { 1.0 }) as u64;
+        let wall_ns = (3e9 * self.ratio) as u64;
         Ok(Outcome { wall_ns, usage, image_size: size, pack: Some(pack), ..Outcome::default() })
     }
 
@@ -106,12 +106,15 @@ impl DiskLimitRunner for Packer<'_> {
 }
 
 /// What is accepted of these trees.
-const ACCEPTED: &str = "size | main | none | 50000000\nsize | main | gzip:5 | 20000000\nsize | further | zstd:3 | 4000000\n\
-                        ratio | timed | gzip:5 2 threads | a processor, 2 cores, ext4 | 0.8\n";
+const ACCEPTED: &str =
+    "size | main | none | 50000000\nsize | main | gzip:5 | 20000000\nsize | further | zstd:3 | 4000000\n";
+
+/// The revision of the base, and that of the packer under test.
+const REVISIONS: [&str; 2] = ["0123456789abcdef0123456789abcdef01234567", "76543210fedcba9876543210fedcba9876543210"];
 
 /// A record in `results`; where it is.
 pub(super) fn record(results: &TempDir) -> PathBuf {
-    gated_in(results, Fault::None, 0.8, true).0
+    gated_in(results, Fault::None, 1.0, true).0
 }
 
 /// A run of all gates.
@@ -145,11 +148,17 @@ fn gated_in(place: &TempDir, fault: Fault, ratio: f64, calibrated: bool) -> (Pat
     };
     let mut log = SampleLog::of(&mut journal);
     let examined = exact.run(&mut log, &mut Ear::default());
-    let ratio = expected.ratio("timed", "gzip:5 2 threads", "a processor, 2 cores, ext4");
-    let trial = PairedTrial { cases: vec![(case("gzip:5", 2), ratio)], pairs: PAIRS, seed: 1, limit: Duration::MAX };
-    let mut timed = Packer { fault: Fault::None, ..packer(10_000_000) };
-    let mut note = |label, outcome: &Outcome| log.append(label, outcome);
-    let timed = trial.run(&mut StrategyArms(&mut timed), &mut note, &mut Ear::default()).unwrap();
+    let mut base = Packer { fault: Fault::None, ratio: 1.0, ..packer(10_000_000) };
+    let mut candidate = Packer { fault: Fault::None, ..packer(10_000_000) };
+    let trial = TimeTrial {
+        subject: "timed",
+        cases: &[case("gzip:5", 2)],
+        candidate: ("new", &mut candidate),
+        base: &mut base,
+        seed: 1,
+        limit: Duration::MAX,
+    };
+    let timed = trial.run(&mut log, &mut Ear::default()).unwrap();
     let calibration = calibrated.then(|| "2026-01-01-calibration".to_owned());
     let run = GateRun {
         schema: SCHEMA,
@@ -160,13 +169,14 @@ fn gated_in(place: &TempDir, fault: Fault, ratio: f64, calibrated: bool) -> (Pat
             processor: "a processor".into(),
             cores: 2,
             filesystem: "ext4".into(),
+            revision: REVISIONS[1].into(),
             ..Environment::default()
         },
         findings: examined.findings,
         sizes: examined.sizes,
         time: TimeGate::Measured(TimeMeasurement {
             subject: "timed".into(),
-            against: Against::TwoPass,
+            base: BaseRevision { revision: REVISIONS[0].into(), origin: BaseOrigin::MergeBase },
             calibration,
             timed,
         }),
@@ -186,7 +196,7 @@ fn broken(run: &GateRun) -> Vec<Gate> {
 
 #[test]
 fn a_sound_packer_passes_all_gates() {
-    let (_place, run) = gated(Fault::None, 0.8, true);
+    let (_place, run) = gated(Fault::None, 1.0, true);
     assert_eq!((broken(&run), run.conclusion()), (vec![], GateOutcome::Passed), "{:#?}", run.lines());
     assert_eq!(run.lines().len(), Gate::ALL.len() + 1);
     assert!(run.findings.iter().map(|finding| finding.gate).eq(Gate::ALL));
@@ -203,7 +213,7 @@ fn each_fault_breaks_its_gates_and_no_other() {
         (Fault::LostEntry, vec![Gate::Sameness]),
         (Fault::LargerImage, vec![Gate::Sizes]),
     ] {
-        let (_place, run) = gated(fault, 0.8, true);
+        let (_place, run) = gated(fault, 1.0, true);
         assert_eq!(broken(&run), gates, "{fault:?}: {:#?}", run.lines());
         assert_eq!(run.conclusion(), GateOutcome::Failed);
         assert!(gates.iter().all(|gate| run.verdict().contains(gate.name())), "{}", run.verdict());
@@ -212,7 +222,7 @@ fn each_fault_breaks_its_gates_and_no_other() {
 
 #[test]
 fn a_packer_that_does_not_run_is_not_measured() {
-    let (_place, run) = gated(Fault::Failing, 0.8, true);
+    let (_place, run) = gated(Fault::Failing, 1.0, true);
     assert_eq!(run.conclusion(), GateOutcome::NotMeasured);
     assert!(
         run.findings
@@ -227,10 +237,10 @@ fn time_blocks_where_it_was_calibrated_and_warns_elsewhere() {
         let (_place, run) = gated(Fault::None, ratio, calibrated);
         (run.conclusion(), run.lines().pop().unwrap(), run.verdict())
     };
-    let (conclusion, line, verdict) = of(0.95, true);
+    let (conclusion, line, verdict) = of(1.2, true);
     assert_eq!(conclusion, GateOutcome::Failed);
     assert!(line.contains("REGRESSION") && line.contains("slower, twice") && verdict.contains("T time"), "{line}");
-    let (conclusion, line, verdict) = of(0.95, false);
+    let (conclusion, line, verdict) = of(1.2, false);
     assert_eq!((conclusion, verdict.as_str()), (GateOutcome::Passed, "The gates PASS; time is not judged."));
     assert!(
         line.contains("warns only") && line.contains("slower, twice") && line.contains("never calibrated"),
@@ -238,44 +248,26 @@ fn time_blocks_where_it_was_calibrated_and_warns_elsewhere() {
     );
 }
 
-/// Calibrated, and yet nothing to compare with.
-#[test]
-fn without_an_accepted_ratio_time_only_warns() {
-    let (_place, mut run) = gated(Fault::None, 0.8, true);
-    let TimeGate::Measured(timing) = &mut run.time else { panic!("nothing was timed") };
-    timing.timed.iter_mut().for_each(|timed| (timed.expected, timed.ruling) = (None, None));
-    assert_eq!(
-        (run.conclusion(), run.verdict().as_str()),
-        (GateOutcome::Passed, "The gates PASS; time is not judged.")
-    );
-    assert!(
-        run.time.line().contains("warns only") && run.time.line().contains("no ratio was accepted"),
-        "{:?}",
-        run.time
-    );
-}
-
 /// What is broken counts more than what is unknown, and that more than what varies.
 #[test]
 fn a_run_comes_to_the_worst_that_is_known() {
-    let (_place, sound) = gated(Fault::None, 0.8, true);
-    let with = |ruling: Option<Decision>, verdict: GateVerdict| {
+    let (_place, sound) = gated(Fault::None, 1.0, true);
+    let with = |ruling: Decision, verdict: GateVerdict| {
         let mut run = sound.clone();
         run.findings[3].verdict = verdict;
         if let TimeGate::Measured(timing) = &mut run.time {
-            timing.timed.iter_mut().for_each(|timed: &mut TimedCase| timed.ruling = ruling);
+            timing.timed.iter_mut().for_each(|timed| timed.ruling = ruling);
         }
         run.conclusion().code()
     };
     let (passed, missing) = (|| GateVerdict::Passed, || GateVerdict::NotMeasured("why".into()));
     let broken = || GateVerdict::Broken { expected: "1".into(), found: "2".into() };
-    assert_eq!(with(Some(Decision::Passed), passed()), 0);
-    assert_eq!(with(Some(Decision::Passed), GateVerdict::Reduced("why".into())), 0);
-    assert_eq!(with(Some(Decision::Inconclusive), passed()), 3);
-    assert_eq!(with(None, passed()), 2);
-    assert_eq!(with(Some(Decision::Inconclusive), missing()), 2);
-    assert_eq!(with(Some(Decision::Slower), missing()), 1);
-    assert_eq!(with(Some(Decision::Passed), broken()), 1);
+    assert_eq!(with(Decision::Passed, passed()), 0);
+    assert_eq!(with(Decision::Passed, GateVerdict::Reduced("why".into())), 0);
+    assert_eq!(with(Decision::Inconclusive, passed()), 3);
+    assert_eq!(with(Decision::Inconclusive, missing()), 2);
+    assert_eq!(with(Decision::Slower, missing()), 1);
+    assert_eq!(with(Decision::Passed, broken()), 1);
     assert_eq!(GateRun { complete: false, ..sound.clone() }.conclusion().code(), 2);
     assert_eq!(GateRun { time: TimeGate::Failed("why".into()), ..sound.clone() }.conclusion().code(), 2);
     let quiet = GateRun { time: TimeGate::NotAsked, ..sound };
@@ -285,29 +277,17 @@ fn a_run_comes_to_the_worst_that_is_known() {
 #[test]
 fn what_a_run_found_can_be_accepted_and_shows_as_rows() {
     let mut expected: Expected = ACCEPTED.parse().unwrap();
-    let (_place, sound) = gated(Fault::None, 0.8, true);
-    assert_eq!(expected.accept(&sound, Ratios::New).unwrap(), Vec::<String>::new());
+    let (_place, sound) = gated(Fault::None, 1.0, true);
+    assert_eq!(expected.accept(&sound, Accepted::Sizes).unwrap(), Vec::<String>::new());
     // Who accepts a size does not accept a slower packer by the way.
-    let (_place, run) = gated(Fault::LargerImage, 0.85, true);
+    let (_place, run) = gated(Fault::LargerImage, 1.2, true);
     assert_eq!(
-        expected.accept(&run, Ratios::New).unwrap(),
+        expected.accept(&run, Accepted::Sizes).unwrap(),
         ["- size | main | gzip:5 | 20000000", "+ size | main | gzip:5 | 20000001"]
     );
-    assert_eq!(
-        expected.accept(&run, Ratios::All).unwrap(),
-        [
-            "- ratio | timed | gzip:5 2 threads | a processor, 2 cores, ext4 | 0.8000",
-            "+ ratio | timed | gzip:5 2 threads | a processor, 2 cores, ext4 | 0.8500",
-        ]
-    );
-    assert_eq!(expected.accept(&run, Ratios::All).unwrap(), Vec::<String>::new());
-    // A class of machine of which nothing was accepted.
-    let mut elsewhere = run;
-    elsewhere.environment.cores = 4;
-    assert_eq!(
-        expected.accept(&elsewhere, Ratios::New).unwrap(),
-        ["+ ratio | timed | gzip:5 2 threads | a processor, 4 cores, ext4 | 0.8500"]
-    );
+    assert_eq!(expected.accept(&run, Accepted::SizesAndBase).unwrap(), [format!("+ base | {}", REVISIONS[1])]);
+    assert_eq!(expected.base(), Some(REVISIONS[1]));
+    assert_eq!(expected.accept(&run, Accepted::SizesAndBase).unwrap(), Vec::<String>::new());
 }
 
 #[test]
@@ -315,37 +295,20 @@ fn what_is_incomplete_or_broken_cannot_be_accepted() {
     let accepted: Expected = ACCEPTED.parse().unwrap();
     let refused = |run: &GateRun| {
         let mut expected = accepted.clone();
-        let why = expected.accept(run, Ratios::All).unwrap_err();
+        let why = expected.accept(run, Accepted::SizesAndBase).unwrap_err();
         assert_eq!(expected, accepted, "something was accepted although {why}");
         why
     };
     for fault in [Fault::HiddenTar, Fault::SecondRead, Fault::Buffered, Fault::FlippedByte, Fault::LostEntry] {
-        let why = refused(&gated(fault, 0.8, true).1);
+        let why = refused(&gated(fault, 1.0, true).1);
         assert!(why.contains("does not hold"), "{fault:?}: {why}");
     }
-    assert!(refused(&gated(Fault::Failing, 0.8, true).1).contains("does not hold"));
-    let sound = || gated(Fault::None, 0.8, true).1;
+    assert!(refused(&gated(Fault::Failing, 1.0, true).1).contains("does not hold"));
+    let sound = || gated(Fault::None, 1.0, true).1;
     assert!(refused(&GateRun { complete: false, ..sound() }).contains("its end"));
     assert!(refused(&GateRun { sizes: Vec::new(), ..sound() }).contains("no sizes"));
     assert!(refused(&GateRun { time: TimeGate::Failed("no disk".into()), ..sound() }).contains("no disk"));
-}
-
-/// Ratios of another kind, ratios that vary too much, and those of a tree that came from a disk are no ratios to
-/// compare with.
-#[test]
-fn only_narrow_ratios_of_the_strategies_are_accepted() {
-    let mut expected: Expected = ACCEPTED.parse().unwrap();
-    for change in [
-        |timing: &mut TimeMeasurement| timing.against = Against::Base("abc".into()),
-        |timing: &mut TimeMeasurement| {
-            let ratio = timing.timed[0].ratio.as_mut().unwrap();
-            (ratio.low, ratio.high) = (0.7, 1.0);
-        },
-        |timing: &mut TimeMeasurement| timing.timed[0].cold = 1,
-    ] {
-        let (_place, mut run) = gated(Fault::None, 0.85, true);
-        let TimeGate::Measured(timing) = &mut run.time else { panic!("nothing was timed") };
-        change(timing);
-        assert_eq!(expected.accept(&run, Ratios::All).unwrap(), Vec::<String>::new());
-    }
+    let mut changed = sound();
+    changed.environment.revision += ", changed";
+    assert!(refused(&changed).contains("changed tree"));
 }

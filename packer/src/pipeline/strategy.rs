@@ -111,8 +111,6 @@ fn single_stream<'a>(context: &Context<'a>, archive: &ArchivePlan<'_>) -> Result
         let source = || crate::pipeline::faulty_framer::FaultyFramer::new(context, source()?);
         let worker = || FrameAndCompress::new(context, archive, source()?);
         let encoded = encode(context, archive, sink, Pass::Stream, &mut segments, worker)?;
-        #[cfg(fault_injection)]
-        crate::fault::linger(encoded.took);
         let passes = vec![(Pass::Stream, encoded.took)];
         Ok(encoded.into_archive(&segments, 0, passes))
     })

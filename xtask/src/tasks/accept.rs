@@ -6,34 +6,34 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use harness::gate::Ratios;
+use harness::gate::Accepted;
 use harness::gate::gate_run::GateRun;
 
 use crate::cli::{print, require_record};
 use crate::gate_trees::{expected, expected_path};
 
-/// Accept the image sizes and ratios of a run of the gates as the expected ones
+/// Accept the image sizes of a run of the gates as the expected ones
 ///
-/// Writes harness/expected.txt and prints the changed rows. Accepted ratios stay unless --ratios is given, so that a
-/// slower packer is not accepted along with new sizes. A run that is incomplete, or that breaks a gate other than
-/// sizes, is refused.
+/// Writes harness/expected.txt and prints the changed rows. With --base, the revision of the run becomes the one that the
+/// time of main is compared with; without it that stays, so that small losses add up in sight. A run that is incomplete,
+/// that breaks a gate other than sizes, or that was made from a changed tree is refused.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  cargo xtask accept target/gate/2026-11-28-gate")]
 pub(crate) struct Arguments {
     /// The directory that `cargo xtask gate` printed
     record: PathBuf,
-    /// Replace accepted ratios of times as well
+    /// Accept its speed as well: compare the time of main with this revision from now on
     #[arg(long)]
-    ratios: bool,
+    base: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     require_record(&arguments.record, &["gate.json"])?;
     let run = GateRun::read(&arguments.record)?;
     let mut expected = expected()?;
-    let ratios = if arguments.ratios { Ratios::All } else { Ratios::New };
+    let accepted = if arguments.base { Accepted::SizesAndBase } else { Accepted::Sizes };
     let changes = expected
-        .accept(&run, ratios)
+        .accept(&run, accepted)
         .map_err(|why| anyhow!("{} is not accepted: {why}", arguments.record.display()))?;
     let path = expected_path();
     fs::write(&path, expected.to_string()).with_context(|| format!("cannot write `{}`", path.display()))?;

@@ -1,36 +1,38 @@
 //! `cargo xtask calibrate`: whether the gate on time can be trusted on this class of machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use clap::Args;
-use harness::gate::calibration::{Calibration, CalibrationBuilds, SAME, SCHEMA, SLOWED};
-use harness::gate::decision::PAIRS;
+use harness::gate::calibration::{Calibration, SAME, SCHEMA, SLOWED};
 use harness::record::{self, Journal};
 use harness::report::CalibrationReport;
-use harness::run::Environment;
+use harness::run::{Environment, Processes, Runner};
 
 use crate::builds;
-use crate::cli::{ProgressLine, display_path, print, print_verdict, repository, today, topic};
-use crate::gate_trees::{GateTrees, SPIN, TIMED, timed};
+use crate::cli::{ProgressLine, display_path, print, print_verdict, repository, require_record, today, topic};
+use crate::gate_trees::{GateTrees, SLOW_DOWNS, TIMED, injecting, timed};
 
 /// Test the gate on time on this class of machine
 ///
-/// Compares the packer with itself forty times, and ten times with one that takes a fifth longer. The gate on time may
-/// fail on a class of machine – processor, number of cores, filesystem – only if it never calls the same packer slower
-/// there, and calls the slowed one slower nine times of ten. Cases take turns, and so do both modes of the gate:
-/// against two passes, and against another build. Takes up to two hours; run nothing else meanwhile. Exits with 1 if
-/// the gate must not fail here.
+/// Runs the gate on time again and again: on a build beside itself until 40 decisions are made, and in between on builds that
+/// waste a fifth of their time in one step until 10 are. The gate may fail on a class of machine – processor, number of
+/// cores, filesystem – only if it never calls the same build slower there, and calls the slowed one slower nine times of ten.
+/// Takes about an hour; run nothing else meanwhile. What was interrupted goes on with --resume. Exits with 1 if the gate must
+/// not fail here.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  cargo xtask calibrate --scratch /mnt/fast")]
 pub(crate) struct Arguments {
-    /// Comparisons with itself; at least 40 are needed
-    #[arg(long, value_name = "N", default_value_t = SAME)]
+    /// Runs of the gate on a build beside itself; each makes two decisions
+    #[arg(long, value_name = "N", default_value_t = SAME / 2)]
     same: usize,
-    /// Comparisons with the slowed packer; at least 10 are needed
-    #[arg(long, value_name = "N", default_value_t = SLOWED)]
+    /// Runs of the gate on a slowed build
+    #[arg(long, value_name = "N", default_value_t = SLOWED / 2)]
     slowed: usize,
+    /// Go on with this record, which was cut short on this class of machine
+    #[arg(long, value_name = "RECORD", conflicts_with_all = ["same", "slowed", "seed", "results", "topic"])]
+    resume: Option<PathBuf>,
     /// Seed of every order
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -46,33 +48,57 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    // All arms are one binary: only one option differs.
+    // All builds are one binary: only one option differs.
     let trees = GateTrees::take(builds::with_faults()?, arguments.scratch.as_deref())?;
-    let (subject, mut base) = trees.tree(TIMED, &[])?;
-    let [(_, mut same), (_, mut slowed)] = [trees.tree(TIMED, &[])?, trees.tree(TIMED, &SPIN)?];
-    let date = today()?;
-    // The gate reads calibrations there, and nowhere else.
-    let results = arguments.results.clone().unwrap_or_else(|| repository().join("results"));
-    let mut journal = Journal::create(&results, &date, &arguments.topic)?;
-    let mut calibration = Calibration {
-        schema: SCHEMA,
-        date,
-        topic: arguments.topic.clone(),
-        environment: Environment::detect(trees.places())?,
-        subject,
-        cases: timed().to_vec(),
-        pairs: PAIRS,
-        seed: arguments.seed,
-        wanted: [arguments.same, arguments.slowed],
-        accepted: Vec::new(),
-        comparisons: Vec::new(),
-        complete: false,
+    let (subject, unchanged) = trees.tree(TIMED, &[])?;
+    let environment = Environment::detect(trees.places())?;
+    let revision = environment.revision.clone();
+    let (mut calibration, mut journal, samples) = match &arguments.resume {
+        Some(record) => resumed(record, &environment)?,
+        None => (planned(arguments, subject, environment)?, begin(arguments)?, 0),
     };
-    let subjects = CalibrationBuilds { base: &mut base, same: &mut same, slowed: &mut slowed };
-    calibration.run(subjects, &mut journal, &mut ProgressLine::new())?;
+    let mut builds = |fault: Option<&str>| {
+        let options = fault.into_iter().flat_map(injecting).map(String::from).collect();
+        let Processes { onepass, rootfs, scratch, .. } = &unchanged;
+        let (onepass, rootfs, scratch) = (onepass.clone(), rootfs.clone(), scratch.clone());
+        Box::new(Processes { onepass, rootfs, scratch, options, ..Processes::default() }) as Box<dyn Runner>
+    };
+    calibration.run(&revision, &mut builds, &mut journal, samples, &mut ProgressLine::new())?;
     let report = CalibrationReport::new(&calibration, &record::samples(journal.directory())?);
     report.write(journal.directory())?;
     print_verdict(&report.verdict)?;
     print(format!("Report: {}", display_path(&journal.directory().join("report.html"))))?;
     Ok(if calibration.permits() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn planned(arguments: &Arguments, subject: String, environment: Environment) -> Result<Calibration> {
+    Ok(Calibration {
+        schema: SCHEMA,
+        date: today()?,
+        topic: arguments.topic.clone(),
+        environment,
+        subject,
+        cases: timed().to_vec(),
+        faults: SLOW_DOWNS.map(String::from).to_vec(),
+        seed: arguments.seed,
+        wanted: [arguments.same, arguments.slowed],
+        runs: Vec::new(),
+        complete: false,
+    })
+}
+
+fn begin(arguments: &Arguments) -> Result<Journal> {
+    // The gate reads calibrations there, and nowhere else.
+    let results = arguments.results.clone().unwrap_or_else(|| repository().join("results"));
+    Ok(Journal::create(&results, &today()?, &arguments.topic)?)
+}
+
+/// A calibration that was cut short, with how many samples it has.
+fn resumed(record: &Path, here: &Environment) -> Result<(Calibration, Journal, usize)> {
+    require_record(record, &["calibration.json"])?;
+    let calibration = Calibration::read(record)?;
+    let class = calibration.environment.class();
+    ensure!(class == here.class(), "`{}` was begun on {class}, and this is {}", record.display(), here.class());
+    let samples = record::samples(record).context("cannot read its samples")?.len();
+    Ok((calibration, Journal::resume(record)?, samples))
 }

@@ -4,42 +4,44 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use harness::gate::ExactFindings;
 use harness::gate::calibration::Calibration;
-use harness::gate::decision::PAIRS;
 use harness::gate::expected::Expected;
-use harness::gate::gate_run::{Against, GateRun, SCHEMA, TimeGate, TimeMeasurement};
-use harness::gate::paired_trial::{BuildArms, PairedTrial, StrategyArms, TrialArms};
-use harness::plan::Case;
-use harness::record::{Journal, Label, SampleLog};
-use harness::run::{Environment, Outcome, Processes};
-use packer::Strategy;
+use harness::gate::gate_run::{BaseOrigin, BaseRevision, GateRun, SCHEMA, TimeGate, TimeMeasurement};
+use harness::gate::paired_trial::TimedCase;
+use harness::gate::time::TimeTrial;
+use harness::record::{Journal, SampleLog};
+use harness::run::{Environment, Processes};
 
 use crate::builds::{self, Base};
 use crate::cli::{ProgressLine, display_path, print, repository, today};
-use crate::gate_trees::{self, Depth, GateTrees, TIMED, timed};
+use crate::gate_trees::{self, Depth, GateTrees, TIMED, injecting, timed};
 
 /// Check the requirements on every change: same bytes, disk, I/O, image sizes, memory, time
 ///
-/// Builds the packer and takes at most 8 minutes on two cores. Without a calibration of this class of machine, the gate
-/// on time only warns.
+/// Builds the packer, and the base that its time is compared with. The base is the merge base with main; of main itself it
+/// is the accepted revision in harness/expected.txt. Without a calibration of this class of machine, the gate on time only
+/// warns. Takes at most 8 minutes on two cores.
 ///
 /// Exit codes: 0 everything holds; 1 an exact gate is broken, or a regression is confirmed; 2 something could not be
 /// measured, or wrong use; 3 the times vary too much.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  cargo xtask gate --base main")]
+#[command(after_help = "Example:\n  cargo xtask gate --base v0.1.0")]
 pub(crate) struct Arguments {
-    /// Compare the time with this revision, which is built too, instead of with the accepted ratio to two passes
+    /// Compare the time with this revision [default: the merge base with main; on main, the accepted revision]
     #[arg(long, value_name = "REV")]
     base: Option<String>,
     /// Only the exact gates
     #[arg(long, conflicts_with = "base")]
     without_time: bool,
-    /// Time only if a calibration lets it fail on this class of machine
+    /// Time only if a calibration lets it fail on this class of machine, and the packer differs from the base
     #[arg(long, conflicts_with = "without_time")]
     time_if_calibrated: bool,
+    /// Inject this fault into the packer under test, to see a gate turn red
+    #[arg(long, value_name = "FAULT", hide = true)]
+    inject_fault: Option<String>,
     /// Seed of the order of the timed runs
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -53,6 +55,9 @@ pub(crate) struct Arguments {
 
 /// The time limit of the whole run.
 const LIMIT: Duration = Duration::from_secs(8 * 60);
+
+/// The branch that changes go to.
+const MAIN: &str = "main";
 
 /// The part of it that is reserved for the end.
 const RESERVE: Duration = Duration::from_secs(10);
@@ -68,27 +73,50 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 
 fn gate(arguments: &Arguments) -> Result<ExitCode> {
     let started = Instant::now();
-    let trees = GateTrees::take(builds::release()?, arguments.scratch.as_deref())?;
-    let base = arguments.base.as_ref().map(|revision| Base::build(revision, trees.scratch())).transpose()?;
     let expected = gate_trees::expected()?;
+    let base = base(arguments, &expected);
+    if arguments.base.is_some() {
+        // Wrong use is said before anything is built.
+        base.as_ref().map_err(|error| anyhow!("{error:#}"))?;
+    }
+    let onepass = match arguments.inject_fault {
+        None => builds::release()?,
+        Some(_) => builds::with_faults()?,
+    };
+    let trees = GateTrees::take(onepass, arguments.scratch.as_deref())?;
+    let fault: Vec<&str> = arguments.inject_fault.iter().flat_map(|fault| injecting(fault)).collect();
     let mut run = planned(arguments.seed, &trees)?;
     let results = arguments.results.clone().map_or_else(|| builds::target().map(|target| target.join("gate")), Ok)?;
     let mut journal = Journal::create(&results, &run.date, &run.topic)?;
     let directory = journal.directory().to_owned();
     run.save(&journal)?;
     let mut log = SampleLog::of(&mut journal);
-    ExactFindings { findings: run.findings, sizes: run.sizes } = trees.exact(Depth::Whole, &[], &expected, &mut log)?;
+    ExactFindings { findings: run.findings, sizes: run.sizes } =
+        trees.exact(Depth::Whole, &fault, &expected, &mut log)?;
     run.findings.iter().try_for_each(|finding| print(finding.line()))?;
     let machine = run.environment.class();
-    let uncalibrated = arguments.time_if_calibrated && calibration(&machine)?.is_none();
+    let calibration = calibration(&machine)?;
+    let uncalibrated = arguments.time_if_calibrated && calibration.is_none();
     if uncalibrated {
         print("Time is skipped: no calibration lets it fail on this class of machine.")?;
     }
     if !arguments.without_time && !uncalibrated {
-        let limit = LIMIT.saturating_sub(started.elapsed()).saturating_sub(RESERVE);
-        let clock = Clock { base: base.as_ref(), expected: &expected, machine, limit };
-        let timing = clock.time(&trees, run.seed, &mut log);
-        run.time = timing.map_or_else(|error| TimeGate::Failed(format!("{error:#}")), TimeGate::Measured);
+        let same = base.as_ref().is_ok_and(|base| builds::has_same_packer(&base.revision));
+        if arguments.time_if_calibrated && same {
+            print("Time is skipped: the packer is that of the base.")?;
+        } else {
+            let timing = base.and_then(|base| {
+                let built = Base::build(&base.revision, trees.scratch())?;
+                let limit = LIMIT.saturating_sub(started.elapsed()).saturating_sub(RESERVE);
+                time(&trees, &fault, &built, limit, run.seed, &mut log).map(|(subject, timed)| TimeMeasurement {
+                    subject,
+                    base,
+                    calibration,
+                    timed,
+                })
+            });
+            run.time = timing.map_or_else(|error| TimeGate::Failed(format!("{error:#}")), TimeGate::Measured);
+        }
     }
     run.complete = true;
     run.save(&journal)?;
@@ -113,42 +141,34 @@ fn planned(seed: u64, trees: &GateTrees) -> Result<GateRun> {
     })
 }
 
-/// The reference of the times.
-struct Clock<'a> {
-    base: Option<&'a Base>,
-    expected: &'a Expected,
-    machine: String,
-    limit: Duration,
+/// The revision that the time is compared with.
+fn base(arguments: &Arguments, expected: &Expected) -> Result<BaseRevision> {
+    if let Some(revision) = &arguments.base {
+        return Ok(BaseRevision { revision: builds::commit(revision)?, origin: BaseOrigin::Named });
+    }
+    if let Some(revision) = builds::merge_base(MAIN)? {
+        return Ok(BaseRevision { revision, origin: BaseOrigin::MergeBase });
+    }
+    let accepted = expected.base().context("no revision is accepted yet: `cargo xtask accept --base` accepts one")?;
+    Ok(BaseRevision { revision: builds::commit(accepted)?, origin: BaseOrigin::Accepted })
 }
 
-impl Clock<'_> {
-    /// Runs the gate on time.
-    fn time(&self, trees: &GateTrees, seed: u64, log: &mut SampleLog<'_>) -> Result<TimeMeasurement> {
-        let (subject, mut new) = trees.tree(TIMED, &[])?;
-        let expected = |case: &Case| match self.base {
-            Some(_) => Some(1.0),
-            None => self.expected.ratio(&subject, &case.name(), &self.machine),
-        };
-        let cases = timed().map(|case| (case.clone(), expected(&case))).to_vec();
-        let trial = PairedTrial { cases, pairs: PAIRS, seed, limit: self.limit };
-        let mut note = |label: Label, outcome: &Outcome| {
-            let case = format!("{subject}, {}", label.case);
-            log.append(Label { case, ..label }, outcome)
-        };
-        let mut run = |arms: &mut dyn TrialArms| trial.run(arms, &mut note, &mut ProgressLine::new());
-        let (timed, against) = match self.base {
-            None => (run(&mut StrategyArms(&mut new))?, Against::TwoPass),
-            Some(base) => {
-                let (rootfs, scratch) = (new.rootfs.clone(), new.scratch.clone());
-                let onepass = base.onepass.clone();
-                let mut reference = Processes { onepass, rootfs, scratch, ..Processes::default() };
-                let strategy = Strategy::SingleStream;
-                let mut arms = BuildArms { candidate: &mut new, called: "new", reference: &mut reference, strategy };
-                (run(&mut arms)?, Against::Base(base.revision.clone()))
-            }
-        };
-        Ok(TimeMeasurement { subject, against, calibration: calibration(&self.machine)?, timed })
-    }
+/// Runs the gate on time; returns the tree's name and the cases.
+fn time(
+    trees: &GateTrees,
+    fault: &[&str],
+    base: &Base,
+    limit: Duration,
+    seed: u64,
+    log: &mut SampleLog<'_>,
+) -> Result<(String, Vec<TimedCase>)> {
+    let (subject, mut new) = trees.tree(TIMED, fault)?;
+    let (rootfs, scratch) = (new.rootfs.clone(), new.scratch.clone());
+    let mut base = Processes { onepass: base.onepass.clone(), rootfs, scratch, ..Processes::default() };
+    let trial =
+        TimeTrial { subject: &subject, cases: &timed(), candidate: ("new", &mut new), base: &mut base, seed, limit };
+    let timed = trial.run(log, &mut ProgressLine::new())?;
+    Ok((subject, timed))
 }
 
 /// The record that lets the gate on time fail on a class of machine.

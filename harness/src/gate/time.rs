@@ -1,0 +1,59 @@
+//! The gate on time: one stream of a build beside one stream of its base, in paired trials.
+//!
+//! `cargo xtask gate`, the calibration and the planted slow-downs all come here, so that what was tried is what decides.
+
+use std::time::Duration;
+
+use super::decision::{Decision, PAIRS};
+use super::paired_trial::{BuildArms, PairedTrial, TimedCase};
+use crate::error::Result;
+use crate::plan::Case;
+use crate::progress::Progress;
+use crate::record::{Label, SampleLog};
+use crate::run::{Outcome, Runner};
+
+/// A build to be timed beside its base.
+pub struct TimeTrial<'a> {
+    /// The name of the tree, in samples.
+    pub subject: &'a str,
+    /// The cases, which take turns.
+    pub cases: &'a [Case],
+    /// The build under test, and its name in samples.
+    pub candidate: (&'static str, &'a mut dyn Runner),
+    /// The build that it is compared with.
+    pub base: &'a mut dyn Runner,
+    /// The seed of the order.
+    pub seed: u64,
+    /// The time limit of all runs together.
+    pub limit: Duration,
+}
+
+impl TimeTrial<'_> {
+    /// Runs all pairs, and decides about every case.
+    ///
+    /// # Errors
+    ///
+    /// If a run fails, or its sample cannot be written.
+    pub fn run(self, log: &mut SampleLog<'_>, progress: &mut dyn Progress) -> Result<Vec<TimedCase>> {
+        let TimeTrial { subject, cases, candidate: (called, candidate), base, seed, limit } = self;
+        let mut note = |label: Label, outcome: &Outcome| {
+            let case = format!("{subject}, {}", label.case);
+            log.append(Label { case, ..label }, outcome)
+        };
+        let trial = PairedTrial { cases: cases.to_vec(), pairs: PAIRS, seed, limit };
+        trial.run(&mut BuildArms { candidate, called, base }, &mut note, progress)
+    }
+}
+
+/// The decision about all cases together: slower if one is, and passed only if all are.
+#[must_use]
+pub fn decide(timed: &[TimedCase]) -> Decision {
+    let any = |wanted: Decision| timed.iter().any(|timed| timed.ruling == wanted);
+    if any(Decision::Slower) {
+        Decision::Slower
+    } else if timed.is_empty() || any(Decision::Inconclusive) {
+        Decision::Inconclusive
+    } else {
+        Decision::Passed
+    }
+}
