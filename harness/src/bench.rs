@@ -74,10 +74,12 @@ impl Bench<'_> {
             };
             keep(journal, &mut samples, Role::Measure, work, pair, outcome)?;
         }
+        journal.keep_typical_curves(&mut samples)?;
         self.run.complete = true;
         self.run.checks.push(invariants::steadiness(&samples));
         let mut record = Record { run: self.run, samples };
         record.run.comparisons = stats::comparisons(&record);
+        record.run.checks.extend(stats::claims(&record.run.cases, &record.run.comparisons));
         journal.save(&record.run)?;
         Ok(record)
     }

@@ -55,10 +55,11 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Which side of one it is surely on; equal if it holds one.
+    /// Which side of one it is surely on; equal if it holds one, or if its confidence is below 95 %.
     #[must_use]
     pub fn side(&self) -> Ordering {
         match self {
+            _ if self.confidence < 0.95 => Ordering::Equal,
             _ if self.high < 1.0 => Ordering::Less,
             _ if self.low > 1.0 => Ordering::Greater,
             _ => Ordering::Equal,

@@ -1,6 +1,6 @@
 //! The journal: writes a record while it is made, so that an interrupted run leaves its measurements.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -19,8 +19,6 @@ use crate::run::Outcome;
 pub struct Journal {
     directory: PathBuf,
     samples: File,
-    /// The cases and strategies of which there is a curve of scratch space.
-    curves: HashSet<(String, String)>,
 }
 
 impl Journal {
@@ -43,7 +41,7 @@ impl Journal {
         };
         let path = directory.join("samples.jsonl");
         let samples = File::create_new(&path).map_err(|error| Error::io("create", path, error))?;
-        Ok(Journal { directory, samples, curves: HashSet::new() })
+        Ok(Journal { directory, samples })
     }
 
     /// Goes on with a record that was cut short.
@@ -52,10 +50,8 @@ impl Journal {
     ///
     /// If it cannot be written to.
     pub fn resume(directory: &Path) -> Result<Self> {
-        let path = directory.join("samples.jsonl");
-        let samples = File::options().append(true).open(&path).map_err(|error| Error::io("open", path, error))?;
-        // No curve is kept twice, and the first runs had theirs.
-        Ok(Journal { directory: directory.to_owned(), samples, curves: HashSet::new() })
+        let samples = append_to(&directory.join("samples.jsonl"))?;
+        Ok(Journal { directory: directory.to_owned(), samples })
     }
 
     /// Where it is.
@@ -64,27 +60,36 @@ impl Journal {
         &self.directory
     }
 
-    /// Adds a line to `samples.jsonl`, and returns the sample as the record has it: only the first timed run of a case and
-    /// strategy keeps the points of its curve of scratch space, since a report shows no other. All keep its peak.
+    /// Adds a line to `samples.jsonl`, and returns the sample as the record has it: timed runs of a strategy keep the points of
+    /// their curves of scratch space until [`Journal::keep_typical_curves`]; all keep its peak.
     ///
     /// # Errors
     ///
     /// If it cannot be written.
     pub fn add(&mut self, mut sample: Sample) -> Result<Sample> {
         let path = self.directory.join("samples.jsonl");
-        if !self.is_first_of_its_strategy(&sample) {
-            sample.scratch.iter_mut().for_each(|curve| curve.points.clear());
+        if !may_be_drawn(&sample) {
+            forget_curve(&mut sample);
         }
-        let mut line = serde_json::to_string(&sample).map_err(|error| Error::record(&path, error))?;
-        line.push('\n');
+        let line = line(&sample).map_err(|error| Error::record(&path, error))?;
         self.samples.write_all(line.as_bytes()).map_err(|error| Error::io("write", path, error))?;
         Ok(sample)
     }
 
-    fn is_first_of_its_strategy(&mut self, sample: &Sample) -> bool {
-        sample.role == Role::Measure
-            && Strategy::ALL.iter().any(|strategy| strategy.name() == sample.arm)
-            && self.curves.insert((sample.case.clone(), sample.arm.clone()))
+    /// Writes `samples.jsonl` again, in which only the run of median time of each case and strategy keeps the points of its curve,
+    /// since a report draws no other. A process killed meanwhile leaves the previous file.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn keep_typical_curves(&mut self, samples: &mut [Sample]) -> Result<()> {
+        let typical = typical(samples);
+        samples.iter_mut().filter(|sample| !typical.contains(&sample.sequence)).for_each(forget_curve);
+        let path = self.directory.join("samples.jsonl");
+        let lines: serde_json::Result<Vec<String>> = samples.iter().map(line).collect();
+        self.write_file("samples.jsonl", &lines.map_err(|error| Error::record(&path, error))?.concat())?;
+        self.samples = append_to(&path)?;
+        Ok(())
     }
 
     /// Writes the present `run.json`. A process killed meanwhile leaves the previous one.
@@ -99,15 +104,50 @@ impl Journal {
     pub(crate) fn replace(&self, name: &str, run: &impl Serialize) -> Result<()> {
         let path = self.directory.join(name);
         let text = serde_json::to_string_pretty(run).map_err(|error| Error::record(&path, error))?;
+        self.write_file(name, &(text + "\n"))
+    }
+
+    /// Writes a file whole or not at all.
+    fn write_file(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.directory.join(name);
         let write = || {
             let mut file =
                 tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o644)).tempfile_in(&self.directory)?;
             file.write_all(text.as_bytes())?;
-            file.write_all(b"\n")?;
             file.persist(&path).map_err(std::io::Error::from)
         };
         write().map(drop).map_err(|error| Error::io("write", &path, error))
     }
+}
+
+/// Whether a report may draw the curve of a run.
+fn may_be_drawn(sample: &Sample) -> bool {
+    sample.role == Role::Measure && Strategy::ALL.iter().any(|strategy| strategy.name() == sample.arm)
+}
+
+fn forget_curve(sample: &mut Sample) {
+    sample.scratch.iter_mut().for_each(|curve| curve.points.clear());
+}
+
+/// The runs of median time, one of each case and strategy, by their places in the order of all runs.
+fn typical(samples: &[Sample]) -> HashSet<usize> {
+    let mut runs: HashMap<(&str, &str), Vec<(u64, usize)>> = HashMap::new();
+    for sample in samples.iter().filter(|sample| may_be_drawn(sample)) {
+        runs.entry((&sample.case, &sample.arm)).or_default().push((sample.wall_ns, sample.sequence));
+    }
+    let median = |mut runs: Vec<(u64, usize)>| {
+        runs.sort_unstable();
+        runs[(runs.len() - 1) / 2].1
+    };
+    runs.into_values().map(median).collect()
+}
+
+fn line(sample: &Sample) -> serde_json::Result<String> {
+    serde_json::to_string(sample).map(|line| line + "\n")
+}
+
+fn append_to(path: &Path) -> Result<File> {
+    File::options().append(true).open(path).map_err(|error| Error::io("open", path, error))
 }
 
 /// Notes runs in a journal, one after the other.

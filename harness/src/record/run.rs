@@ -41,7 +41,7 @@ pub struct Run {
     pub cases: Vec<Case>,
     /// The peers, in order.
     pub peers: Vec<PeerRecord>,
-    /// The invariants that were checked before anything was timed.
+    /// The invariants that were checked before anything was timed, and what was checked of the timed runs.
     pub checks: Vec<Check>,
     /// Whether all that was planned was run.
     pub complete: bool,
@@ -111,6 +111,14 @@ pub struct Record {
     pub run: Run,
     /// Its samples, in order.
     pub samples: Vec<Sample>,
+}
+
+impl Run {
+    /// Whether all that was planned was run, and every check holds, those after the timed runs included.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.complete && self.checks.iter().all(|check| check.holds)
+    }
 }
 
 impl Record {

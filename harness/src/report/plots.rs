@@ -1,5 +1,7 @@
 //! The plots. The caption of each explains how to read it.
 
+use std::cmp::Ordering;
+
 use super::pipelines;
 use super::plot::{Plot, WIDTH};
 use super::svg::{Anchor, Svg, ticks};
@@ -34,12 +36,10 @@ fn forest(found: &[StrategyComparison]) -> Plot {
     svg.text((x(1.0) + 8.0, 16.0), Anchor::Start, "two strong", "slower →");
     for (number, case) in found.iter().enumerate() {
         let y = 48.0 + row * number as f64;
-        let class = if case.ratio.high < 1.0 {
-            "one"
-        } else if case.ratio.low > 1.0 {
-            "two"
-        } else {
-            "axis"
+        let class = match case.ratio.side() {
+            Ordering::Less => "one",
+            Ordering::Greater => "two",
+            Ordering::Equal => "axis",
         };
         svg.text((left - 14.0, y + 4.0), Anchor::End, "", &case.case);
         svg.line((x(case.ratio.low), y), (x(case.ratio.high), y), &format!("interval {class}"));
@@ -50,7 +50,7 @@ fn forest(found: &[StrategyComparison]) -> Plot {
     let confidence = found.iter().map(|case| case.ratio.confidence).fold(0.95, f64::min);
     let mut caption = format!(
         "Time of single-stream divided by time of two-pass, estimated from {} pairs of runs. The line through each point is its \
-         {:.0} % interval. Green: one stream is surely faster; grey: this run cannot tell the two apart.",
+         {:.0} % interval. Green: one stream is surely faster, at 95 %; orange: surely slower; grey: this run cannot tell the two apart.",
         found.iter().map(|case| case.pairs).min().unwrap_or(0),
         confidence * 100.0
     );
@@ -68,10 +68,11 @@ fn shown(found: &[StrategyComparison]) -> &StrategyComparison {
 
 fn scratch(record: &Record, found: &[StrategyComparison]) -> Plot {
     let case = &shown(found).case;
-    // A record has the points of the first one only.
+    // A record has the points of one run only, the typical one; an older record, those of the first.
     let curve = |arm: &str| {
         let of = |sample: &&Sample| &sample.case == case && sample.arm == arm && sample.role == Role::Measure;
-        record.samples.iter().find(of)
+        let drawn = |sample: &&Sample| sample.scratch.as_ref().is_some_and(|scratch| !scratch.points.is_empty());
+        record.samples.iter().filter(of).find(drawn)
     };
     let arms = [("two-pass", "two"), ("single-stream", "one")].map(|(arm, class)| (arm, class, curve(arm)));
     let end = arms.iter().filter_map(|(.., sample)| sample.map(|sample| sample.wall_ns)).max().unwrap_or(1) as f64;
@@ -100,7 +101,7 @@ fn scratch(record: &Record, found: &[StrategyComparison]) -> Plot {
         svg.text((right + 12.0, label + 17.0), Anchor::Start, class, &format!("peak {}", bytes(peak(sample))));
     }
     let caption = format!(
-        "Space in use on the scratch filesystem during one run each, with {case}, as seen from outside the process. Two passes \
+        "Space in use on the scratch filesystem during one run of each, that of median time, with {case}, as seen from outside the process. Two passes \
          hold the whole tar until the image is complete; one stream holds the image only."
     );
     Plot { file: "scratch.svg", title: "Disk: scratch space over time", caption, svg }

@@ -67,7 +67,7 @@ pub(super) fn comparison(record: &Record) -> Table {
             saved(&comparison),
         ]
     });
-    Table::new(["", "time", "ratio [95 %]", "scratch peak", "written", "memory", "image"], rows.collect())
+    Table::new(["", "time", "ratio of pairs [95 %]", "scratch peak", "written", "memory", "image"], rows.collect())
 }
 
 fn row(name: &str, arm: &Arm, ratio: String) -> [String; 7] {
@@ -89,7 +89,7 @@ fn saved(comparison: &StrategyComparison) -> [String; 7] {
     };
     [
         "    difference".into(),
-        change(comparison.ratio.value),
+        change(single.wall_ns.value / two.wall_ns.value),
         interval(&comparison.ratio),
         less(two.scratch_peak, single.scratch_peak),
         less(two.bytes_written, single.bytes_written),

@@ -1,15 +1,18 @@
 //! The verdict: sentences that follow from the figures.
 
+use std::cmp::Ordering;
+
 use super::claim_2019;
 use crate::format::{bytes, three};
-use crate::record::{Record, StrategyComparison};
-use crate::stats::{comparisons, peer_lines};
+use crate::record::{Record, Role, StrategyComparison};
+use crate::stats::{self, comparisons, peer_lines};
 
 /// The verdict, most important first.
 pub(super) fn sentences(record: &Record) -> Vec<String> {
     let broken: Vec<&str> =
         record.run.checks.iter().filter(|check| !check.holds).map(|check| check.law.as_str()).collect();
-    if !broken.is_empty() {
+    let measured = record.samples.iter().any(|sample| sample.role == Role::Measure);
+    if !broken.is_empty() && !measured {
         return vec![format!("FAILED, and nothing was measured. What does not hold: {}.", broken.join("; "))];
     }
     if !record.run.complete {
@@ -17,13 +20,20 @@ pub(super) fn sentences(record: &Record) -> Vec<String> {
     }
     let comparisons = comparisons(record);
     let piped: Vec<&StrategyComparison> = comparisons.iter().filter(|found| !found.case.starts_with("none")).collect();
-    let mut sentences = vec![format!(
-        "One fingerprint: both strategies made the same image, byte for byte, for every compression and number of threads; \
-         all {} laws that were checked hold.",
-        record.run.checks.len()
-    )];
+    let mut sentences = vec![if broken.is_empty() {
+        format!(
+            "One fingerprint: both strategies made the same image, byte for byte, for every compression and number of threads; \
+             all {} laws that were checked hold.",
+            record.run.checks.len()
+        )
+    } else {
+        format!(
+            "FAILED after the runs were measured. What does not hold: {}. The figures below are those of the runs as they were.",
+            broken.join("; ")
+        )
+    }];
     sentences.extend(disk(&piped));
-    sentences.extend(time(&piped));
+    sentences.extend(time(record, &piped));
     sentences.extend(claim_2019::sentence(record));
     sentences.extend(others(record));
     sentences
@@ -46,7 +56,7 @@ pub(super) fn disk(comparisons: &[&StrategyComparison]) -> Option<String> {
     ))
 }
 
-fn time(comparisons: &[&StrategyComparison]) -> Option<String> {
+fn time(record: &Record, comparisons: &[&StrategyComparison]) -> Option<String> {
     let sure = |found: &&&StrategyComparison| found.ratio.confidence >= 0.95;
     let percent = |found: &&StrategyComparison| 100.0 * (1.0 - found.ratio.value);
     let faster: Vec<f64> =
@@ -66,9 +76,11 @@ fn time(comparisons: &[&StrategyComparison]) -> Option<String> {
         0 => "Time: of the cases that compress, there is none in which one stream is surely faster.".to_owned(),
         count => {
             format!(
-                "Time: one stream is faster in {count} of the {} cases that compress, by {}; their 95 % intervals exclude 1.",
+                "Time: one stream is faster in {count} of the {} cases that compress, by {}; the 95 % interval of each excludes 1; of \
+                 intervals that hold all together with 95 %, {}.",
                 comparisons.len(),
-                range(&faster)
+                range(&faster),
+                jointly(record, comparisons)
             )
         }
     };
@@ -79,6 +91,16 @@ fn time(comparisons: &[&StrategyComparison]) -> Option<String> {
         text += &format!(" Undecided, because the interval holds 1 or there are too few pairs: {}.", open.join(", "));
     }
     (!comparisons.is_empty()).then_some(text)
+}
+
+/// In how many cases one stream is faster by intervals that hold together.
+fn jointly(record: &Record, comparisons: &[&StrategyComparison]) -> String {
+    let cases: Vec<&str> = comparisons.iter().map(|found| found.case.as_str()).collect();
+    let faster = stats::family(record, &cases).iter().filter(|ratio| ratio.side() == Ordering::Less).count();
+    match faster {
+        0 => "none does".into(),
+        count => format!("{count} do"),
+    }
 }
 
 fn others(record: &Record) -> Option<String> {

@@ -3,7 +3,7 @@
 use packer::Strategy;
 
 use super::estimate;
-use crate::record::{Arm, Record, Role, Sample, StrategyComparison};
+use crate::record::{Arm, Interval, Record, Role, Sample, StrategyComparison};
 use crate::run::PackRecord;
 
 /// The most scratch space that was seen from outside.
@@ -15,6 +15,19 @@ pub(crate) fn peak(sample: &Sample) -> u64 {
 #[must_use]
 pub fn comparisons(record: &Record) -> Vec<StrategyComparison> {
     record.run.cases.iter().filter_map(|case| comparison(&record.samples, &case.name())).collect()
+}
+
+/// The intervals of the ratios of these cases, so wide that all of them hold together with 95 % confidence.
+#[must_use]
+pub fn family(record: &Record, cases: &[&str]) -> Vec<Interval> {
+    let of = |case: &str, strategy: Strategy| -> Vec<&Sample> {
+        record.samples.iter().filter(|sample| counts(sample, case, strategy)).collect()
+    };
+    let ratio = |case: &&str| {
+        let pairs = pairs(&of(case, Strategy::SingleStream), &of(case, Strategy::TwoPass));
+        estimate::ratio_in_family(&pairs, cases.len()).map(Interval::from)
+    };
+    cases.iter().filter_map(ratio).collect()
 }
 
 pub(super) fn comparison(samples: &[Sample], case: &str) -> Option<StrategyComparison> {

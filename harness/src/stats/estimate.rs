@@ -38,8 +38,19 @@ const CONFIDENCE: f64 = 0.95;
 /// The ratio `numerator ÷ denominator` from pairs of positive measurements; nothing without a pair.
 #[must_use]
 pub fn ratio(pairs: &[(f64, f64)]) -> Option<Estimate> {
+    ratio_at(pairs, CONFIDENCE)
+}
+
+/// The same as one of a family of so many ratios, whose intervals hold all their true values together with the usual confidence:
+/// each misses in at most its share of the remaining cases (Bonferroni).
+#[must_use]
+pub fn ratio_in_family(pairs: &[(f64, f64)], family: usize) -> Option<Estimate> {
+    ratio_at(pairs, 1.0 - (1.0 - CONFIDENCE) / family.max(1) as f64)
+}
+
+fn ratio_at(pairs: &[(f64, f64)], confidence: f64) -> Option<Estimate> {
     let logs: Vec<f64> = pairs.iter().map(|(numerator, denominator)| (numerator / denominator).ln()).collect();
-    let shift = hodges_lehmann(&logs)?;
+    let shift = hodges_lehmann(&logs, confidence)?;
     Some(Estimate { value: shift.value.exp(), low: shift.low.exp(), high: shift.high.exp(), ..shift })
 }
 
@@ -53,9 +64,9 @@ pub fn deviation(values: &[f64]) -> Option<f64> {
 }
 
 /// The centre of a symmetric distribution: the median of the averages of all pairs of values, each with itself
-/// included.
+/// included. The interval has at least the wanted confidence, if there are enough values.
 #[must_use]
-pub fn hodges_lehmann(values: &[f64]) -> Option<Estimate> {
+pub(crate) fn hodges_lehmann(values: &[f64], wanted: f64) -> Option<Estimate> {
     let count = values.len();
     let mut averages: Vec<f64> = (0..count)
         .flat_map(|one| (one..count).map(move |other| (one, other)))
@@ -63,20 +74,20 @@ pub fn hodges_lehmann(values: &[f64]) -> Option<Estimate> {
         .collect();
     averages.sort_by(f64::total_cmp);
     let value = middle(&averages)?;
-    let (rank, confidence) = signed_rank(count);
+    let (rank, confidence) = signed_rank(count, wanted);
     let (low, high) = (averages[rank], averages[averages.len() - 1 - rank]);
     Some(Estimate { value, low, high, confidence })
 }
 
 /// How many averages to leave out at each end, and the confidence that this gives.
-fn signed_rank(count: usize) -> (usize, f64) {
+fn signed_rank(count: usize, wanted: f64) -> (usize, f64) {
     let distribution = signed_rank_distribution(count);
     let total: f64 = distribution.iter().sum();
     let (mut tail, mut rank) = (distribution[0] / total, 0);
     // The interval between the averages `rank` and `last - rank` misses where the statistic is at most `rank`.
     while let Some(next) = distribution.get(rank + 1) {
         let longer = tail + next / total;
-        if 2.0 * longer > 1.0 - CONFIDENCE || 2 * (rank + 1) >= distribution.len() - 1 {
+        if 2.0 * longer > 1.0 - wanted || 2 * (rank + 1) >= distribution.len() - 1 {
             break;
         }
         (tail, rank) = (longer, rank + 1);
@@ -155,7 +166,56 @@ fn middle(sorted: &[f64]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Pairs of times, as different as those of a fast machine and a slow one.
+    fn pairs() -> impl Strategy<Value = Vec<(f64, f64)>> {
+        proptest::collection::vec((1.0..1e3_f64, 1.0..1e3_f64), 1..20)
+    }
+
+    fn near(one: f64, other: f64) -> bool {
+        (one / other - 1.0).abs() < 1e-9
+    }
+
+    proptest! {
+        #[test]
+        fn the_ratio_of_exchanged_arms_is_the_inverse(pairs in pairs()) {
+            let there = ratio(&pairs).unwrap();
+            let back = ratio(&pairs.iter().map(|(one, other)| (*other, *one)).collect::<Vec<_>>()).unwrap();
+            prop_assert!(near(there.value * back.value, 1.0));
+            prop_assert!(near(there.low * back.high, 1.0) && near(there.high * back.low, 1.0));
+        }
+
+        #[test]
+        fn another_unit_of_time_changes_no_ratio_and_a_slower_arm_scales_it(pairs in pairs(), factor in 0.01..100.0_f64) {
+            let before = ratio(&pairs).unwrap();
+            let unit: Vec<_> = pairs.iter().map(|(one, other)| (one * factor, other * factor)).collect();
+            let slower: Vec<_> = pairs.iter().map(|(one, other)| (one * factor, *other)).collect();
+            for (after, by) in [(ratio(&unit).unwrap(), 1.0), (ratio(&slower).unwrap(), factor)] {
+                prop_assert!(near(after.value, before.value * by));
+                prop_assert!(near(after.low, before.low * by) && near(after.high, before.high * by));
+            }
+        }
+
+        #[test]
+        fn an_interval_holds_its_estimate_and_that_of_a_larger_family_holds_the_interval(pairs in pairs(), family in 1..9_usize) {
+            let [alone, inside, outside] =
+                [1, family, family + 1].map(|family| ratio_in_family(&pairs, family).unwrap());
+            prop_assert_eq!(alone, ratio(&pairs).unwrap());
+            prop_assert!(alone.low <= alone.value && alone.value <= alone.high);
+            prop_assert!(outside.low <= inside.low && inside.high <= outside.high);
+            prop_assert!(outside.confidence >= inside.confidence);
+        }
+
+        #[test]
+        fn the_order_of_the_pairs_does_not_matter(pairs in pairs()) {
+            let mut turned = pairs.clone();
+            turned.reverse();
+            prop_assert_eq!(ratio(&pairs), ratio(&turned));
+        }
+    }
 
     #[test]
     fn a_deviation_is_of_the_sample() {
@@ -171,7 +231,7 @@ mod tests {
     fn ranks_agree_with_the_published_table() {
         let critical = [0, 2, 3, 5, 8, 10, 13, 17, 21, 25, 29, 34, 40, 46, 52];
         for (count, critical) in (6..).zip(critical) {
-            let (rank, confidence) = signed_rank(count);
+            let (rank, confidence) = signed_rank(count, CONFIDENCE);
             assert_eq!(rank, critical, "{count} pairs");
             assert!(confidence >= 0.95, "{count} pairs: {confidence}");
         }
@@ -180,9 +240,9 @@ mod tests {
     #[test]
     fn too_few_pairs_say_what_they_are_worth() {
         for (count, confidence) in [(1, 0.0), (2, 0.5), (3, 0.75), (4, 0.875), (5, 0.9375)] {
-            assert_eq!(signed_rank(count), (0, confidence));
+            assert_eq!(signed_rank(count, CONFIDENCE), (0, confidence));
         }
-        assert_eq!(hodges_lehmann(&[]), None);
+        assert_eq!(hodges_lehmann(&[], CONFIDENCE), None);
     }
 
     /// 0 of 40 and 10 of 10 in closed form, 1 of 10 and 9 of 10 as tables have them (0.0025 to 0.4450).
@@ -226,7 +286,7 @@ mod tests {
         let mut held = 0;
         for _ in 0..2_000 {
             let values: Vec<f64> = (0..12).map(|_| (0..6).map(|_| random.uniform() - 0.5).sum::<f64>()).collect();
-            let estimate = hodges_lehmann(&values).unwrap();
+            let estimate = hodges_lehmann(&values, CONFIDENCE).unwrap();
             held += usize::from(estimate.low <= 0.0 && 0.0 <= estimate.high);
         }
         assert!((1_880..=1_960).contains(&held), "{held} of 2000");

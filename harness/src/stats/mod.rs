@@ -1,5 +1,6 @@
 //! Statistics of the samples.
 
+mod claim;
 mod comparison;
 mod conditions;
 mod estimate;
@@ -8,10 +9,12 @@ mod noise;
 mod peers;
 mod points;
 
+pub use claim::claims;
 pub use comparison::comparisons;
+pub use comparison::family;
 pub(crate) use comparison::{pairs, peak};
 pub use conditions::{Disturbance, accounts, cold, disturbance, is_cold};
-pub use estimate::{Estimate, deviation, hodges_lehmann, median, proportion, ratio};
+pub use estimate::{Estimate, deviation, median, proportion, ratio, ratio_in_family};
 pub use floors::{FloorLine, floor_lines};
 pub use noise::{NoiseLine, noise_lines};
 pub use peers::{PeerLine, peer_lines};

@@ -302,7 +302,33 @@ fn a_timed_run_that_makes_another_image_is_told() {
     let record = bench(Fault::Unsteady, &results).0.unwrap();
     let broken: Vec<_> = record.run.checks.iter().filter(|check| !check.holds).collect();
     assert!(matches!(&broken[..], [check] if check.detail == "47 of 48 runs"), "{broken:?}");
-    assert!(Report::new(&record).verdict[0].starts_with("FAILED"));
+    assert!(record.run.complete && !record.run.holds(), "it was measured, and is no success");
+    let verdict = Report::new(&record).verdict;
+    assert!(verdict[0].starts_with("FAILED after the runs were measured"), "{verdict:?}");
+    assert!(verdict.len() > 1, "the figures are shown: {verdict:?}");
+}
+
+/// The run of median time is the typical one: its curve is drawn, and those of the others are not kept.
+#[test]
+fn of_each_strategy_the_typical_curve_is_kept() {
+    let results = TempDir::new().unwrap();
+    let (record, directory) = bench(Fault::None, &results);
+    let (record, kept) = (record.unwrap(), Record::read(&directory).unwrap());
+    assert_eq!(record.samples, kept.samples);
+    for case in &record.run.cases {
+        for strategy in ["single-stream", "two-pass"] {
+            let of = |sample: &&harness::record::Sample| {
+                sample.role == Role::Measure && sample.case == case.name() && sample.arm == strategy
+            };
+            let mut walls: Vec<u64> = kept.samples.iter().filter(of).map(|sample| sample.wall_ns).collect();
+            walls.sort_unstable();
+            let drawn = |sample: &&harness::record::Sample| {
+                sample.scratch.as_ref().is_some_and(|scratch| !scratch.points.is_empty())
+            };
+            let drawn: Vec<u64> = kept.samples.iter().filter(of).filter(drawn).map(|sample| sample.wall_ns).collect();
+            assert_eq!(drawn, [walls[(walls.len() - 1) / 2]], "{} {strategy}", case.name());
+        }
+    }
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! However a bench or a run of the gates ends, what it measured is kept, and nothing else.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use harness::gate::gate_run::{GateOutcome, GateRun};
-use harness::record::{Sample, samples};
+use harness::record::{Record, Sample, samples};
 use tempfile::TempDir;
 
 /// How long something may take that takes a moment, or a minute where others are at work.
@@ -183,6 +184,29 @@ fn what_cannot_be_written_is_one_line() {
         assert_eq!(others, 1, "{said}");
         assert!(is_empty(&place.at("scratch")), "{before:?}");
     }
+}
+
+/// Every timed run makes another image than the verified one: the figures are kept, and the command fails and says so.
+#[test]
+fn a_bench_whose_timed_runs_make_another_image_fails() {
+    let place = Place::new();
+    let (script, count) = (place.at("onepass"), place.at("count"));
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let verified = 2 * 3 * cores.min(2);
+    let text = format!(
+        "#!/bin/sh\necho >> {count}\n[ $(wc -l < {count}) -le {verified} ] || set -- \"$@\" --clamp-mtime @0\nexec {onepass} \"$@\"\n",
+        count = count.display(),
+        onepass = ONEPASS.display()
+    );
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let run = place.bench(&[]).env("ONEPASS_BUILT", &script).stdout(Stdio::piped()).output().unwrap();
+    let said = String::from_utf8_lossy(&run.stdout).into_owned();
+    assert_eq!(run.status.code(), Some(1), "{said}{}", String::from_utf8_lossy(&run.stderr));
+    assert!(said.contains("FAILED after the runs were measured. What does not hold: every timed run made"), "{said}");
+    let record = Record::read(&place.record().unwrap()).unwrap();
+    assert!(record.run.complete && !record.run.holds() && !record.run.comparisons.is_empty());
+    assert!(fs::read_to_string(place.record().unwrap().join("report.md")).unwrap().contains("FAILED after"));
 }
 
 /// What keeps the gates from being tried is no failure of the packer: exit code 2, and the one line says why.
