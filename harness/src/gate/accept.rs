@@ -28,7 +28,7 @@ impl Expected {
         if let Some(finding) = laws.into_iter().find(|finding| !finding.verdict.holds()) {
             return Err(format!("{} does not hold: {}", finding.gate.name(), finding.line()));
         }
-        if run.environment.revision.ends_with("changed") {
+        if run.environment.is_dirty() {
             return Err("it was made from a changed tree: commit the change, and run the gates again".into());
         }
         if run.sizes.is_empty() {

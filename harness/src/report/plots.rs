@@ -101,7 +101,7 @@ fn scratch(record: &Record, found: &[StrategyComparison]) -> Plot {
         svg.text((right + 12.0, label + 17.0), Anchor::Start, class, &format!("peak {}", bytes(peak(sample))));
     }
     let caption = format!(
-        "Space in use on the scratch filesystem during one run of each, that of median time, with {case}, as seen from outside the process. Two passes \
+        "Space in use on the scratch filesystem during one run of each – that of median time; in older records the first –, with {case}, as seen from outside the process. Two passes \
          hold the whole tar until the image is complete; one stream holds the image only."
     );
     Plot { file: "scratch.svg", title: "Disk: scratch space over time", caption, svg }

@@ -309,6 +309,6 @@ fn what_is_incomplete_or_broken_cannot_be_accepted() {
     assert!(refused(&GateRun { sizes: Vec::new(), ..sound() }).contains("no sizes"));
     assert!(refused(&GateRun { time: TimeGate::Failed("no disk".into()), ..sound() }).contains("no disk"));
     let mut changed = sound();
-    changed.environment.revision += ", changed";
+    changed.environment.dirty = true;
     assert!(refused(&changed).contains("changed tree"));
 }
