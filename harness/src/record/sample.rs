@@ -40,6 +40,10 @@ pub struct Sample {
     /// did the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
+    /// At most this all processes of a peer held together, in bytes: the sum of the peaks of those that were alive at one
+    /// moment. Not in older records, nor where a daemon did the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_together: Option<u64>,
     /// The packer's own figures.
     pub pack: Option<PackRecord>,
     /// The lower bound, if this run measured it.
@@ -73,7 +77,7 @@ pub enum Role {
 impl Sample {
     /// The sample of a run.
     pub(crate) fn new(sequence: usize, label: Label, outcome: Outcome) -> Self {
-        let Outcome { wall_ns, conditions, usage, scratch, image_size, memory, pack, floor } = outcome;
+        let Outcome { wall_ns, conditions, usage, scratch, image_size, memory, memory_together, pack, floor } = outcome;
         let Label { role, case, arm, pair } = label;
         let arm = arm.to_owned();
         let (usage, scratch) = (Some(usage), Some(scratch));
@@ -91,6 +95,7 @@ impl Sample {
             image_size,
             scratch,
             memory,
+            memory_together,
             pack,
             floor,
         }

@@ -23,6 +23,10 @@ const PEERS: &str = "How many times as fast onepass is: with all cores, and with
                      largest process, where it is told, is the peak of memory of the largest of the processes of the pipeline, and never less \
                      than the few megabytes of the program that starts it.";
 
+/// The column of the memory of all processes of a peer.
+const TOGETHER: &str = "Memory, at most, is the sum of the peaks of the processes that were alive at one moment, where that was the most: an upper \
+                        bound, since each peaks at its own moment, and pages that two of them share count twice. onepass is one process.";
+
 /// The unknown figures of a daemon's work.
 const DAEMON: &str = "What LXD does for `lxc publish` is done by a daemon and its processes, on its own disk, which it does not wait for: only the \
                       time from the request to the answer is known. Processor time, memory, and what is read and written are not, and \
@@ -39,7 +43,9 @@ fn beside(record: &Record, plot: &str, peers: &Table) -> Vec<Block> {
         "scratch.svg" => accounts(record).map(Block::Text).into_iter().collect(),
         "throughput.svg" if !peers.rows.is_empty() => {
             let daemon = by_lxd(record).map(|_| Block::Text(DAEMON.into()));
-            [Block::Table(peers.clone()), Block::Text(PEERS.into())].into_iter().chain(daemon).collect()
+            let together = record.samples.iter().any(|sample| sample.memory_together.is_some());
+            let together = together.then(|| Block::Text(TOGETHER.into()));
+            [Block::Table(peers.clone()), Block::Text(PEERS.into())].into_iter().chain(together).chain(daemon).collect()
         }
         "order.svg" => {
             let warmth = warmth(record).map(Block::Text);

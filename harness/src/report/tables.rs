@@ -158,7 +158,8 @@ pub(super) fn likeness(record: &Record) -> Option<Table> {
 /// Peers beside our single stream.
 pub(super) fn peers(record: &Record) -> Table {
     let lines = peer_lines(record);
-    // Older records do not know it.
+    // Older records know less.
+    let together = lines.iter().any(|line| line.memory_together.is_some());
     let memory = lines.iter().any(|line| line.memory.is_some());
     let times = |times: Option<f64>| times.map_or_else(String::new, |times| format!("{}×", three(times)));
     let row = |line: PeerLine| {
@@ -171,14 +172,18 @@ pub(super) fn peers(record: &Record) -> Table {
             (None, Some(why)) => [why, String::new(), String::new()],
             (None, None) => ["not run".into(), String::new(), String::new()],
         };
-        let largest = memory.then(|| line.memory.map_or_else(String::new, bytes));
+        let held = |known: bool, held: Option<u64>| known.then(|| held.map_or_else(String::new, bytes));
+        let held = held(together, line.memory_together).into_iter().chain(held(memory, line.memory));
         let against = line.ours.map_or_else(String::new, |(case, wall, size)| {
             let relation = its_size.map_or_else(String::new, |its| format!(", {}", beside(size, its)));
             format!("{case}: {}, {}{relation}", time(wall.value), bytes(size))
         });
-        [line.title, own, alone, its, range].into_iter().chain(largest).chain([image, against]).collect()
+        [line.title, own, alone, its, range].into_iter().chain(held).chain([image, against]).collect()
     };
     let head = ["what people use", "onepass is faster", "with one thread", "its time", "range"].into_iter();
-    let head = head.chain(memory.then_some("largest process")).chain(["image", "onepass, single-stream"]);
+    let head = head
+        .chain(together.then_some("memory, at most"))
+        .chain(memory.then_some("largest process"))
+        .chain(["image", "onepass, single-stream"]);
     Table { head: head.map(String::from).collect(), rows: lines.into_iter().map(row).collect() }
 }

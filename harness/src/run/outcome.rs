@@ -25,6 +25,8 @@ pub struct Outcome {
     pub image_size: u64,
     /// The peak of memory of the largest of a peer's processes, in bytes; the packer reports its own.
     pub memory: Option<u64>,
+    /// At most this all of a peer's processes held together, in bytes.
+    pub memory_together: Option<u64>,
     /// The packer's own figures.
     pub pack: Option<PackRecord>,
     /// The lower bound, if this run measured it.

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use super::conditions::observe;
+use super::launch::Launched;
 use super::lxd::Container;
 use super::outcome::{Outcome, PackRecord};
 use super::page_cache::warm;
-use super::usage::{Launched, Usage};
+use super::usage::Usage;
 use super::{disk_usage, usage};
 use crate::error::{Error, Result};
 use crate::inspect::{self, Inspection, Listing};
@@ -145,8 +146,10 @@ impl Processes {
             }
             Work::Peer { maker: Maker::Pipeline, .. } => {
                 if self.helper.is_some() {
-                    let Launched { wall_ns, memory } = serde_json::from_str(&printed).map_err(unclear)?;
-                    (outcome.wall_ns, outcome.memory) = (wall_ns, Some(memory));
+                    let Launched { wall_ns, memory, memory_together } =
+                        serde_json::from_str(&printed).map_err(unclear)?;
+                    outcome.wall_ns = wall_ns;
+                    (outcome.memory, outcome.memory_together) = (Some(memory), memory_together);
                 }
                 out.path().join("image")
             }

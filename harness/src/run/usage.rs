@@ -2,11 +2,10 @@
 //! one child.
 //!
 //! `/proc/PID/io` counts the bytes that it read and wrote, and is final between the child's end and `wait4`. Its peak
-//! of memory begins at the memory of its parent, so a small program has to start it: see [`launch`].
+//! of memory begins at the memory of its parent, so a small program has to start it: see [`launch`](super::launch()).
 #![allow(unsafe_code)]
 
-use std::process::{Child, Command};
-use std::time::Instant;
+use std::process::Child;
 use std::{fs, io};
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
@@ -66,35 +65,13 @@ impl Io {
     }
 }
 
-/// The usage of a command, reported by the small program that started it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Launched {
-    /// From its start to its end.
-    pub wall_ns: u64,
-    /// The peak of memory, in bytes, of the largest of the processes that it consisted of. Never less than the memory
-    /// of the program that started it, which should be small.
-    pub memory: u64,
-}
-
-/// Runs a command to its end; returns its exit code (128 + the signal's number if it was killed) and its usage.
-///
-/// # Errors
-///
-/// If it cannot be started or waited for.
-pub fn launch(command: &mut Command) -> io::Result<(i32, Launched)> {
-    let start = Instant::now();
-    let (code, _, memory) = waited(command.spawn()?)?;
-    let wall_ns = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    Ok((code, Launched { wall_ns, memory }))
-}
-
 /// Waits for `child`; returns its exit code and its usage.
 pub(crate) fn wait(child: Child) -> io::Result<(i32, Usage)> {
-    waited(child).map(|(code, usage, _)| (code, usage))
+    wait_with_peak(child).map(|(code, usage, _)| (code, usage))
 }
 
 /// As [`wait`], with the peak of memory in bytes, which is never below the memory of this process.
-fn waited(child: Child) -> io::Result<(i32, Usage, u64)> {
+pub(super) fn wait_with_peak(child: Child) -> io::Result<(i32, Usage, u64)> {
     let pid = libc::pid_t::try_from(child.id()).map_err(io::Error::other)?;
     let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
     rustix::io::retry_on_intr(|| waitid(WaitId::Pid(Pid::from_child(&child)), ended))?;

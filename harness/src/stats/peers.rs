@@ -22,6 +22,8 @@ pub struct PeerLine {
     pub alone: Option<Interval>,
     /// The peak of memory of the largest of its processes in bytes, if that is known.
     pub memory: Option<u64>,
+    /// At most this all of its processes held together, in bytes, if that is known.
+    pub memory_together: Option<u64>,
 }
 
 impl PeerLine {
@@ -72,6 +74,7 @@ pub fn peer_lines(record: &Record) -> Vec<PeerLine> {
             ours: ours(&peer.like),
             alone: alone(&peer.like),
             memory: samples.iter().filter_map(|sample| sample.memory).max(),
+            memory_together: samples.iter().filter_map(|sample| sample.memory_together).max(),
         }
     };
     record.run.peers.iter().map(line).collect()

@@ -2,7 +2,7 @@
 
 use super::estimate;
 use crate::plan::Point;
-use crate::record::{PackedTree, Role, Study};
+use crate::record::{PackedTree, Role, Sample, Study};
 
 /// A point with its figures.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,12 @@ impl Study {
             subject: self.subjects.get(point.subject)?,
             wall: [estimate::median(&walls)?.value, least, most],
             size: of().map(|sample| sample.image_size).max()?,
-            memory: of().filter_map(|sample| sample.memory.or_else(|| sample.pack.as_ref()?.vm_hwm)).max(),
+            memory: of().filter_map(memory).max(),
         })
     }
+}
+
+/// The memory of a run: of all of its processes, if that is known.
+fn memory(sample: &Sample) -> Option<u64> {
+    sample.memory_together.or(sample.memory).or_else(|| sample.pack.as_ref()?.vm_hwm)
 }

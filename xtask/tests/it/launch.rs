@@ -26,6 +26,20 @@ fn memory_is_that_of_the_largest_process_and_not_of_who_asked() {
     drop(held);
 }
 
+/// The first holds what the second does not take yet, the second what nobody takes for a while.
+#[test]
+fn memory_together_is_that_of_all_processes_that_are_alive_at_one_moment() {
+    let together = |script: &str| launched(script).memory_together.unwrap();
+    let dd = |size: &str| format!("dd bs={size} count=1 iflag=fullblock status=none");
+    let (large, small) = (dd("60M"), dd("30M"));
+    let at_once = together(&format!("{large} if=/dev/zero | {small} | (sleep 0.3; cat >/dev/null); true"));
+    assert!((90 << 20..110 << 20).contains(&at_once), "{at_once}");
+    let in_turn = together(&format!(
+        "{large} if=/dev/zero | (sleep 0.1; cat >/dev/null); {small} if=/dev/zero | (sleep 0.1; cat >/dev/null)"
+    ));
+    assert!((60 << 20..80 << 20).contains(&in_turn), "{in_turn}");
+}
+
 #[test]
 fn time_is_that_of_the_pipeline() {
     let slept = launched("sleep 0.2 | cat").wall_ns;
