@@ -158,7 +158,8 @@ impl Calibration {
         let mut newest: Option<(String, Self)> = None;
         for entry in listing {
             let entry = entry.map_err(|error| Error::io("read directory", results, error))?;
-            if !entry.path().join("calibration.json").is_file() {
+            // The directory of the schemas has no samples.
+            if !["calibration.json", "samples.jsonl"].iter().all(|name| entry.path().join(name).is_file()) {
                 continue;
             }
             let calibration = Calibration::read(&entry.path())?;

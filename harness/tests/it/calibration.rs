@@ -200,6 +200,10 @@ fn the_newest_calibration_of_a_class_of_machine_counts() {
     let results = TempDir::new().unwrap();
     let newest = |class: &str| Calibration::newest(results.path(), class).unwrap().map(|(name, _)| name);
     assert_eq!(newest("a processor, 2 cores, ext4"), None);
+    // A schema has the name of a record's file, and is none.
+    fs::create_dir(results.path().join("schema")).unwrap();
+    fs::write(results.path().join("schema/calibration.json"), "{}").unwrap();
+    assert_eq!(newest("a processor, 2 cores, ext4"), None);
     for name in ["2026-01-02-calibration", "2026-01-02-calibration-2", "2026-01-02-calibration-3"] {
         sound(&results);
         assert_eq!(newest("a processor, 2 cores, ext4").as_deref(), Some(name));
