@@ -71,6 +71,7 @@ impl Journal {
 
     fn is_first_of_its_strategy(&mut self, sample: &Sample) -> bool {
         sample.role == Role::Measure
+            && sample.beside.is_none()
             && Strategy::ALL.iter().any(|strategy| strategy.name() == sample.arm)
             && self.curves.insert((sample.case.clone(), sample.arm.clone()))
     }

@@ -5,6 +5,7 @@ mod compare;
 mod conditions;
 mod gates;
 mod lxd;
+mod peers;
 mod processes;
 mod readme;
 mod records;
@@ -17,11 +18,13 @@ use std::time::Duration;
 use harness::Result;
 use harness::bench::Bench;
 use harness::inspect::{Comparison, Difference, InnerTar, Inspection, Listing};
-use harness::plan::{Case, PEERS, Peer, Suite, Work};
+use harness::plan::{Case, HashProgram, Limit, PEERS, Peer, Suite, Work};
 use harness::progress::Progress;
 use harness::record::{FidelityFigure, Journal, PackedTree, PeerRecord, Record, Role, Run, SCHEMA};
 use harness::report::Report;
-use harness::run::{BytesWritten, Conditions, Curve, Environment, Floor, Io, Outcome, PackRecord, Runner, Usage};
+use harness::run::{
+    BytesWritten, Conditions, Curve, Environment, Floor, Io, Outcome, PackRecord, PeerRunner, Runner, Usage,
+};
 use harness::stats::noise_lines;
 use packer::Strategy;
 use tempfile::TempDir;
@@ -53,6 +56,12 @@ enum Fault {
     HiddenScratch,
     /// The tenth run fails.
     Failure,
+    /// Peers pack half the tree.
+    HalfPeer,
+    /// The images of peers cannot be read.
+    UnreadablePeer,
+    /// Peers fail when they are tried.
+    FailingPeer,
 }
 
 const TAR: u64 = 100_000_000;
@@ -116,11 +125,33 @@ impl Runner for Fake {
         let odd = self.runs == 3;
         let sha256 = if odd && self.fault == Fault::OtherHash { "other".into() } else { fingerprint };
         let diff_id = if odd && self.fault == Fault::OtherTar { "other" } else { "tar" };
-        let dropped = Comparison { differing: 1, first: Some(Difference::Missing { path: "a".into() }), members: 1 };
+        let dropped =
+            Comparison { differing: 1, first: Some(Difference::Missing { path: "a".into() }), ..Comparison::default() };
         let comparison = if odd && self.fault == Fault::Dropped { dropped } else { Comparison::default() };
         let tar = InnerTar { diff_id: diff_id.into(), size: TAR, comparison: Ok(comparison) };
         let tar = if odd && self.fault == Fault::NoTar { Err("invalid gzip data".into()) } else { Ok(tar) };
         Ok((outcome, Inspection { sha256, tar }))
+    }
+}
+
+impl PeerRunner for Fake {
+    fn inspect_peer(
+        &mut self,
+        work: Work<'_>,
+        _: &Listing,
+        limits: &[Limit],
+    ) -> Result<(Outcome, std::result::Result<Comparison, String>)> {
+        let outcome = self.run(work)?;
+        let losses = limits.iter().map(|limit| (*limit, 7)).collect();
+        let whole = Comparison { losses, ..Comparison::default() };
+        let half =
+            Comparison { differing: 617, first: Some(Difference::Missing { path: "etc".into() }), ..whole.clone() };
+        Ok(match self.fault {
+            Fault::HalfPeer => (outcome, Ok(half)),
+            Fault::UnreadablePeer => (outcome, Err("no tar".into())),
+            Fault::FailingPeer => return Err(harness::Error::run(work.name(), "exit code 125: no mounts")),
+            _ => (outcome, Ok(whole)),
+        })
     }
 }
 
@@ -141,14 +172,7 @@ fn case(compression: &str, threads: usize) -> Case {
 
 fn planned() -> Run {
     let peers = [(&PEERS[1], None), (&PEERS[2], Some("pigz".to_owned()))];
-    let peer = |(peer, missing): (&Peer, Option<String>)| PeerRecord {
-        name: peer.name.into(),
-        title: peer.title.into(),
-        script: peer.script.into(),
-        like: "gzip:5".into(),
-        maker: peer.maker,
-        missing,
-    };
+    let peer = |(peer, missing): (&Peer, Option<String>)| PeerRecord::planned(peer, HashProgram::Openssl, missing);
     Run {
         schema: SCHEMA,
         date: "2026-01-02".into(),
@@ -165,13 +189,14 @@ fn planned() -> Run {
         checks: Vec::new(),
         complete: false,
         comparisons: Vec::new(),
+        peer_comparisons: Vec::new(),
     }
 }
 
 fn bench(fault: Fault, results: &TempDir) -> (Result<Record>, std::path::PathBuf) {
     let mut journal = Journal::create(results.path(), "2026-01-02", "test").unwrap();
     let floors = vec![planned().cases[2].clone()];
-    let bench = Bench { run: planned(), tree: Listing::default(), peers: vec![&PEERS[1]], peer_rounds: 3, floors };
+    let bench = Bench { run: planned(), tree: Listing::default(), peer_rounds: 3, floors };
     let record = bench.run(&mut Fake { runs: 0, fault }, &mut journal, &mut Ear::default());
     (record, journal.directory().to_owned())
 }
@@ -184,7 +209,8 @@ fn a_bench_is_recorded_and_reported() {
     assert!(record.run.complete && record.run.checks.iter().all(|check| check.holds), "{:?}", record.run.checks);
     assert!(Record::read(&directory).unwrap() == record, "what is read back is not what was written");
     let counted = record.samples.iter().filter(|sample| sample.role == Role::Measure).count();
-    assert_eq!(counted, 3 * 8 * 2 + 3 + 3);
+    // Pairs of three cases, a floor, and a peer between ours with one thread and with all.
+    assert_eq!(counted, 3 * 8 * 2 + 3 + 3 * 3);
     let gzip = &record.run.comparisons[2];
     assert!((gzip.ratio.value - 0.8).abs() < 0.01 && gzip.ratio.confidence >= 0.95, "{gzip:?}");
     assert_eq!((gzip.two_pass.scratch_peak, gzip.single_stream.scratch_peak), (140_000_000, 40_000_000));
@@ -300,7 +326,7 @@ fn a_timed_run_that_makes_another_image_is_told() {
     let results = TempDir::new().unwrap();
     let record = bench(Fault::Unsteady, &results).0.unwrap();
     let broken: Vec<_> = record.run.checks.iter().filter(|check| !check.holds).collect();
-    assert!(matches!(&broken[..], [check] if check.detail == "47 of 48 runs"), "{broken:?}");
+    assert!(matches!(&broken[..], [check] if check.detail == "53 of 54 runs"), "{broken:?}");
     assert!(Report::new(&record).verdict[0].starts_with("FAILED"));
 }
 
