@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use fixtures::Fixture;
 use harness::record::PackedTree;
 
+use super::fixture_tree::make_fixture;
 use super::wrong_use::WrongUse;
-use crate::fixture_tree;
 
 /// A tree to pack, and its name in the record.
 #[derive(Debug)]
@@ -30,15 +30,14 @@ impl InputTree {
         Ok(InputTree { rootfs, subject: subject(name.to_owned()) })
     }
 
-    /// A fixture, made in the scratch directory.
-    pub(crate) fn make(fixture: Fixture, scratch: &Path) -> Result<Self> {
-        let rootfs = scratch.join("rootfs");
-        fixture_tree::make(fixture, &rootfs)?;
-        Ok(InputTree { rootfs, subject: subject(format!("the fixture {fixture}")) })
+    /// A fixture, made at `rootfs`.
+    pub(crate) fn make(fixture: Fixture, rootfs: PathBuf, name: String) -> Result<Self> {
+        let locked = Some(make_fixture(fixture, &rootfs)?);
+        Ok(InputTree { rootfs, subject: PackedTree { locked, ..subject(name) } })
     }
 }
 
 /// A subject whose tar is not known yet.
 fn subject(name: String) -> PackedTree {
-    PackedTree { name, entries: 0, tar_size: 0, diff_id: String::new() }
+    PackedTree { name, entries: 0, tar_size: 0, diff_id: String::new(), locked: None }
 }
