@@ -6,7 +6,7 @@
 use packer::Strategy;
 
 use crate::error::{Error, Result};
-use crate::plan::{Case, Maker, PointTool, Step, Work, schedule};
+use crate::plan::{Case, Maker, PointTool, Schedule, Step, Work};
 use crate::progress::Progress;
 use crate::record::{Journal, Label, Role, Sample, Study};
 use crate::run::Runner;
@@ -25,7 +25,7 @@ impl Study {
     ) -> Result<()> {
         journal.replace("study.json", self)?;
         let plain = Case { compression: "none".into(), threads: self.environment.cores };
-        let steps = schedule(0, 0, self.points.len(), self.rounds, self.seed);
+        let steps = Schedule { others: self.points.len(), rounds: self.rounds, ..Schedule::default() }.steps(self.seed);
         for (subject, runner) in runners.iter_mut().enumerate() {
             progress.update(0, steps.len(), &format!("warming up {}", self.subjects[subject].name), None);
             let work = Work::Pack(&plain, Strategy::SingleStream);
@@ -46,12 +46,15 @@ impl Study {
             let point = self.points[other].clone();
             let left = steps[number..].iter().map(|step| match step {
                 Step::Other { other, .. } => lengths[*other],
-                Step::Arm { .. } => None,
+                Step::Arm { .. } | Step::Member { .. } => None,
             });
             progress.update(number, steps.len(), &point.name, left.sum());
             let work = match &point.tool {
                 PointTool::Onepass(case) => Work::Pack(case, Strategy::SingleStream),
-                PointTool::Script(script) => Work::Peer { name: &point.name, script, maker: Maker::Pipeline },
+                PointTool::Script(script) => {
+                    let threads = self.environment.cores;
+                    Work::Peer { name: &point.name, script, maker: Maker::Pipeline, threads }
+                }
             };
             let runner = runners.get_mut(point.subject).ok_or_else(|| Error::run(&point.name, "it has no tree"))?;
             let outcome = runner.run(work)?;

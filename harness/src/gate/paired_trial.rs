@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decision::{self, BatchVerdict, Decision};
 use crate::error::Result;
-use crate::plan::{Case, Side, Step, Work, schedule};
+use crate::plan::{Case, Schedule, Side, Step, Work};
 use crate::progress::Progress;
 use crate::record::{Interval, Label, Role};
 use crate::run::{Outcome, Runner};
@@ -188,7 +188,7 @@ impl TrialRunner<'_> {
 
     /// Runs a round of pairs of each of these cases.
     fn round(&mut self, states: &mut [&mut CaseState<'_>], seed: u64, progress: &mut dyn Progress) -> Result<()> {
-        let steps = schedule(states.len(), self.trial.pairs, 0, 0, seed);
+        let steps = Schedule { cases: states.len(), pairs: self.trial.pairs, ..Schedule::default() }.steps(seed);
         let mut times = vec![vec![(0.0, 0.0); self.trial.pairs]; states.len()];
         for (number, step) in steps.iter().enumerate() {
             let Step::Arm { case, side, pair } = *step else { continue };

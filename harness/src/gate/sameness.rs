@@ -56,7 +56,8 @@ mod tests {
         ] {
             assert_eq!(tar, "every image holds the same tar");
         }
-        let missing = Comparison { differing: 1, first: Some(Difference::Missing { path: "a".into() }), members: 2 };
+        let missing =
+            Comparison { differing: 1, first: Some(Difference::Missing { path: "a".into() }), ..Comparison::default() };
         for contents in [
             broken(|seen| inside(seen).comparison = Err("no tar".into())),
             broken(|seen| inside(seen).comparison = Ok(missing)),

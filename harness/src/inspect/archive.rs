@@ -23,11 +23,13 @@ pub(crate) struct Archive<From> {
     buffer: Vec<u8>,
     /// Records for all members.
     global: Records,
+    /// Whether the block of zeros was met that ends an archive.
+    is_ended: bool,
 }
 
 impl<From: Read> Archive<From> {
     pub(crate) fn new(from: From) -> Self {
-        Archive { from, buffer: vec![0; 256 << 10], global: Records::new() }
+        Archive { from, buffer: vec![0; 256 << 10], global: Records::new(), is_ended: false }
     }
 
     /// The next member, with its content read to the end; `None` behind the last one.
@@ -35,7 +37,11 @@ impl<From: Read> Archive<From> {
         let mut records = self.global.clone();
         loop {
             let mut block = [0; BLOCK];
-            if !self.read_block(&mut block)? || block == [0; BLOCK] {
+            if !self.read_block(&mut block)? {
+                return Ok(None);
+            }
+            if block == [0; BLOCK] {
+                self.is_ended = true;
                 return Ok(None);
             }
             let header = Header::from_byte_slice(&block);
@@ -60,6 +66,11 @@ impl<From: Read> Archive<From> {
         }
     }
 
+    /// Whether the archive has the end that it should have; known behind the last member.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.is_ended
+    }
+
     /// A member, whose content follows.
     fn member(&mut self, header: &Header, records: &Records) -> io::Result<Entry> {
         let record = |key: &str| records.get(key.as_bytes());
@@ -79,7 +90,7 @@ impl<From: Read> Archive<From> {
                 let real = record("GNU.sparse.realsize").and_then(|text| decimal(text));
                 let content = (&mut self.from).take(size);
                 let content = sparse::hash(content, real.ok_or_else(|| bad("a sparse file has no size"))?)?;
-                self.skip(size.next_multiple_of(BLOCK as u64) - size)?;
+                self.skip_padding(size)?;
                 Some(content)
             }
             EntryType::Regular | EntryType::Continuous => Some(Kind::File { size, content: self.hash(size)? }),
@@ -126,7 +137,7 @@ impl<From: Read> Archive<From> {
             hasher.update(&self.buffer[..count]);
             left -= count as u64;
         }
-        self.skip(size.next_multiple_of(BLOCK as u64) - size)?;
+        self.skip_padding(size)?;
         Ok(hasher.finalize().into())
     }
 
@@ -142,11 +153,10 @@ impl<From: Read> Archive<From> {
         Ok(content)
     }
 
-    fn skip(&mut self, count: u64) -> io::Result<()> {
-        if io::copy(&mut (&mut self.from).take(count), &mut io::sink())? < count {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(())
+    /// Goes on to the block behind content of this size. Nothing may follow.
+    fn skip_padding(&mut self, size: u64) -> io::Result<()> {
+        let padding = size.next_multiple_of(BLOCK as u64) - size;
+        io::copy(&mut (&mut self.from).take(padding), &mut io::sink()).map(drop)
     }
 
     /// Reads a block; `false` if nothing is left.

@@ -62,6 +62,32 @@ impl Attributes {
         Ok(is_acl)
     }
 
+    /// The same, if it is enough that an ACL stands there once.
+    pub(crate) fn merged(&self) -> Self {
+        let mut merged = self.clone();
+        for (name, key) in ACLS {
+            if let Some(value) = merged.0.remove(key) {
+                merged.0.entry(name.into()).or_insert(value);
+            }
+        }
+        merged
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether there is an ACL among them.
+    pub(crate) fn has_acls(&self) -> bool {
+        self.0.keys().any(|name| is_acl(name))
+    }
+
+    /// The others.
+    pub(crate) fn without_acls(mut self) -> Self {
+        self.0.retain(|name, _| !is_acl(name));
+        self
+    }
+
     /// The first name whose value differs.
     pub(crate) fn difference<'a>(&'a self, other: &'a Self) -> Option<AttributeDifference<'a>> {
         let all = |name: &'a [u8]| {
@@ -79,6 +105,10 @@ pub(crate) struct AttributeDifference<'a> {
     pub(crate) name: &'a [u8],
     pub(crate) one: Option<&'a [u8]>,
     pub(crate) other: Option<&'a [u8]>,
+}
+
+fn is_acl(name: &[u8]) -> bool {
+    ACLS.iter().any(|(acl, text)| [acl, text].contains(&&name))
 }
 
 /// Whether an attribute says something about an inode that is true on this machine or this filesystem only.
@@ -107,7 +137,7 @@ fn unescaped(name: &[u8]) -> Vec<u8> {
 fn acl(text: &[u8]) -> Option<Vec<u8>> {
     const VERSION: u32 = 2;
     const NO_ID: u32 = u32::MAX;
-    let mut value = VERSION.to_le_bytes().to_vec();
+    let mut entries = Vec::new();
     let lines = std::str::from_utf8(text).ok()?.split([',', '\n']);
     for line in lines.map(|line| line.split('#').next().unwrap_or_default().trim()).filter(|line| !line.is_empty()) {
         let mut fields = line.split(':');
@@ -124,8 +154,13 @@ fn acl(text: &[u8]) -> Option<Vec<u8>> {
             _ => return None,
         };
         let bit = |letter: char, bit: u16| if permissions.contains(letter) { bit } else { 0 };
-        value.extend(tag.to_le_bytes());
-        value.extend((bit('r', 4) | bit('w', 2) | bit('x', 1)).to_le_bytes());
+        entries.push((tag, id, bit('r', 4) | bit('w', 2) | bit('x', 1)));
+    }
+    // The order of the kernel. Texts may have another.
+    entries.sort_unstable();
+    let mut value = VERSION.to_le_bytes().to_vec();
+    for (tag, id, permissions) in entries {
+        value.extend([tag, permissions].map(u16::to_le_bytes).concat());
         value.extend(id.to_le_bytes());
     }
     Some(value)
@@ -151,7 +186,7 @@ mod tests {
         for text in [
             "user::rw-,user:1000:r-x,group::r--,mask::rwx,other::r--",
             "u::rw-,u:1000:r-x,g::r--,m::rwx,o::r--",
-            "user::rw-,user:somebody:r-x:1000,group::r--,mask::rwx,other::r--",
+            "user::rw-,group::r--,other::r--,user:somebody:r-x:1000,mask::rwx",
             "user::rw-\nuser:1000:r-x\t#effective:r-x\ngroup::r--\nmask::rwx\nother::r--\n",
         ] {
             let acl = acl(text.as_bytes()).map(|acl| super::super::entry::hexadecimal(&acl));

@@ -1,11 +1,13 @@
 //! An image compared with its tree, member by member, while it is read: nothing of the image is kept.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use super::archive::Archive;
 use super::difference::{Difference, fields};
 use super::entry::{Entry, shown};
 use super::listing::Listing;
+use crate::plan::Limit;
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub struct Comparison {
     pub differing: u64,
     /// The first of these, and what differs there.
     pub first: Option<Difference>,
+    /// How many entries have lost what their tool is known to lose, by limit.
+    pub losses: BTreeMap<Limit, u64>,
 }
 
 impl Comparison {
@@ -42,11 +46,14 @@ impl Comparison {
             }
             last = Some(member.path);
         }
+        if !archive.is_ended() {
+            comparison.note(Difference::NoEnd);
+        }
         expected.for_each(|missing| comparison.note(Difference::Missing { path: shown(&missing.path) }));
         Ok(comparison)
     }
 
-    fn note(&mut self, difference: Difference) {
+    pub(super) fn note(&mut self, difference: Difference) {
         self.differing += 1;
         self.first.get_or_insert(difference);
     }

@@ -25,6 +25,13 @@ pub enum Difference {
         /// The path of the one before it.
         behind: String,
     },
+    /// The image has this entry twice.
+    Doubled {
+        /// Its path.
+        path: String,
+    },
+    /// The blocks of zeros are missing that end an archive.
+    NoEnd,
     /// Both have this entry, and something of it is another.
     Field {
         /// Its path.
@@ -83,6 +90,8 @@ impl fmt::Display for Difference {
             Difference::Missing { path } => write!(f, "`{path}` is missing"),
             Difference::Additional { path } => write!(f, "`{path}` is not in the tree"),
             Difference::Disorder { path, behind } => write!(f, "`{path}` stands behind `{behind}`"),
+            Difference::Doubled { path } => write!(f, "`{path}` stands there twice"),
+            Difference::NoEnd => f.write_str("the end of the archive is missing"),
             Difference::Field { path, field, tree, image } => {
                 write!(f, "`{path}`: {field} is {image}, in the tree {tree}")
             }

@@ -1,15 +1,17 @@
 //! An image inspected without the packer: its sha256, that of the tar in it, and whether that holds the tree.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use sha2::{Digest, Sha256};
 
+use super::by_name::Expectation;
 use super::comparison::Comparison;
+use super::decode::{Padding, decode, is_squashfs, unsquash};
 use super::entry::hexadecimal;
 use super::listing::Listing;
+use crate::programs::installed;
 
 /// An image, as found without the packer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,18 +36,29 @@ pub struct InnerTar {
 /// Looks at the image that is this file, which should hold all of `tree` in its order.
 pub(crate) fn inspect(image: &Path, tree: &Listing) -> io::Result<Inspection> {
     let sha256 = sha256(image)?;
-    let mut file = BufReader::with_capacity(256 << 10, File::open(image)?);
-    let magic = file.fill_buf()?.to_vec();
-    let tar = if magic.starts_with(&[0x1f, 0x8b]) {
-        inspect_tar(flate2::bufread::MultiGzDecoder::new(file), tree)
-    } else if magic.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        zstd::stream::read::Decoder::with_buffer(file).and_then(|tar| inspect_tar(tar, tree))
-    } else if let Some((_, program)) = PROGRAMS.iter().find(|(start, _)| magic.starts_with(start)) {
-        decode_with(program, image, tree)
-    } else {
-        inspect_tar(file, tree)
-    };
+    let tar = decode(image, Padding::None, |tar| inspect_tar(tar, tree));
     Ok(Inspection { sha256, tar: tar.map_err(|error| error.to_string()) })
+}
+
+/// Compares another tool's image with what it should hold; `scratch` is for what has to be unpacked.
+///
+/// # Errors
+///
+/// Why it cannot be read.
+pub(crate) fn inspect_foreign(
+    image: &Path,
+    expectation: &Expectation<'_>,
+    scratch: &Path,
+) -> Result<Comparison, String> {
+    let compare = || {
+        if is_squashfs(image)? && !installed("sqfs2tar") {
+            let top = scratch.join("unpacked");
+            unsquash(image, &top)?;
+            return expectation.unpacked(&top);
+        }
+        decode(image, Padding::Zeros, |tar| expectation.archive(tar))
+    };
+    compare().map_err(|error: io::Error| error.to_string())
 }
 
 /// The sha256 of a file.
@@ -57,21 +70,6 @@ pub fn sha256(file: &Path) -> io::Result<String> {
     let mut whole = HashingReader::new(File::open(file)?);
     whole.drain()?;
     Ok(whole.sha256())
-}
-
-/// The magic bytes of images that a program decodes.
-const PROGRAMS: [(&[u8], &str); 4] =
-    [(b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2"), (b"\x5d\0\0", "lzma"), (b"\x04\x22\x4d\x18", "lz4")];
-
-/// Decodes an image with a program.
-fn decode_with(program: &str, image: &Path, tree: &Listing) -> io::Result<InnerTar> {
-    let mut command = Command::new(program);
-    let mut child = command.arg("-dc").stdin(File::open(image)?).stdout(Stdio::piped()).spawn()?;
-    let read = child.stdout.take().map(|tar| inspect_tar(tar, tree));
-    match (child.wait()?, read) {
-        (status, Some(read)) if status.success() => read,
-        (status, _) => Err(io::Error::other(format!("`{program} -dc` failed ({status})"))),
-    }
 }
 
 /// Reads a tar to its end, whatever can be made of it.

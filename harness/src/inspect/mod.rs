@@ -2,7 +2,9 @@
 
 mod archive;
 mod attributes;
+mod by_name;
 mod comparison;
+mod decode;
 mod difference;
 mod entry;
 mod image;
@@ -12,8 +14,9 @@ mod sparse;
 #[cfg(test)]
 mod tests;
 
+pub use by_name::Expectation;
 pub use comparison::Comparison;
 pub use difference::{Difference, Field};
-pub(crate) use image::inspect;
 pub use image::{InnerTar, Inspection, sha256};
+pub(crate) use image::{inspect, inspect_foreign};
 pub use listing::Listing;

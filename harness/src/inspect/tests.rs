@@ -9,7 +9,8 @@ use packer::{Compression, Pack, Sparse};
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, lsetxattr, makedev, mknodat};
 use tempfile::TempDir;
 
-use super::{Comparison, Listing};
+use super::{Comparison, Expectation, Listing};
+use crate::plan::Limit;
 
 /// `u::rw-,u:10:r-x,g::r--,m::rwx,o::r--`: a user whose number is a newline in the kernel's form.
 const ACL: &[u8] = b"\x02\0\0\0\x01\0\x06\0\xff\xff\xff\xff\x02\0\x05\0\x0a\0\0\0\
@@ -238,4 +239,74 @@ fn the_order_is_that_of_names_in_directories() {
     let place = |wanted: &str| listing.entries.iter().position(|entry| *entry.path == *wanted.as_bytes()).unwrap();
     assert!(place("") < place("etc") && place("etc") < place("etc/shadow") && place("etc/shadow") < place("etc-"));
     assert!(listing.entries.iter().all(|entry| *entry.path != *b"socket"));
+}
+
+/// An archive by GNU tar with these options and names.
+fn by_tar(tree: &Tree, options: &[&str], names: &[&str]) -> Vec<u8> {
+    let mut tar = std::process::Command::new("tar");
+    tar.args(["--sort=name", "--numeric-owner", "--xattrs", "--no-acls", "--pax-option=delete=atime,delete=ctime"]);
+    let run = tar.args(options).args(["-cf", "-", "-C"]).arg(tree.0.path()).args(names).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    run.stdout
+}
+
+fn compare_by_name(tree: &Tree, archive: &[u8], limits: &[Limit]) -> Comparison {
+    let tree = Listing::of_tree(tree.0.path()).unwrap();
+    Expectation { tree: &tree, top: "", limits }.archive(archive).unwrap()
+}
+
+/// Another name of an inode comes first, and the directories in another order.
+#[test]
+fn an_archive_of_another_tool_is_its_tree_whatever_its_order() {
+    let Some(tree) = Tree::new() else { return };
+    let archive = by_tar(&tree, &[], &["./symbolic", "./hard", "./sparse", "."]);
+    // Three of them twice.
+    assert_eq!(
+        compare_by_name(&tree, &archive, &[]).told().as_deref(),
+        Some("`hard` stands there twice; 2 more entries differ")
+    );
+    let rest = ["--exclude=./hard", "--exclude=./symbolic", "--exclude=./sparse"];
+    let rest = by_tar(&tree, &rest, &["."]);
+    let first = by_tar(&tree, &[], &["./sparse", "./symbolic", "./hard"]);
+    let first = &first[..first.chunks(512).rposition(|block| block != [0; 512]).unwrap() * 512 + 512];
+    // Each archive has the content of the inode: together they are no hard link any more.
+    let told = compare_by_name(&tree, &[first, &rest].concat(), &[]).told();
+    assert_eq!(told.as_deref(), Some("`etc/passwd`: kind is file, in the tree hard link"));
+    let links = by_tar(&tree, &["--no-recursion"], &["./symbolic", "./hard", "./etc", "./etc/passwd"]);
+    let found = compare_by_name(&tree, &links, &[]);
+    assert_eq!((found.members, found.differing), (4, 9), "{found:?}");
+    assert_eq!(found.told().as_deref(), Some("`.` is missing; 8 more entries differ"));
+}
+
+#[test]
+fn attributes_that_a_tool_is_known_to_lose_are_counted() {
+    let Some(tree) = Tree::new() else { return };
+    let lost = |option: &str, limit: Limit, without: &str| {
+        let archive = by_tar(&tree, &[option], &["."]);
+        let found = compare_by_name(&tree, &archive, &[limit]);
+        assert_eq!(found.told(), None, "{limit:?}");
+        assert!(found.losses[&limit] > 0);
+        let others: Vec<Limit> = Limit::ALL.into_iter().filter(|other| *other != limit).collect();
+        let told = compare_by_name(&tree, &archive, &others).told().unwrap_or_default();
+        assert!(told.contains(without), "{limit:?}: {told}");
+    };
+    lost(
+        "--xattrs-exclude=trusted.*",
+        Limit::SymlinkAttributes,
+        "`symbolic`: attribute `trusted.of-a-link` is missing",
+    );
+    lost("--xattrs-exclude=system.*", Limit::Acls, "attribute `system.posix_acl_");
+    let archive = by_tar(&tree, &["--xattrs-exclude=user.*"], &["."]);
+    assert!(compare_by_name(&tree, &archive, &Limit::ALL).told().is_some());
+}
+
+/// The tree of an image of LXD is below `rootfs`; what is beside that is not looked at.
+#[test]
+fn a_tree_below_a_directory_is_found_there() {
+    let Some(tree) = Tree::new() else { return };
+    let archive = by_tar(&tree, &["--transform=s,^\\.,rootfs,rhS"], &["."]);
+    let listing = Listing::of_tree(tree.0.path()).unwrap();
+    let compare = |top| Expectation { tree: &listing, top, limits: &[] }.archive(&archive[..]).unwrap();
+    assert_eq!(compare("rootfs").told(), None);
+    assert_eq!((compare("root").members, compare("").differing), (0, 26));
 }

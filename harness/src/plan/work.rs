@@ -19,6 +19,8 @@ pub enum Work<'a> {
         script: &'a str,
         /// The maker of the image.
         maker: Maker,
+        /// How many threads it is told to take.
+        threads: usize,
     },
     /// The lower bound: the parts that no packer can save.
     Floor(&'a Case),
@@ -30,7 +32,8 @@ impl Work<'_> {
     pub fn name(&self) -> String {
         match self {
             Work::Pack(case, strategy) => format!("{}, {strategy}", case.name()),
-            Work::Peer { name, .. } => (*name).to_owned(),
+            Work::Peer { name, threads: 1, .. } => format!("{name}, 1 thread"),
+            Work::Peer { name, threads, .. } => format!("{name}, {threads} threads"),
             Work::Floor(case) => format!("{}, floor", case.name()),
         }
     }

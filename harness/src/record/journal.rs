@@ -122,7 +122,9 @@ impl Journal {
 
 /// Whether a report may draw the curve of a run.
 fn may_be_drawn(sample: &Sample) -> bool {
-    sample.role == Role::Measure && Strategy::ALL.iter().any(|strategy| strategy.name() == sample.arm)
+    sample.role == Role::Measure
+        && sample.beside.is_none()
+        && Strategy::ALL.iter().any(|strategy| strategy.name() == sample.arm)
 }
 
 fn forget_curve(sample: &mut Sample) {

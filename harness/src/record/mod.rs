@@ -6,6 +6,7 @@
 mod comparison;
 mod date;
 mod journal;
+mod peer;
 mod read;
 mod run;
 mod sample;
@@ -14,8 +15,9 @@ mod study;
 pub use comparison::{Arm, Interval, StrategyComparison};
 pub use date::date;
 pub use journal::{Journal, SampleLog};
+pub use peer::{PeerComparison, PeerRecord};
 pub(crate) use read::read;
 pub use read::samples;
-pub use run::{Check, FidelityFigure, PackedTree, PeerRecord, Record, Run};
+pub use run::{Check, FidelityFigure, PackedTree, Record, Run};
 pub use sample::{Label, Role, SCHEMA, Sample};
 pub use study::{STUDY_SCHEMA, Study, StudyKind};

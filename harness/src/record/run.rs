@@ -6,10 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::comparison::StrategyComparison;
+use super::peer::{PeerComparison, PeerRecord};
 use super::read::{read, samples};
 use super::sample::{SCHEMA, Sample};
 use crate::error::Result;
-use crate::plan::{Case, Maker, Suite};
+use crate::plan::{Case, Suite};
 use crate::run::Environment;
 
 /// `run.json`: everything about a run but its samples.
@@ -47,6 +48,9 @@ pub struct Run {
     pub complete: bool,
     /// The comparisons; empty until the run is complete.
     pub comparisons: Vec<StrategyComparison>,
+    /// Ours beside each peer; empty until the run is complete, and in older records.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peer_comparisons: Vec<PeerComparison>,
 }
 
 /// The tree that was packed.
@@ -73,24 +77,6 @@ pub struct FidelityFigure {
     pub fixture: String,
     /// Whether they are as near as they are to be.
     pub near: bool,
-}
-
-/// A pipeline of other tools.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct PeerRecord {
-    /// Its name in the samples.
-    pub name: String,
-    /// The description, in words.
-    pub title: String,
-    /// The script for bash; `$ROOTFS` is the tree, `$OUT` the scratch directory.
-    pub script: String,
-    /// The compression of ours that it is compared with.
-    pub like: String,
-    /// The maker of the image.
-    #[serde(default, skip_serializing_if = "Maker::is_pipeline")]
-    pub maker: Maker,
-    /// The missing program, if there are no samples; for LXD, the reason in words.
-    pub missing: Option<String>,
 }
 
 /// Something that must hold whatever the speed.

@@ -23,6 +23,12 @@ pub struct Sample {
     pub arm: String,
     /// The pair or the round.
     pub pair: usize,
+    /// How many threads a peer was told to take; not in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+    /// The peer that this run stood beside, to be compared with it. Such a run belongs to no pair of the two strategies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
     /// From the start of the process to its end.
     pub wall_ns: u64,
     /// The state of the machine meanwhile; not in older records.
@@ -89,6 +95,8 @@ impl Sample {
             case,
             arm,
             pair,
+            threads: None,
+            beside: None,
             wall_ns,
             conditions,
             usage,

@@ -5,10 +5,9 @@
 
 use std::cmp::Ordering;
 
-use super::compare::quotient;
 use super::tables::{Table, interval};
-use crate::record::{Interval, Record, StrategyComparison};
-use crate::stats::{PeerLine, comparisons, peer_lines};
+use crate::record::{Interval, PeerComparison, Record, StrategyComparison};
+use crate::stats::{comparisons, peer_lines};
 
 /// How far a size may be from that of the other tree, as a part of it.
 const NEAR: f64 = 0.05;
@@ -52,7 +51,8 @@ impl Agreement {
         rows.extend(cases.iter().map(|(one, other)| disk(one, other)));
         let tars = [first, second].map(|record| record.run.subject.tar_size as f64);
         rows.extend(cases.iter().map(|(one, other)| image(one, other, tars)));
-        let peers = [first, second].map(|record| peer_lines(record).into_iter().filter_map(beside).collect::<Vec<_>>());
+        let peers = [first, second]
+            .map(|record| peer_lines(record).into_iter().filter_map(|line| line.all).map(beside).collect::<Vec<_>>());
         let (peers, alone) = both(&peers, |(name, _)| name.clone());
         remarks.extend(alone);
         rows.extend(peers.iter().map(|((name, one), (_, other))| row(name.clone(), one, other)));
@@ -158,10 +158,11 @@ fn image(one: &StrategyComparison, other: &StrategyComparison, tars: [f64; 2]) -
     sizes(format!("{}: image ÷ tar", one.case), first, second)
 }
 
-/// Our time divided by that of a peer; nothing if it was not measured.
-fn beside(line: PeerLine) -> Option<(String, Interval)> {
-    let ((theirs, ..), (case, ours, _)) = (line.measured?, line.ours?);
-    Some((format!("{case}: time ÷ that of {}", line.name), quotient(&theirs, &ours)))
+/// Our time divided by that of a peer.
+fn beside(found: PeerComparison) -> (String, Interval) {
+    let Interval { value, low, high, confidence } = found.ratio;
+    let inverse = Interval { value: 1.0 / value, low: 1.0 / high, high: 1.0 / low, confidence };
+    (format!("{}: time ÷ that of {}", found.case, found.peer), inverse)
 }
 
 #[cfg(test)]

@@ -14,14 +14,24 @@ const THREATS: [&str; 6] = [
     "The tree is in the page cache when a run begins: reading it from a cold disk would add the same to both strategies.",
     "Runs shorter than two seconds vary more from one to the next; the intervals are wider for them, and that is all that is done about it.",
     "Scratch space over time is seen on a filesystem that others may use as well; the peaks in the table are the packer's own account.",
-    "The peers' tar has other bytes than ours (pax headers where a time is not a whole second, blocks of 10 KiB); it holds the same files.",
+    "The peers' tar has other bytes than ours (pax headers where a time is not a whole second, larger blocks); it holds the same files.",
     "Two passes are onepass's own, as parallel as its one stream: what is saved over the tools of 2019 is told by the peers, not by this ratio.",
 ];
 
 /// The columns of the peers' table.
-const PEERS: &str = "How many times as fast onepass is: with all cores, and with one thread, beside the same tool, which may use all cores. The \
-                     largest process, where it is told, is the peak of memory of the largest of the processes of the pipeline, and never less \
-                     than the few megabytes of the program that starts it.";
+const PEERS: &str = "How many times as fast onepass is, with the interval of that ratio: from adjacent runs, ours beside the other tool's. Both have all \
+                     threads, or both have one; a tool that has only one stands beside ours with one and with all in the same runs. \
+                     Everything is compared within one format. Each tool's image was decoded once, untimed, and compared with the \
+                     tree: entries, metadata and contents. One whose image differs by more than is known of its tool is not timed.";
+
+/// The same of records whose peers had no runs of ours beside them.
+const UNPAIRED: &str = "How many times as fast onepass is: with all cores, and with one thread, beside the same tool, which may use all cores. The runs \
+                        were not adjacent: the ratio is a quotient of medians, and its interval is computed from theirs as if they \
+                        were independent. Images of other tools were not compared with the tree.";
+
+/// The figures of memory.
+const MEMORY: &str = "The largest process is the peak of memory of the largest of the processes of the pipeline, and never less than the few \
+                      megabytes of the program that starts it.";
 
 /// The column of the memory of all processes of a peer.
 const TOGETHER: &str = "Memory, at most, is the sum of the peaks of the processes that were alive at one moment, where that was the most: an upper \
@@ -34,19 +44,14 @@ const DAEMON: &str = "What LXD does for `lxc publish` is done by a daemon and it
 
 /// How the tree gets into LXD.
 const CONTAINER: &str = "The tree is in LXD as `$CONTAINER`, which is never started: before anything was measured, `onepass pack --format \
-                         unified --compression none`, `lxc image import`, `lxc init`. What LXD leaves out when it unpacks an image, which \
-                         is all below `dev`, is not in what it publishes. After each run, untimed, the image is removed.";
+                         unified --compression none`, `lxc image import`, `lxc init`. What LXD leaves out when it unpacks an image is \
+                         not in what it publishes. After each run, untimed, the image is removed.";
 
 /// The blocks below a plot.
 fn beside(record: &Record, plot: &str, peers: &Table) -> Vec<Block> {
     match plot {
         "scratch.svg" => accounts(record).map(Block::Text).into_iter().collect(),
-        "throughput.svg" if !peers.rows.is_empty() => {
-            let daemon = by_lxd(record).map(|_| Block::Text(DAEMON.into()));
-            let together = record.samples.iter().any(|sample| sample.memory_together.is_some());
-            let together = together.then(|| Block::Text(TOGETHER.into()));
-            [Block::Table(peers.clone()), Block::Text(PEERS.into())].into_iter().chain(together).chain(daemon).collect()
-        }
+        "throughput.svg" if !peers.rows.is_empty() => beside_peers(record, peers),
         "order.svg" => {
             let warmth = warmth(record).map(Block::Text);
             let disturbance = disturbance(record).map(Block::Text);
@@ -54,6 +59,19 @@ fn beside(record: &Record, plot: &str, peers: &Table) -> Vec<Block> {
         }
         _ => Vec::new(),
     }
+}
+
+/// The table of the peers, and how to read it.
+fn beside_peers(record: &Record, peers: &Table) -> Vec<Block> {
+    let is_paired = record.run.peers.iter().any(|peer| peer.parallelism.is_some());
+    let has_memory = record.samples.iter().any(|sample| sample.memory.is_some());
+    let has_together = record.samples.iter().any(|sample| sample.memory_together.is_some());
+    let first = if is_paired { PEERS } else { UNPAIRED };
+    let texts = [Some(first), has_memory.then_some(MEMORY), has_together.then_some(TOGETHER)];
+    let daemon = by_lxd(record).map(|_| DAEMON);
+    let texts = texts.into_iter().chain([daemon]).flatten().map(|text| Block::Text(text.into()));
+    let losses = tables::losses(record).map(Block::Table);
+    std::iter::once(Block::Table(peers.clone())).chain(texts).chain(losses).collect()
 }
 
 /// Whether the packer's account of scratch space and the filesystem's agree.
@@ -128,7 +146,7 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peer
     if let Some(claims) = claim_2019::table(record) {
         sections.push(Section::new(
             "What was said in 2019",
-            vec![Block::Table(claims), Block::Text(claim_2019::SOURCE.into())],
+            vec![Block::Table(claims), Block::Text(claim_2019::source(record))],
         ));
     }
     if let Some(floor) = tables::floor(record) {
@@ -180,15 +198,18 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peer
         "With what",
         vec![Block::Facts(provenance::facts(&run.environment, &record.samples, runs))],
     ));
-    let peers = run.peers.iter().map(|peer| format!("{}: `{}`", peer.name, peer.script));
+    let peers: Vec<String> = run.peers.iter().map(|peer| format!("{}: `{}`", peer.name, peer.script)).collect();
+    let threads = match peers.iter().any(|script| script.contains("$THREADS")) {
+        true => "; `$THREADS` is the number of our threads beside them",
+        false => "",
+    };
     let mut commands = provenance::asked(&run.command);
     commands.extend([
-        Block::Text(
+        Block::Text(format!(
             "onepass: `onepass pack $ROOTFS --output $OUT --compression SPEC --strategy STRATEGY --threads N --json`. The \
-             peers, run by `bash -o pipefail -c`:"
-                .into(),
-        ),
-        Block::List(peers.collect()),
+             peers, run by `bash -o pipefail -c`{threads}:"
+        )),
+        Block::List(peers),
     ]);
     commands.extend(by_lxd(record).map(|_| Block::Text(CONTAINER.into())));
     commands.push(Block::Text(provenance::SOURCES.into()));

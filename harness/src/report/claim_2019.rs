@@ -8,12 +8,21 @@ use crate::format::{bytes, change};
 use crate::record::{Interval, Record, Role, Sample, StrategyComparison};
 use crate::stats::{self, comparisons, pairs};
 
-/// The source of the claim.
-pub(super) const SOURCE: &str = "Said of the change that made LXD pack in one stream (canonical/lxd, pull request 5471, 2019): an image of \
-                                 1.4 GB in 4 min 10 s instead of 4 min 40 s, and 2.6 GB less space, which is the tar. Measured: of other \
-                                 tools, the two pipelines that stand for LXD before and after it, as pairs of the same round; of onepass, both \
-                                 strategies. A claim is reproduced if the interval holds it; onepass's two passes are parallel, too, \
-                                 which those of 2019 were not.";
+/// The source of the claim, and what is measured beside it.
+pub(super) fn source(record: &Record) -> String {
+    let pairs = if is_older(&record.samples) { "pairs of the same round" } else { "adjacent pairs" };
+    format!(
+        "Said of the change that made LXD pack in one stream (canonical/lxd, pull request 5471, 2019): an image of 1.4 GB in 4 \
+         min 10 s instead of 4 min 40 s, and 2.6 GB less space, which is the tar. Measured: of other tools, the two pipelines \
+         that stand for LXD before and after it, as {pairs}; of onepass, both strategies. A claim is reproduced if the interval \
+         holds it; onepass's two passes are parallel, too, which those of 2019 were not."
+    )
+}
+
+/// Whether a record is from before peers were paired.
+fn is_older(samples: &[Sample]) -> bool {
+    samples.iter().all(|sample| sample.threads.is_none())
+}
 
 /// The claimed time of one stream ÷ time of two passes: 250 s of 280 s.
 const TIME: f64 = 250.0 / 280.0;
@@ -34,13 +43,25 @@ fn told(ratio: &Interval) -> &'static str {
     }
 }
 
-/// The ratio of the pipelines, from runs of the same round.
+/// The ratio of the pipelines, from adjacent runs; in older records from runs of the same round.
 fn pipelines(samples: &[Sample]) -> Option<Interval> {
-    let [stream, files] = PIPELINES.map(|name| {
-        let of = move |sample: &&Sample| sample.role == Role::Measure && sample.arm == "peer" && sample.case == name;
-        samples.iter().filter(of).collect::<Vec<_>>()
-    });
-    Some(stats::ratio(&pairs(&stream, &files))?.into())
+    let [stream, files] = PIPELINES;
+    let of = |name: &str, beside: Option<&str>| -> Vec<&Sample> {
+        let is_its = |sample: &&Sample| {
+            sample.role == Role::Measure
+                && sample.arm == "peer"
+                && sample.case == name
+                && sample.beside.as_deref() == beside
+        };
+        samples.iter().filter(is_its).collect()
+    };
+    let adjacent = pairs(&of(stream, Some(files)), &of(files, Some(stream)));
+    let ratio = if is_older(samples) {
+        stats::ratio(&pairs(&of(stream, None), &of(files, None)))
+    } else {
+        stats::ratio(&adjacent)
+    };
+    ratio.map(Interval::from)
 }
 
 /// Each ratio that the claim on time is about: gzip, as it was then.

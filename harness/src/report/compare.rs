@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 use super::tables::Table;
 use crate::format::{bytes, three, time};
 use crate::record::{Arm, Interval, Record, Run, StrategyComparison};
-use crate::stats::comparisons;
+use crate::stats::{comparisons, quotient};
 
 /// Two runs, compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,16 +74,16 @@ fn comparable(first: &Run, second: &Run) -> (Comparable, Vec<String>) {
 /// The rows of one case.
 fn case(one: &StrategyComparison, other: &StrategyComparison, comparable: &Comparable) -> Vec<[String; 5]> {
     let name = |what: &str| format!("{}: {what}", one.case);
-    let quotient = quotient(&one.ratio, &other.ratio);
+    let ratios = quotient(&one.ratio, &other.ratio);
     let [first, second] = [one, other].map(|comparison| three(comparison.ratio.value));
-    let mut rows = vec![[name("time ÷ that of two passes"), first, second, interval(&quotient), told(&quotient)]];
+    let mut rows = vec![[name("time ÷ that of two passes"), first, second, interval(&ratios), told(&ratios)]];
     for (what, arm) in [
         ("single-stream", (|one| &one.single_stream) as fn(&StrategyComparison) -> &Arm),
         ("two-pass", |one| &one.two_pass),
     ] {
         let (one, other) = (arm(one), arm(other));
         if comparable.machine {
-            let quotient = self::quotient(&one.wall_ns, &other.wall_ns);
+            let quotient = quotient(&one.wall_ns, &other.wall_ns);
             let [first, second] = [one, other].map(|arm| time(arm.wall_ns.value));
             rows.push([name(what), first, second, interval(&quotient), told(&quotient)]);
         }
@@ -110,17 +110,6 @@ fn case(one: &StrategyComparison, other: &StrategyComparison, comparable: &Compa
     rows
 }
 
-/// The second divided by the first.
-pub(super) fn quotient(first: &Interval, second: &Interval) -> Interval {
-    let value = second.value / first.value;
-    let distance = |interval: &Interval, end: f64| (end / interval.value).ln().powi(2);
-    // It is low where the second one is low and the first one high.
-    let low = (distance(second, second.low) + distance(first, first.high)).sqrt();
-    let high = (distance(second, second.high) + distance(first, first.low)).sqrt();
-    let confidence = first.confidence.min(second.confidence);
-    Interval { value, low: value * (-low).exp(), high: value * high.exp(), confidence }
-}
-
 fn interval(quotient: &Interval) -> String {
     format!("{} [{}, {}]", three(quotient.value), three(quotient.low), three(quotient.high))
 }
@@ -140,23 +129,6 @@ mod tests {
 
     fn interval(value: f64, low: f64, high: f64) -> Interval {
         Interval { value, low, high, confidence: 0.95 }
-    }
-
-    #[test]
-    fn widths_are_added_as_squares_of_logarithms() {
-        let sure = interval(2.0, 2.0, 2.0);
-        let wide = interval(1.0, 0.5, 2.0);
-        let of = |first: &Interval, second: &Interval| {
-            let Interval { value, low, high, .. } = quotient(first, second);
-            [value, low, high].map(|value| (value * 1e6).round() / 1e6)
-        };
-        assert_eq!(of(&sure, &sure), [1.0, 1.0, 1.0]);
-        assert_eq!(of(&sure, &wide), [0.5, 0.25, 1.0]);
-        assert_eq!(of(&wide, &sure), [2.0, 1.0, 4.0]);
-        let both = 2_f64.powf(2_f64.sqrt());
-        assert_eq!(of(&wide, &wide), [1.0, 1.0 / both, both].map(|value| (value * 1e6).round() / 1e6));
-        // Skewed intervals stay so, inverted.
-        assert_eq!(of(&interval(1.0, 0.9, 1.5), &interval(1.0, 1.0, 1.0)), [1.0, 0.666_667, 1.111_111]);
     }
 
     #[test]

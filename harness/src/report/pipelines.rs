@@ -2,10 +2,11 @@
 
 use super::plot::{Plot, WIDTH};
 use super::svg::{Anchor, Svg, ticks};
-use crate::format::{bytes, three, time};
-use crate::plan::Maker;
-use crate::record::{Interval, Record, Role, StrategyComparison};
-use crate::stats::{PeerLine, comparisons, peak, peer_lines};
+use super::tables::digits;
+use crate::format::{bytes, time};
+use crate::plan::PeerKind;
+use crate::record::{Interval, PeerComparison, PeerRecord, Record, Role, StrategyComparison};
+use crate::stats::{comparisons, peak, peer_lines};
 
 /// Where the bars begin and end, and how high a row is.
 const LEFT: f64 = 292.0;
@@ -17,8 +18,8 @@ struct Bar {
     label: String,
     class: &'static str,
     time: Interval,
-    /// How many times as long it takes as onepass.
-    times: Option<f64>,
+    /// How many times as long it takes as onepass beside it.
+    times: Option<Interval>,
     disk: u64,
 }
 
@@ -28,13 +29,10 @@ struct Group {
     bars: Vec<Bar>,
 }
 
-/// The peers that make a whole, hashed image without a daemon: the pipelines that people use.
-pub(super) fn usual(record: &Record) -> Vec<PeerLine> {
-    let piped = |line: &PeerLine| {
-        let by_pipeline = record.run.peers.iter().any(|peer| peer.name == line.name && peer.maker == Maker::Pipeline);
-        by_pipeline && line.title.contains("tar") && !line.title.contains("not hashed")
-    };
-    peer_lines(record).into_iter().filter(|line| line.measured.is_some() && piped(line)).collect()
+/// The pipelines at their best, beside ours with all threads.
+pub(super) fn usual(record: &Record) -> Vec<(&PeerRecord, PeerComparison)> {
+    let lines = peer_lines(record).into_iter().filter(|line| line.peer.kind() == PeerKind::Pipeline);
+    lines.filter_map(|line| Some((line.peer, line.all?))).collect()
 }
 
 /// The name of a peer without what is said about it in brackets.
@@ -91,7 +89,7 @@ fn row(svg: &mut Svg, bar: &Bar, y: f64, x: impl Fn(f64) -> f64) {
     svg.text((LEFT - 10.0, y + 16.0), Anchor::End, name, &bar.label);
     svg.bar((LEFT, y + 3.0), (x(value) - LEFT, 18.0), bar.class);
     svg.line((x(low), y + 12.0), (x(high), y + 12.0), "interval ink");
-    let label = bar.times.map_or_else(|| time(value), |times| format!("{}   {}×", time(value), three(times)));
+    let label = bar.times.map_or_else(|| time(value), |times| format!("{}   {}×", time(value), digits(&times)[0]));
     svg.text((x(high) + 8.0, y + 16.0), Anchor::Start, &format!("strong {}", bar.class), &label);
     svg.text((WIDTH - 6.0, y + 16.0), Anchor::End, name, &bytes(bar.disk));
 }
@@ -109,17 +107,15 @@ fn caption(record: &Record, groups: &[Group]) -> String {
 /// The groups, in the order of the pipelines. Each begins with onepass.
 fn groups(record: &Record) -> Vec<Group> {
     let found = comparisons(record);
-    let usual = usual(record);
     let mut groups: Vec<Group> = Vec::new();
-    for line in &usual {
-        let Some((case, ..)) = &line.ours else { continue };
-        let heading = heading(case);
+    for (peer, beside) in &usual(record) {
+        let heading = heading(&beside.case);
         if groups.iter().all(|group| group.heading != heading) {
-            let ours = found.iter().find(|comparison| &comparison.case == case).map(ours);
+            let ours = found.iter().find(|comparison| comparison.case == beside.case).map(ours);
             groups.push(Group { heading, bars: ours.into_iter().collect() });
         }
         let group = groups.iter_mut().find(|group| group.heading == heading);
-        group.into_iter().for_each(|group| group.bars.extend(theirs(record, line)));
+        group.into_iter().for_each(|group| group.bars.extend(theirs(record, peer, beside)));
     }
     groups.iter_mut().for_each(|group| group.bars.sort_by(|one, other| one.time.value.total_cmp(&other.time.value)));
     groups
@@ -146,9 +142,9 @@ fn ours(comparison: &StrategyComparison) -> Bar {
     }
 }
 
-fn theirs(record: &Record, line: &PeerLine) -> Option<Bar> {
-    let (time, ..) = line.measured.as_ref()?;
-    let samples = record.samples.iter().filter(|sample| sample.case == line.name && sample.role == Role::Measure);
+fn theirs(record: &Record, peer: &PeerRecord, beside: &PeerComparison) -> Option<Bar> {
+    let samples = record.samples.iter().filter(|sample| sample.case == peer.name && sample.role == Role::Measure);
     let disk = samples.map(peak).max()?;
-    Some(Bar { label: short(&line.title).to_owned(), class: "other", time: *time, times: line.times(), disk })
+    let (label, time, times) = (short(&peer.title).to_owned(), beside.theirs, Some(beside.ratio));
+    Some(Bar { label, class: "other", time, times, disk })
 }

@@ -70,7 +70,9 @@ fn scratch(record: &Record, found: &[StrategyComparison]) -> Plot {
     let case = &shown(found).case;
     // A record has the points of one run only, the typical one; an older record, those of the first.
     let curve = |arm: &str| {
-        let of = |sample: &&Sample| &sample.case == case && sample.arm == arm && sample.role == Role::Measure;
+        let of = |sample: &&Sample| {
+            &sample.case == case && sample.arm == arm && sample.role == Role::Measure && sample.beside.is_none()
+        };
         let drawn = |sample: &&Sample| sample.scratch.as_ref().is_some_and(|scratch| !scratch.points.is_empty());
         record.samples.iter().filter(of).find(drawn)
     };
@@ -152,8 +154,9 @@ fn throughput(record: &Record, found: &[StrategyComparison]) -> Plot {
         points.push((tar / arm.image_size as f64, tar / arm.wall_ns.value * 1e3, case.case.clone(), "one"));
     }
     for line in peer_lines(record) {
-        if let Some((median, _, _, size)) = line.measured {
-            points.push((tar / size as f64, tar / median.value * 1e3, line.name, "other"));
+        if let Some(times) = line.times.last() {
+            let (ratio, speed) = (tar / times.image_size as f64, tar / times.median.value * 1e3);
+            points.push((ratio, speed, line.peer.name.clone(), "other"));
         }
     }
     let (left, right, top, bottom) = (70.0, WIDTH - 150.0, 16.0, 380.0);

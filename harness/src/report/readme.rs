@@ -3,10 +3,12 @@
 use std::cmp::Ordering;
 
 use super::pipelines::{short, usual};
+use super::tables::digits;
 use super::{markdown, verdict};
-use crate::format::{bytes, change, three};
-use crate::record::{Record, Role, StrategyComparison};
-use crate::stats::{PeerLine, comparisons};
+use crate::format::{bytes, change};
+use crate::plan::PeerKind;
+use crate::record::{Interval, Record, Role, StrategyComparison};
+use crate::stats::{comparisons, peer_lines};
 
 /// The text, with links to `directory` as it is written in the README.
 pub(super) fn excerpt(record: &Record, directory: &str) -> String {
@@ -49,21 +51,27 @@ fn same(record: &Record) -> String {
 /// Beside other tools first, then beside two passes.
 fn time(record: &Record, compressing: &[&StrategyComparison]) -> Option<String> {
     let usual = usual(record);
-    let times: Vec<f64> = usual.iter().filter_map(PeerLine::times).collect();
-    let (low, high) = (times.iter().copied().reduce(f64::min)?, times.iter().copied().reduce(f64::max)?);
-    let slower = usual.iter().filter_map(|line| Some((line.times_alone().filter(|times| *times < 1.0)?, line)));
-    let slower: Vec<String> =
-        slower.map(|(times, line)| format!("{}× as fast as `{}`", three(times), short(&line.title))).collect();
-    let alone = if slower.is_empty() {
-        String::new()
-    } else {
-        format!(" With one thread it is only {}, which takes all cores.", slower.join(" and "))
+    let of_size = |one: &&Interval, other: &&Interval| one.value.total_cmp(&other.value);
+    let ratios = || usual.iter().map(|(_, beside)| &beside.ratio);
+    let (low, high) = (ratios().min_by(of_size)?, ratios().max_by(of_size)?);
+    let slower: Vec<String> = peer_lines(record)
+        .into_iter()
+        .filter(|line| line.peer.kind() == PeerKind::Pipeline)
+        .filter_map(|line| Some((line.peer, line.one.filter(|one| one.ratio.value < 1.0)?.ratio)))
+        .map(|(peer, ratio)| format!("{}× as fast as `{}`", digits(&ratio)[0], short(&peer.title)))
+        .collect();
+    // Older records have the other tool with all cores only.
+    let is_pinned = record.run.peers.iter().any(|peer| peer.parallelism.is_some());
+    let alone = match (slower.is_empty(), is_pinned) {
+        (true, _) => String::new(),
+        (false, true) => format!(" With one thread on both sides it is only {}.", slower.join(" and ")),
+        (false, false) => format!(" With one thread it is only {}, which takes all cores.", slower.join(" and ")),
     };
     Some(format!(
         "**Time.** With {} cores onepass is {} to {}× as fast as the pipelines above.{alone} {}",
         record.run.environment.cores,
-        three(low),
-        three(high),
+        digits(low)[0],
+        digits(high)[0],
         strategies(compressing)
     ))
 }

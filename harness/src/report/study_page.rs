@@ -128,6 +128,16 @@ fn series<'a>(found: &[Measured<'a>]) -> Vec<&'a str> {
     names(found.iter().map(|found| found.point))
 }
 
+/// The codec of a point. Older records say it in the name of the series only.
+fn codec(point: &Point) -> &str {
+    let series = point.series.trim_start_matches("onepass ");
+    match (&*point.codec, series.split([' ', ':']).next()) {
+        ("", Some("pigz")) => "gzip",
+        ("", Some(first)) => first,
+        (codec, _) => codec,
+    }
+}
+
 /// Whether a series is ours.
 fn ours(name: &&str) -> bool {
     name.starts_with("onepass")
@@ -155,15 +165,18 @@ fn curve_verdict(found: &[Measured<'_>]) -> Vec<String> {
         let told: Vec<String> = of(found, name)
             .iter()
             .filter_map(|theirs| {
-                let better =
-                    found.iter().filter(|ours| ours.point.name.starts_with("onepass") && ours.size <= theirs.size);
+                let better = found.iter().filter(|ours| {
+                    self::ours(&ours.point.series.as_str())
+                        && codec(ours.point) == codec(theirs.point)
+                        && ours.size <= theirs.size
+                });
                 let best = better.min_by(|one, other| one.wall[0].total_cmp(&other.wall[0]))?;
                 let level = best.point.name.trim_start_matches("onepass ");
                 Some(format!("`{}` by {level}, {}× as fast", theirs.point.name, three(theirs.wall[0] / best.wall[0])))
             })
             .collect();
         if !told.is_empty() {
-            sentences.push(format!("Images no larger than theirs: {}.", told.join("; ")));
+            sentences.push(format!("Images of the same format, no larger than theirs: {}.", told.join("; ")));
         }
     }
     sentences

@@ -1,8 +1,9 @@
 //! The tables, as rows of text that any form can show.
 
-use crate::format::{beside, bytes, change, three, time};
-use crate::record::{Arm, FidelityFigure, Interval, Record, StrategyComparison};
-use crate::stats::{PeerLine, comparisons, floor_lines, noise_lines, peer_lines};
+use crate::format::{beside as size_beside, bytes, change, three, time};
+use crate::plan::Limit;
+use crate::record::{Arm, FidelityFigure, Interval, PeerComparison, PeerRecord, Record, StrategyComparison};
+use crate::stats::{PeerLine, PeerTimes, comparisons, floor_lines, noise_lines, peer_lines};
 
 /// A table: a head, and rows of as many cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,35 +156,108 @@ pub(super) fn likeness(record: &Record) -> Option<Table> {
     (!rows.is_empty()).then(|| Table::new(["", "real tree", "fixture", ""], rows))
 }
 
+/// `3.4× [3.2, 3.6]`, with the confidence if it is not 95 %.
+pub(super) fn factor(ratio: &Interval) -> String {
+    let [value, low, high] = digits(ratio);
+    let sure = if ratio.confidence >= 0.95 { String::new() } else { format!(" ({:.0} %)", ratio.confidence * 100.0) };
+    format!("{value}× [{low}, {high}]{sure}")
+}
+
+/// An estimate and its ends, with three digits if the interval is no wider than ±5 of the third, and with two otherwise;
+/// with one more where an end would be rounded to 1, and it could not be seen who is faster.
+pub(super) fn digits(ratio: &Interval) -> [String; 3] {
+    let magnitude = ratio.value.log10().floor();
+    let third = 10_f64.powf(magnitude - 2.0);
+    let digits = if (ratio.high - ratio.low) / 2.0 <= 5.0 * third { 2.0 } else { 1.0 };
+    let decimals = (digits - magnitude).clamp(0.0, 9.0) as usize;
+    let rounded =
+        |value: f64, decimals: usize| (value * 10_f64.powf(decimals as f64)).round() / 10_f64.powf(decimals as f64);
+    let hides =
+        |end: f64| (rounded(end, decimals) - 1.0).abs() < 1e-9 && (rounded(end, decimals + 1) - 1.0).abs() > 1e-9;
+    let decimals = if hides(ratio.low) || hides(ratio.high) { decimals + 1 } else { decimals };
+    [ratio.value, ratio.low, ratio.high].map(|value| format!("{value:.decimals$}"))
+}
+
 /// Peers beside our single stream.
 pub(super) fn peers(record: &Record) -> Table {
     let lines = peer_lines(record);
     // Older records know less.
-    let together = lines.iter().any(|line| line.memory_together.is_some());
-    let memory = lines.iter().any(|line| line.memory.is_some());
-    let times = |times: Option<f64>| times.map_or_else(String::new, |times| format!("{}×", three(times)));
-    let row = |line: PeerLine| {
-        let (own, alone) = (times(line.times()), times(line.times_alone()));
-        let its_size = line.measured.as_ref().map(|(.., size)| *size);
-        let [its, range, image] = match (&line.measured, line.missing) {
-            (Some((median, low, high, size)), _) => {
-                [time(median.value), format!("{} – {}", time(*low), time(*high)), bytes(*size)]
-            }
-            (None, Some(why)) => [why, String::new(), String::new()],
-            (None, None) => ["not run".into(), String::new(), String::new()],
+    let together = lines.iter().any(|line| line.times.iter().any(|times| times.memory_together.is_some()));
+    let memory = lines.iter().any(|line| line.times.iter().any(|times| times.memory.is_some()));
+    let factor = |beside: &Option<PeerComparison>| beside.as_ref().map_or_else(String::new, |one| factor(&one.ratio));
+    let row = |line: PeerLine<'_>| {
+        let time_of = |times: &PeerTimes| {
+            let threads = match times.threads {
+                Some(threads) if line.times.len() > 1 => format!(" with {threads}"),
+                _ => String::new(),
+            };
+            format!("{}{threads}", time(times.median.value))
         };
-        let held = |known: bool, held: Option<u64>| known.then(|| held.map_or_else(String::new, bytes));
-        let held = held(together, line.memory_together).into_iter().chain(held(memory, line.memory));
-        let against = line.ours.map_or_else(String::new, |(case, wall, size)| {
-            let relation = its_size.map_or_else(String::new, |its| format!(", {}", beside(size, its)));
-            format!("{case}: {}, {}{relation}", time(wall.value), bytes(size))
-        });
-        [line.title, own, alone, its, range].into_iter().chain(held).chain([image, against]).collect()
+        let its = match (line.peer.untimed(), &line.times[..]) {
+            (Some(why), _) => why,
+            (None, []) => "not run".into(),
+            (None, times) => times.iter().map(time_of).collect::<Vec<_>>().join(", "),
+        };
+        let last = line.times.last();
+        let most = |what: fn(&PeerTimes) -> Option<u64>| {
+            line.times.iter().filter_map(what).max().map_or_else(String::new, bytes)
+        };
+        let held = [together.then(|| most(|times| times.memory_together)), memory.then(|| most(|times| times.memory))];
+        let image = last.map_or_else(String::new, |times| bytes(times.image_size));
+        let ours = |beside: &PeerComparison| format!("{}: {}", beside.case, time(beside.ours.value));
+        let sizes = |beside: &PeerComparison| {
+            format!("; {}, {}", bytes(beside.our_size), size_beside(beside.our_size, beside.image_size))
+        };
+        let against: Vec<String> = line.one.iter().chain(&line.all).map(ours).collect();
+        let against = against.join(", ") + &line.all.as_ref().map_or_else(String::new, sizes);
+        let [all, one] = [&line.all, &line.one].map(factor);
+        [line.peer.title.clone(), all, one, its]
+            .into_iter()
+            .chain(held.into_iter().flatten())
+            .chain([image, against])
+            .collect()
     };
-    let head = ["what people use", "onepass is faster", "with one thread", "its time", "range"].into_iter();
+    let head = ["what people use", "onepass is faster, all threads", "one thread", "its time"].into_iter();
     let head = head
         .chain(together.then_some("memory, at most"))
         .chain(memory.then_some("largest process"))
         .chain(["image", "onepass, single-stream"]);
     Table { head: head.map(String::from).collect(), rows: lines.into_iter().map(row).collect() }
+}
+
+/// What the images of peers lack; `None` if none lacks anything.
+pub(super) fn losses(record: &Record) -> Option<Table> {
+    let row = |peer: &PeerRecord| {
+        let lost = |(limit, entries): (&Limit, &u64)| {
+            format!("{} ({entries} {})", limit.name(), if *entries == 1 { "entry" } else { "entries" })
+        };
+        let lost: Vec<String> = peer.losses.iter().map(lost).collect();
+        (!lost.is_empty()).then(|| [peer.title.clone(), lost.join(", ")])
+    };
+    let rows: Vec<[String; 2]> = record.run.peers.iter().filter_map(row).collect();
+    (!rows.is_empty()).then(|| Table::new(["what people use", "its image lacks"], rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_digits_stand_only_where_the_interval_carries_them() {
+        for ([value, low, high], expected) in [
+            ([3.4123, 3.2, 3.6], "3.4× [3.2, 3.6]"),
+            ([3.4123, 3.39, 3.44], "3.41× [3.39, 3.44]"),
+            ([0.9312, 0.901, 0.966], "0.93× [0.90, 0.97]"),
+            ([0.9312, 0.929, 0.933], "0.931× [0.929, 0.933]"),
+            ([1.04, 1.01, 1.13], "1.04× [1.01, 1.13]"),
+            ([1.24, 1.004, 1.43], "1.2× [1.0, 1.4]"),
+            ([71.9, 60.0, 80.0], "72× [60, 80]"),
+            ([71.94, 71.7, 72.1], "71.9× [71.7, 72.1]"),
+            ([719.4, 719.0, 720.0], "719× [719, 720]"),
+        ] {
+            assert_eq!(factor(&Interval { value, low, high, confidence: 0.95 }), expected);
+        }
+        let unsure = Interval { value: 2.0, low: 1.0, high: 3.0, confidence: 0.75 };
+        assert_eq!(factor(&unsure), "2.0× [1.0, 3.0] (75 %)");
+    }
 }

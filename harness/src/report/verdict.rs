@@ -3,7 +3,10 @@
 use std::cmp::Ordering;
 
 use super::claim_2019;
-use crate::format::{bytes, three};
+use super::pipelines::short;
+use super::tables::factor;
+use crate::format::bytes;
+use crate::plan::PeerKind;
 use crate::record::{Record, Role, StrategyComparison};
 use crate::stats::{self, comparisons, peer_lines};
 
@@ -103,17 +106,17 @@ fn jointly(record: &Record, comparisons: &[&StrategyComparison]) -> String {
     }
 }
 
+/// Ours beside the pipelines at their best, with all threads on both sides and with one.
 fn others(record: &Record) -> Option<String> {
-    let lines = peer_lines(record);
-    let told: Vec<String> = lines
-        .iter()
-        .filter(|line| !line.title.contains("not hashed"))
+    let told: Vec<String> = peer_lines(record)
+        .into_iter()
+        .filter(|line| line.peer.kind() == PeerKind::Pipeline)
         .filter_map(|line| {
-            let name = line.title.split(" (").next().unwrap_or(&line.title);
-            Some(format!("{}× as fast as `{name}`", three(line.times()?)))
+            let one = line.one.map_or_else(String::new, |one| format!(", with one thread {}", factor(&one.ratio)));
+            Some(format!("{} as fast as `{}`{one}", factor(&line.all?.ratio), short(&line.peer.title)))
         })
         .collect();
-    (!told.is_empty()).then(|| format!("Other tools: onepass in one stream, with all cores, is {}.", told.join(", ")))
+    (!told.is_empty()).then(|| format!("Other tools: onepass in one stream, with all cores, is {}.", told.join("; ")))
 }
 
 /// `30 %` or `11 to 34 %`.

@@ -6,7 +6,7 @@
 
 use std::env::consts::ARCH;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde::Deserialize;
@@ -120,15 +120,38 @@ impl Container {
         Ok(())
     }
 
-    /// The size of the image that was published, which is removed.
-    pub(crate) fn published(&self) -> Result<u64> {
-        let alias = format!("{}-published", self.name);
+    /// The alias of the image that was published.
+    fn alias(&self) -> String {
+        format!("{}-published", self.name)
+    }
+
+    /// The size of the image that was published.
+    pub(crate) fn published_size(&self) -> Result<u64> {
         let size = || {
-            let Alias { target } = self.lxd.ask(&format!("/1.0/images/aliases/{alias}"))?;
+            let Alias { target } = self.lxd.ask(&format!("/1.0/images/aliases/{}", self.alias()))?;
             let Image { size } = self.lxd.ask(&format!("/1.0/images/{target}"))?;
-            self.lxd.lxc(&["image", "delete", &alias]).map(|_| size)
+            Ok(size)
         };
-        size().map_err(|cause| Error::run("looking at the published image", cause))
+        size().map_err(|cause: String| Error::run("looking at the published image", cause))
+    }
+
+    /// Writes the image that was published into a directory, and returns its path.
+    pub(crate) fn export_published(&self, directory: &Path) -> Result<PathBuf> {
+        let failed = |cause: String| Error::run("exporting the published image", cause);
+        let file = directory.join("published");
+        self.lxd.lxc(&["image", "export", &self.alias(), &file.to_string_lossy()]).map_err(failed)?;
+        // LXD appends the suffix of its compression.
+        let entries = std::fs::read_dir(directory).map_err(|error| Error::io("read", directory, error))?;
+        let mut paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let found =
+            paths.find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("published")));
+        found.ok_or_else(|| failed("LXD wrote no file".into()))
+    }
+
+    /// Removes the image that was published.
+    pub(crate) fn remove_published(&self) -> Result<()> {
+        let removed = self.lxd.lxc(&["image", "delete", &self.alias()]);
+        removed.map(drop).map_err(|cause| Error::run("removing the published image", cause))
     }
 
     /// Removes all that LXD had of us.

@@ -33,7 +33,7 @@ pub use kernel::{KernelSettings, WriteBack};
 pub use launch::{Launched, launch};
 pub use lxd::{Container, Lxd};
 pub use outcome::{BytesWritten, Encoder, Floor, Outcome, PackRecord};
-pub use process::{Processes, Runner, shell};
+pub use process::{PeerRunner, Processes, Runner, shell};
 pub use processor::{ProcessorDesign, ProcessorDetails};
 pub use scratch_dir::ScratchDir;
 pub use tool::Tool;

@@ -16,8 +16,8 @@ use super::page_cache::warm;
 use super::usage::Usage;
 use super::{disk_usage, usage};
 use crate::error::{Error, Result};
-use crate::inspect::{self, Inspection, Listing};
-use crate::plan::{Maker, Work};
+use crate::inspect::{self, Comparison, Expectation, Inspection, Listing};
+use crate::plan::{Limit, Maker, Work};
 use crate::programs::PATH;
 
 /// Runs things.
@@ -35,6 +35,22 @@ pub trait Runner {
     ///
     /// If it fails, or its image is missing. An undecodable image is no error: the inspection says so.
     fn inspect(&mut self, work: Work<'_>, tree: &Listing) -> Result<(Outcome, Inspection)>;
+}
+
+/// Runs other tools as well, and looks at their images.
+pub trait PeerRunner: Runner {
+    /// Runs a peer once, and compares its image with the tree within its known limits. An image that cannot be read
+    /// is no error: the reason is returned.
+    ///
+    /// # Errors
+    ///
+    /// If it fails.
+    fn inspect_peer(
+        &mut self,
+        work: Work<'_>,
+        tree: &Listing,
+        limits: &[Limit],
+    ) -> Result<(Outcome, std::result::Result<Comparison, String>)>;
 }
 
 /// Runs processes, each in an empty directory and with a fixed environment.
@@ -98,6 +114,9 @@ impl Processes {
             }
         };
         self.set_environment(&mut command, out);
+        if let Work::Peer { threads, .. } = work {
+            command.env("THREADS", threads.to_string());
+        }
         command
     }
 
@@ -132,6 +151,7 @@ impl Processes {
         });
         let (wall, printed, words, code, usage) = run.map_err(|error| Error::run(work.name(), error))?;
         if code != 0 {
+            let words = if matches!(work, Work::Peer { .. }) { self.without_places(&words, out.path()) } else { words };
             return Err(Error::run(work.name(), format!("exit code {code}: {}", words.trim())));
         }
         let wall_ns = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
@@ -154,9 +174,7 @@ impl Processes {
                 out.path().join("image")
             }
             Work::Peer { maker: Maker::Lxd, .. } => {
-                let container =
-                    self.container.as_ref().ok_or_else(|| Error::run(work.name(), "the tree is not in LXD"))?;
-                outcome.image_size = container.published()?;
+                outcome.image_size = self.container(work)?.published_size()?;
                 return Ok((outcome, out, PathBuf::new()));
             }
             Work::Floor(_) => {
@@ -166,6 +184,26 @@ impl Processes {
         };
         outcome.image_size = fs::metadata(&image).map_err(|error| Error::io("stat", &image, error))?.len();
         Ok((outcome, out, image))
+    }
+
+    /// The tree in LXD.
+    fn container(&self, work: Work<'_>) -> Result<&Container> {
+        self.container.as_ref().ok_or_else(|| Error::run(work.name(), "the tree is not in LXD"))
+    }
+
+    /// What another tool says, for a record: the places of this machine by their names in scripts.
+    fn without_places(&self, words: &str, out: &Path) -> String {
+        [(out, "$OUT"), (&*self.rootfs, "$ROOTFS")]
+            .into_iter()
+            .fold(words.to_owned(), |words, (place, name)| words.replace(&*place.to_string_lossy(), name))
+    }
+
+    /// Removes what a run left elsewhere than in its directory.
+    fn clean_up(&self, work: Work<'_>) -> Result<()> {
+        match work {
+            Work::Peer { maker: Maker::Lxd, .. } => self.container(work)?.remove_published(),
+            _ => Ok(()),
+        }
     }
 
     /// Waits until the writes and removals of the previous run are done.
@@ -180,13 +218,33 @@ impl Processes {
 
 impl Runner for Processes {
     fn run(&mut self, work: Work<'_>) -> Result<Outcome> {
-        self.once(work).map(|(outcome, _, _)| outcome)
+        let (outcome, ..) = self.once(work)?;
+        self.clean_up(work)?;
+        Ok(outcome)
     }
 
     fn inspect(&mut self, work: Work<'_>, tree: &Listing) -> Result<(Outcome, Inspection)> {
         let (outcome, _out, image) = self.once(work)?;
         let inspection = inspect::inspect(&image, tree).map_err(|error| Error::io("read", &image, error))?;
         Ok((outcome, inspection))
+    }
+}
+
+impl PeerRunner for Processes {
+    fn inspect_peer(
+        &mut self,
+        work: Work<'_>,
+        tree: &Listing,
+        limits: &[Limit],
+    ) -> Result<(Outcome, std::result::Result<Comparison, String>)> {
+        let (outcome, out, image) = self.once(work)?;
+        let (image, top) = match work {
+            Work::Peer { maker: Maker::Lxd, .. } => (self.container(work)?.export_published(out.path())?, "rootfs"),
+            _ => (image, ""),
+        };
+        let found = inspect::inspect_foreign(&image, &Expectation { tree, top, limits }, out.path());
+        self.clean_up(work)?;
+        Ok((outcome, found.map_err(|words| self.without_places(&words, out.path()))))
     }
 }
 

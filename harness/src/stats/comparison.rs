@@ -51,9 +51,9 @@ pub(crate) fn pairs(ones: &[&Sample], others: &[&Sample]) -> Vec<(f64, f64)> {
     ones.iter().filter_map(|one| Some((one.wall_ns as f64, other(one)?))).collect()
 }
 
-/// Whether a sample is a timed run of a case.
+/// Whether a sample is a timed run of a case, in a pair of both strategies.
 pub(super) fn counts(sample: &Sample, case: &str, strategy: Strategy) -> bool {
-    sample.role == Role::Measure && sample.case == case && sample.arm == strategy.name()
+    sample.role == Role::Measure && sample.beside.is_none() && sample.case == case && sample.arm == strategy.name()
 }
 
 fn arm(samples: &[&Sample]) -> Option<Arm> {

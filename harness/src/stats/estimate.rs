@@ -54,6 +54,19 @@ fn ratio_at(pairs: &[(f64, f64)], confidence: f64) -> Option<Estimate> {
     Some(Estimate { value: shift.value.exp(), low: shift.low.exp(), high: shift.high.exp(), ..shift })
 }
 
+/// The second of two independent estimates divided by the first. The widths of their intervals on the scale of logarithms
+/// are added as squares.
+#[must_use]
+pub fn quotient(first: &Interval, second: &Interval) -> Interval {
+    let value = second.value / first.value;
+    let distance = |interval: &Interval, end: f64| (end / interval.value).ln().powi(2);
+    // It is low where the second one is low and the first one high.
+    let low = (distance(second, second.low) + distance(first, first.high)).sqrt();
+    let high = (distance(second, second.high) + distance(first, first.low)).sqrt();
+    let confidence = first.confidence.min(second.confidence);
+    Interval { value, low: value * (-low).exp(), high: value * high.exp(), confidence }
+}
+
 /// The standard deviation of a sample; nothing of fewer than two values.
 #[must_use]
 pub fn deviation(values: &[f64]) -> Option<f64> {
@@ -215,6 +228,24 @@ mod tests {
             turned.reverse();
             prop_assert_eq!(ratio(&pairs), ratio(&turned));
         }
+    }
+
+    #[test]
+    fn widths_are_added_as_squares_of_logarithms() {
+        let interval = |value, low, high| Interval { value, low, high, confidence: 0.95 };
+        let sure = interval(2.0, 2.0, 2.0);
+        let wide = interval(1.0, 0.5, 2.0);
+        let of = |first: &Interval, second: &Interval| {
+            let Interval { value, low, high, .. } = quotient(first, second);
+            [value, low, high].map(|value| (value * 1e6).round() / 1e6)
+        };
+        assert_eq!(of(&sure, &sure), [1.0, 1.0, 1.0]);
+        assert_eq!(of(&sure, &wide), [0.5, 0.25, 1.0]);
+        assert_eq!(of(&wide, &sure), [2.0, 1.0, 4.0]);
+        let both = 2_f64.powf(2_f64.sqrt());
+        assert_eq!(of(&wide, &wide), [1.0, 1.0 / both, both].map(|value| (value * 1e6).round() / 1e6));
+        // Skewed intervals stay so, inverted.
+        assert_eq!(of(&interval(1.0, 0.9, 1.5), &interval(1.0, 1.0, 1.0)), [1.0, 0.666_667, 1.111_111]);
     }
 
     #[test]

@@ -1,81 +1,128 @@
-//! One line for each peer, beside our single stream.
+//! Ours beside each peer: how many times as fast, from adjacent runs.
 
-use super::comparison::comparisons;
+use super::comparison::{comparisons, pairs};
 use super::estimate;
-use crate::plan::{Case, Maker};
-use crate::record::{Interval, PeerRecord, Record, Role, Sample};
+use crate::plan::{Case, Parallelism};
+use crate::record::{Interval, PeerComparison, PeerRecord, Record, Role, Sample};
 
-/// A peer beside our case of the same codec.
+/// A peer with its times, and ours beside it.
+#[derive(Clone, Debug)]
+pub struct PeerLine<'a> {
+    /// The peer.
+    pub peer: &'a PeerRecord,
+    /// Its times, those with fewer threads first; none if it was not timed.
+    pub times: Vec<PeerTimes>,
+    /// Ours with all threads beside it.
+    pub all: Option<PeerComparison>,
+    /// Ours with one thread beside it, if that is another case.
+    pub one: Option<PeerComparison>,
+}
+
+/// The times of a peer with one number of threads.
 #[derive(Clone, Debug, PartialEq)]
-pub struct PeerLine {
-    /// Its name.
-    pub name: String,
-    /// In words.
-    pub title: String,
-    /// The reason for missing figures.
-    pub missing: Option<String>,
-    /// The median and the range of its times in nanoseconds, and its image's size.
-    pub measured: Option<(Interval, f64, f64, u64)>,
-    /// Our case, its median time, and the size of our image.
-    pub ours: Option<(String, Interval, u64)>,
-    /// Our median time with one thread, if that is another case.
-    pub alone: Option<Interval>,
+pub struct PeerTimes {
+    /// How many threads it was told to take; `None` in older records.
+    pub threads: Option<usize>,
+    /// The median in nanoseconds.
+    pub median: Interval,
+    /// The least and the most.
+    pub range: [u64; 2],
+    /// The size of its image.
+    pub image_size: u64,
     /// The peak of memory of the largest of its processes in bytes, if that is known.
     pub memory: Option<u64>,
     /// At most this all of its processes held together, in bytes, if that is known.
     pub memory_together: Option<u64>,
 }
 
-impl PeerLine {
-    /// How many times as fast ours is.
-    #[must_use]
-    pub fn times(&self) -> Option<f64> {
-        Some(self.measured.as_ref()?.0.value / self.ours.as_ref()?.1.value)
-    }
-
-    /// The same of ours with one thread.
-    #[must_use]
-    pub fn times_alone(&self) -> Option<f64> {
-        Some(self.measured.as_ref()?.0.value / self.alone.as_ref()?.value)
-    }
-}
-
-/// The peers of a record, in its order, each beside our single stream with all threads.
+/// The peers of a record, in its order.
 #[must_use]
-pub fn peer_lines(record: &Record) -> Vec<PeerLine> {
-    let comparisons = comparisons(record);
-    let ours = |like: &str| {
-        let widest = record.run.cases.iter().filter(|case| case.compression == like).max_by_key(|case| case.threads)?;
-        let found = comparisons.iter().find(|comparison| comparison.case == widest.name())?;
-        Some((found.case.clone(), found.single_stream.wall_ns, found.single_stream.image_size))
-    };
-    let alone = |like: &str| {
-        let one = |case: &&Case| case.compression == like && case.threads == 1;
-        let name = record.run.cases.iter().find(one)?.name();
-        Some(comparisons.iter().find(|comparison| comparison.case == name)?.single_stream.wall_ns)
-    };
-    let line = |peer: &PeerRecord| {
-        let samples: Vec<&Sample> = record
-            .samples
-            .iter()
-            .filter(|sample| sample.role == Role::Measure && sample.case == peer.name && sample.arm == "peer")
-            .collect();
-        let walls: Vec<f64> = samples.iter().map(|sample| sample.wall_ns as f64).collect();
-        let (low, high) = (walls.iter().copied().fold(f64::MAX, f64::min), walls.iter().copied().fold(0.0, f64::max));
-        let size = samples.iter().map(|sample| sample.image_size).max().unwrap_or(0);
-        PeerLine {
-            name: peer.name.clone(),
-            title: peer.title.clone(),
-            missing: peer.missing.as_ref().map(|missing| match peer.maker {
-                Maker::Pipeline => format!("{missing} is not installed"),
-                Maker::Lxd => missing.clone(),
-            }),
-            measured: estimate::median(&walls).map(|median| (median.into(), low, high, size)),
-            ours: ours(&peer.like),
-            alone: alone(&peer.like),
-            memory: samples.iter().filter_map(|sample| sample.memory).max(),
-            memory_together: samples.iter().filter_map(|sample| sample.memory_together).max(),
-        }
+pub fn peer_lines(record: &Record) -> Vec<PeerLine<'_>> {
+    let comparisons = peer_comparisons(record);
+    let line = |peer| {
+        let mut threads: Vec<Option<usize>> = theirs(record, peer, None).iter().map(|sample| sample.threads).collect();
+        threads.sort_unstable();
+        threads.dedup();
+        let times = threads.into_iter().filter_map(|threads| times(&theirs(record, peer, threads), threads)).collect();
+        let mut beside = comparisons.iter().filter(|found| found.peer == peer.name).cloned();
+        let all = beside.clone().max_by_key(|found| found.threads);
+        let one = beside.find(|found| found.threads == 1 && all.as_ref().is_some_and(|all| all.threads > 1));
+        PeerLine { peer, times, all, one }
     };
     record.run.peers.iter().map(line).collect()
+}
+
+/// A comparison for each peer that was timed and each of our cases beside it, in the order of the record; that with
+/// fewer threads first.
+#[must_use]
+pub fn peer_comparisons(record: &Record) -> Vec<PeerComparison> {
+    let mut found = Vec::new();
+    for peer in &record.run.peers {
+        let mut cases: Vec<&Case> = record.run.cases.iter().filter(|case| case.compression == peer.like).collect();
+        cases.sort_by_key(|case| case.threads);
+        found.extend(cases.into_iter().filter_map(|case| compare(record, peer, case)));
+    }
+    found
+}
+
+/// The times of runs with one number of threads.
+fn times(samples: &[&Sample], threads: Option<usize>) -> Option<PeerTimes> {
+    let walls = || samples.iter().map(|sample| sample.wall_ns);
+    Some(PeerTimes {
+        threads,
+        median: estimate::median(&walls().map(|wall| wall as f64).collect::<Vec<_>>())?.into(),
+        range: [walls().min()?, walls().max()?],
+        image_size: samples.iter().map(|sample| sample.image_size).max()?,
+        memory: samples.iter().filter_map(|sample| sample.memory).max(),
+        memory_together: samples.iter().filter_map(|sample| sample.memory_together).max(),
+    })
+}
+
+/// The timed runs of a peer with so many threads, or with any in older records.
+fn theirs<'a>(record: &'a Record, peer: &PeerRecord, threads: Option<usize>) -> Vec<&'a Sample> {
+    let is_its = |sample: &&Sample| {
+        sample.role == Role::Measure && sample.arm == "peer" && sample.case == peer.name && sample.beside.is_none()
+    };
+    let takes = |sample: &&Sample| threads.is_none() || sample.threads == threads;
+    record.samples.iter().filter(is_its).filter(takes).collect()
+}
+
+fn compare(record: &Record, peer: &PeerRecord, case: &Case) -> Option<PeerComparison> {
+    let threads = match peer.parallelism {
+        None => None,
+        Some(Parallelism::Single) => Some(1),
+        Some(Parallelism::Pinned) => Some(case.threads),
+        Some(Parallelism::All) => Some(record.run.environment.cores),
+    };
+    let theirs = theirs(record, peer, threads);
+    let is_beside = |sample: &&Sample| {
+        sample.role == Role::Measure && sample.case == case.name() && sample.beside.as_deref() == Some(&peer.name)
+    };
+    let ours: Vec<&Sample> = record.samples.iter().filter(is_beside).collect();
+    let pairs = pairs(&theirs, &ours);
+    let PeerTimes { median, range, image_size, memory, memory_together, .. } = times(&theirs, threads)?;
+    let (ratio, ours, our_size) = match (estimate::ratio(&pairs), times(&ours, None)) {
+        (Some(ratio), Some(ours)) => (ratio.into(), ours.median, ours.image_size),
+        // Older records have no runs of ours beside those of peers.
+        _ if peer.parallelism.is_none() => {
+            let found = comparisons(record).into_iter().find(|comparison| comparison.case == case.name())?;
+            let ours = found.single_stream;
+            (estimate::quotient(&ours.wall_ns, &median), ours.wall_ns, ours.image_size)
+        }
+        _ => return None,
+    };
+    Some(PeerComparison {
+        peer: peer.name.clone(),
+        case: case.name(),
+        threads: case.threads,
+        ratio,
+        pairs: pairs.len(),
+        theirs: median,
+        range,
+        ours,
+        image_size,
+        our_size,
+        memory,
+        memory_together,
+    })
 }

@@ -80,7 +80,8 @@ impl Runner for Packer<'_> {
     fn inspect(&mut self, work: Work<'_>, tree: &Listing) -> Result<(Outcome, Inspection)> {
         let outcome = self.run(work)?;
         assert_eq!(tree, &Listing::of_tree(self.rootfs).unwrap().with_owner(1, 2), "it is compared with another tree");
-        let lost = Comparison { differing: 1, first: Some(Difference::Missing { path: "a".into() }), members: 1 };
+        let lost =
+            Comparison { differing: 1, first: Some(Difference::Missing { path: "a".into() }), ..Comparison::default() };
         let comparison = if self.fault == Fault::LostEntry { lost } else { Comparison::default() };
         let inside = InnerTar { diff_id: "tar".into(), size: self.tar, comparison: Ok(comparison) };
         let sha256 = outcome.pack.as_ref().unwrap().fingerprint.clone();

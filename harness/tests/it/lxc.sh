@@ -1,5 +1,6 @@
 #!/bin/sh
-# A client of an LXD that is made up: what that has is in `state` beside this script, and what it was asked for in `state/log`. While there
+# A client of an LXD that is made up: what that has is in `state` beside this script, and what it was asked for in `state/log`. What it
+# publishes is what it was given. While there
 # is `state/hold`, it does not come to the end of an image; if there is `state/full`, it has no room for one; if there is `state/refuse`, it
 # takes none.
 state=$(dirname "$0")/state
@@ -13,7 +14,8 @@ case "$1 $2" in
     "query /1.0/images/"*) echo "{\"size\": $(wc -c < "$state/image-${2##*/}")}" ;;
     "image import") test ! -e "$state/refuse" && cp "$3" "$state/image-$5" ;;
     "image delete") rm "$state/image-$3" ;;
-    "init "*) test -e "$state/image-$2" && echo > "$state/container-$3" ;;
+    "image export") cp "$state/image-$3" "$4.tar" ;;
+    "init "*) cp "$state/image-$2" "$state/container-$3" ;;
     "delete --force") rm "$state/container-$3" ;;
     "publish "*)
         if [ -e "$state/full" ]; then
@@ -22,7 +24,7 @@ case "$1 $2" in
         fi
         log "publishing"
         while [ -e "$state/hold" ]; do sleep 0.02; done
-        test -e "$state/container-$2" && echo "an image by $6" > "$state/image-$4"
+        cp "$state/container-$2" "$state/image-$4"
         log "published"
         ;;
     *) exit 1 ;;

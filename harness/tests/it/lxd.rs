@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use harness::bench::Bench;
 use harness::inspect::Listing;
-use harness::plan::{Maker, PEERS, Peer};
+use harness::plan::{HashProgram, PEERS, Peer, Work};
 use harness::record::{Journal, PeerRecord, Record};
 use harness::report::Report;
 use harness::run::{Container, Lxd, Processes, Runner};
@@ -67,6 +67,12 @@ fn peer(name: &str) -> &'static Peer {
     PEERS.iter().find(|peer| peer.name == name).unwrap()
 }
 
+/// A run of a peer with two threads.
+fn work(name: &str) -> Work<'static> {
+    let peer = peer(name);
+    Work::Peer { name: peer.name, script: peer.script, maker: peer.maker, threads: 2 }
+}
+
 #[test]
 fn where_no_lxd_answers_that_is_told() {
     let place = Place::new();
@@ -85,8 +91,8 @@ fn publish_is_timed_and_nothing_stays() {
     assert_eq!(place.has(), [name.as_str()], "of the image that it was made of nothing is needed");
     assert_eq!(runner.container.as_ref().unwrap().version(), "5.0");
     for round in 0..2 {
-        let outcome = runner.run(peer("publish-gzip").work()).unwrap();
-        assert_eq!(outcome.image_size, "an image by gzip\n".len() as u64);
+        let outcome = runner.run(work("publish-gzip")).unwrap();
+        assert_eq!(outcome.image_size, "abc".len() as u64);
         assert!(outcome.wall_ns > 0);
         assert_eq!(place.has(), [name.as_str()], "after round {round}");
     }
@@ -101,8 +107,8 @@ fn what_fails_leaves_nothing_in_lxd_and_says_why() {
     let place = Place::new();
     fs::write(place.at("bin/state/full"), "").unwrap();
     let mut runner = place.runner();
-    let error = runner.run(peer("publish-none").work()).unwrap_err().to_string();
-    assert!(error.contains("publish-none failed") && error.contains("no space left on device"), "{error}");
+    let error = runner.run(work("publish-none")).unwrap_err().to_string();
+    assert!(error.contains("publish-none, 2 threads failed") && error.contains("no space left on device"), "{error}");
     drop(runner);
     assert_eq!(place.has(), [""; 0]);
     // An image that LXD does not take.
@@ -111,7 +117,7 @@ fn what_fails_leaves_nothing_in_lxd_and_says_why() {
     assert!(error.contains("giving the tree to LXD failed") && error.contains("/missing"), "{error}");
     assert_eq!(place.has(), [""; 0]);
     let mut without = Processes { scratch: place.at("scratch"), ..Processes::default() };
-    assert!(without.run(peer("publish-none").work()).is_err());
+    assert!(without.run(work("publish-none")).is_err());
 }
 
 #[test]
@@ -131,18 +137,10 @@ fn bench(missing: Option<&str>) -> (Record, String) {
     let results = TempDir::new().unwrap();
     let mut journal = Journal::create(results.path(), "2026-01-02", "test").unwrap();
     let peer = peer("publish-gzip");
-    let record = PeerRecord {
-        name: peer.name.into(),
-        title: peer.title.into(),
-        script: peer.script.into(),
-        like: "gzip:5".into(),
-        maker: Maker::Lxd,
-        missing: missing.map(String::from),
-    };
+    let record = PeerRecord::planned(peer, HashProgram::Openssl, missing.map(String::from));
     let mut run = planned();
     run.peers = vec![record];
-    let peers = if missing.is_none() { vec![peer] } else { Vec::new() };
-    let bench = Bench { run, tree: Listing::default(), peers, peer_rounds: 3, floors: Vec::new() };
+    let bench = Bench { run, tree: Listing::default(), peer_rounds: 3, floors: Vec::new() };
     let mut fake = Fake { runs: 0, fault: Fault::None };
     bench.run(&mut fake, &mut journal, &mut Ear::default()).unwrap();
     let record = Record::read(journal.directory()).unwrap();
@@ -166,5 +164,5 @@ fn of_the_work_of_a_daemon_only_the_time_is_recorded_and_the_report_says_so() {
         assert!(page.contains(words), "{words}: {page}");
     }
     let (_, page) = bench(Some("no LXD answers"));
-    assert!(page.contains("| no LXD answers |") && !page.contains("is known"), "{page}");
+    assert!(page.contains("| no LXD answers |") && !page.contains("only the time"), "{page}");
 }

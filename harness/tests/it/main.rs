@@ -3,8 +3,10 @@
 mod calibration;
 mod compare;
 mod conditions;
+mod fake;
 mod gates;
 mod lxd;
+mod peers;
 mod processes;
 mod readme;
 mod records;
@@ -15,115 +17,17 @@ mod study;
 use std::fs;
 use std::time::Duration;
 
+use fake::{Fake, Fault};
 use harness::Result;
 use harness::bench::Bench;
-use harness::inspect::{Comparison, Difference, InnerTar, Inspection, Listing};
-use harness::plan::{Case, PEERS, Peer, Suite, Work};
+use harness::inspect::Listing;
+use harness::plan::{Case, HashProgram, PEERS, Peer, Suite};
 use harness::progress::Progress;
 use harness::record::{FidelityFigure, Journal, PackedTree, PeerRecord, Record, Role, Run, SCHEMA};
 use harness::report::Report;
-use harness::run::{BytesWritten, Conditions, Curve, Environment, Floor, Io, Outcome, PackRecord, Runner, Usage};
+use harness::run::Environment;
 use harness::stats::noise_lines;
-use packer::Strategy;
 use tempfile::TempDir;
-
-/// Runs nothing. Single-stream takes 0.8 of the time of two-pass, give or take what the run's number says.
-struct Fake {
-    runs: u64,
-    fault: Fault,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Fault {
-    None,
-    /// Two-pass with one thread makes another image.
-    OtherImage,
-    /// The image is not what its name says.
-    OtherHash,
-    /// One image decodes to another tar.
-    OtherTar,
-    /// One image cannot be decoded.
-    NoTar,
-    /// One image lacks an entry.
-    Dropped,
-    /// One stream writes its image twice.
-    WrittenTwice,
-    /// A timed run makes another image.
-    Unsteady,
-    /// Single-stream holds a hidden file.
-    HiddenScratch,
-    /// The tenth run fails.
-    Failure,
-}
-
-const TAR: u64 = 100_000_000;
-
-impl Runner for Fake {
-    fn run(&mut self, work: Work<'_>) -> Result<Outcome> {
-        self.runs += 1;
-        if self.fault == Fault::Failure && self.runs == 10 {
-            return Err(harness::Error::run(work.name(), "exit code 1: no space left on device"));
-        }
-        let noise = 1.0 + (self.runs * 37 % 11) as f64 / 1_000.0;
-        let outcome = |seconds: f64, size, peak, pack| Outcome {
-            wall_ns: (seconds * noise * 1e9) as u64,
-            conditions: Some(Conditions { steal_ns: Some(40_000_000), ..Conditions::default() }),
-            image_size: size,
-            scratch: Curve { peak, points: vec![(0, 0), (1_000_000, peak / 2), (2_000_000, peak)] },
-            pack,
-            ..Outcome::default()
-        };
-        Ok(match work {
-            Work::Peer { .. } => outcome(9.0, 41_000_000, 41_000_000, None),
-            Work::Floor(_) => {
-                let floor = Floor { read_ns: 1_000_000_000, encode_ns: 6_000_000_000, hash_ns: 500_000_000 };
-                Outcome { floor: Some(floor), ..outcome(8.0, 0, 0, None) }
-            }
-            Work::Pack(case, strategy) => {
-                let size = if case.compression == "none" { TAR } else { 40_000_000 };
-                let two = strategy == Strategy::TwoPass && case.compression != "none";
-                let temporary_tar = if two { TAR } else { 0 };
-                let hidden =
-                    if self.fault == Fault::HiddenScratch && strategy == Strategy::SingleStream { 4096 } else { 0 };
-                let other = self.fault == Fault::OtherImage && two && case.threads == 1
-                    || self.fault == Fault::Unsteady && self.runs == 20;
-                let twice = if self.fault == Fault::WrittenTwice && !two { size } else { 0 };
-                let io = Io {
-                    read: TAR + 20_000,
-                    written: size + temporary_tar + twice + 2_000,
-                    fetched: 0,
-                    ..Io::default()
-                };
-                let pack = PackRecord {
-                    fingerprint: format!("{}{other}", case.compression),
-                    size,
-                    tar_size: TAR,
-                    entries: 1_234,
-                    bytes_written: BytesWritten { temporary_tar, image: size },
-                    scratch_peak: size + temporary_tar + hidden,
-                    vm_hwm: Some(20_000_000),
-                    phases_ns: [(if two { "tar" } else { "stream" }.to_owned(), 1_000_000_000)].into(),
-                    ..PackRecord::default()
-                };
-                let usage = Usage { io: Some(io), ..Usage::default() };
-                Outcome { usage, ..outcome(if two { 5.0 } else { 4.0 }, size, size + temporary_tar, Some(pack)) }
-            }
-        })
-    }
-
-    fn inspect(&mut self, work: Work<'_>, _: &Listing) -> Result<(Outcome, Inspection)> {
-        let outcome = self.run(work)?;
-        let fingerprint = outcome.pack.as_ref().map(|pack| pack.fingerprint.clone()).unwrap_or_default();
-        let odd = self.runs == 3;
-        let sha256 = if odd && self.fault == Fault::OtherHash { "other".into() } else { fingerprint };
-        let diff_id = if odd && self.fault == Fault::OtherTar { "other" } else { "tar" };
-        let dropped = Comparison { differing: 1, first: Some(Difference::Missing { path: "a".into() }), members: 1 };
-        let comparison = if odd && self.fault == Fault::Dropped { dropped } else { Comparison::default() };
-        let tar = InnerTar { diff_id: diff_id.into(), size: TAR, comparison: Ok(comparison) };
-        let tar = if odd && self.fault == Fault::NoTar { Err("invalid gzip data".into()) } else { Ok(tar) };
-        Ok((outcome, Inspection { sha256, tar }))
-    }
-}
 
 /// Counts what it is told.
 #[derive(Default)]
@@ -142,14 +46,7 @@ fn case(compression: &str, threads: usize) -> Case {
 
 fn planned() -> Run {
     let peers = [(&PEERS[1], None), (&PEERS[2], Some("pigz".to_owned()))];
-    let peer = |(peer, missing): (&Peer, Option<String>)| PeerRecord {
-        name: peer.name.into(),
-        title: peer.title.into(),
-        script: peer.script.into(),
-        like: "gzip:5".into(),
-        maker: peer.maker,
-        missing,
-    };
+    let peer = |(peer, missing): (&Peer, Option<String>)| PeerRecord::planned(peer, HashProgram::Openssl, missing);
     Run {
         schema: SCHEMA,
         date: "2026-01-02".into(),
@@ -166,13 +63,14 @@ fn planned() -> Run {
         checks: Vec::new(),
         complete: false,
         comparisons: Vec::new(),
+        peer_comparisons: Vec::new(),
     }
 }
 
 fn bench(fault: Fault, results: &TempDir) -> (Result<Record>, std::path::PathBuf) {
     let mut journal = Journal::create(results.path(), "2026-01-02", "test").unwrap();
     let floors = vec![planned().cases[2].clone()];
-    let bench = Bench { run: planned(), tree: Listing::default(), peers: vec![&PEERS[1]], peer_rounds: 3, floors };
+    let bench = Bench { run: planned(), tree: Listing::default(), peer_rounds: 3, floors };
     let record = bench.run(&mut Fake { runs: 0, fault }, &mut journal, &mut Ear::default());
     (record, journal.directory().to_owned())
 }
@@ -185,7 +83,8 @@ fn a_bench_is_recorded_and_reported() {
     assert!(record.run.complete && record.run.checks.iter().all(|check| check.holds), "{:?}", record.run.checks);
     assert!(Record::read(&directory).unwrap() == record, "what is read back is not what was written");
     let counted = record.samples.iter().filter(|sample| sample.role == Role::Measure).count();
-    assert_eq!(counted, 3 * 8 * 2 + 3 + 3);
+    // Pairs of three cases, a floor, and a peer between ours with one thread and with all.
+    assert_eq!(counted, 3 * 8 * 2 + 3 + 3 * 3);
     let gzip = &record.run.comparisons[2];
     assert!((gzip.ratio.value - 0.8).abs() < 0.01 && gzip.ratio.confidence >= 0.95, "{gzip:?}");
     assert_eq!((gzip.two_pass.scratch_peak, gzip.single_stream.scratch_peak), (140_000_000, 40_000_000));
@@ -301,7 +200,7 @@ fn a_timed_run_that_makes_another_image_is_told() {
     let results = TempDir::new().unwrap();
     let record = bench(Fault::Unsteady, &results).0.unwrap();
     let broken: Vec<_> = record.run.checks.iter().filter(|check| !check.holds).collect();
-    assert!(matches!(&broken[..], [check] if check.detail == "47 of 48 runs"), "{broken:?}");
+    assert!(matches!(&broken[..], [check] if check.detail == "53 of 54 runs"), "{broken:?}");
     assert!(record.run.complete && !record.run.holds(), "it was measured, and is no success");
     let verdict = Report::new(&record).verdict;
     assert!(verdict[0].starts_with("FAILED after the runs were measured"), "{verdict:?}");
@@ -318,7 +217,10 @@ fn of_each_strategy_the_typical_curve_is_kept() {
     for case in &record.run.cases {
         for strategy in ["single-stream", "two-pass"] {
             let of = |sample: &&harness::record::Sample| {
-                sample.role == Role::Measure && sample.case == case.name() && sample.arm == strategy
+                sample.role == Role::Measure
+                    && sample.case == case.name()
+                    && sample.arm == strategy
+                    && sample.beside.is_none()
             };
             let mut walls: Vec<u64> = kept.samples.iter().filter(of).map(|sample| sample.wall_ns).collect();
             walls.sort_unstable();

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use harness::plan::{Case, Counterpart, Maker, Peer, When, Work};
+use harness::plan::{Case, Maker, Work};
 use harness::run::{DiskLimitRunner, LimitedRun, Processes, Runner};
 use packer::Strategy;
 use tempfile::TempDir;
@@ -20,24 +20,16 @@ fn processes(directory: &TempDir, script: &str) -> Processes {
     Processes { onepass: at("onepass"), rootfs: at("rootfs"), scratch: at("scratch"), ..Processes::default() }
 }
 
-fn peer(script: &'static str) -> Peer {
-    Peer {
-        name: "peer",
-        title: "a peer",
-        tools: &[],
-        script,
-        maker: Maker::Pipeline,
-        like: Counterpart::None,
-        when: When::Always,
-    }
+fn peer(script: &str) -> Work<'_> {
+    Work::Peer { name: "peer", script, maker: Maker::Pipeline, threads: 2 }
 }
 
 /// What the runner says of `work`, after it was seen that the scratch directory is empty.
-fn failure(script: &str, peer: Option<&Peer>) -> String {
+fn failure(script: &str, peer: Option<Work<'_>>) -> String {
     let directory = TempDir::new().unwrap();
     let mut runner = processes(&directory, script);
     let case = Case { compression: "gzip:5".into(), threads: 1 };
-    let work = peer.map_or(Work::Pack(&case, Strategy::TwoPass), Peer::work);
+    let work = peer.unwrap_or(Work::Pack(&case, Strategy::TwoPass));
     let error = runner.run(work).unwrap_err().to_string();
     assert_eq!(fs::read_dir(directory.path().join("scratch")).unwrap().count(), 0, "{script}");
     error
@@ -63,7 +55,7 @@ fn a_pipeline_fails_with_any_of_its_parts_and_without_an_image() {
         ("(echo half; exit 3) | tee \"$OUT/image\" | cat", "exit code 3"),
         ("true", "image"),
     ] {
-        let error = failure("", Some(&peer(script)));
+        let error = failure("", Some(peer(script)));
         assert!(error.contains(cause), "{script}: {error}");
     }
 }
@@ -73,15 +65,14 @@ fn a_run_has_a_fixed_environment_and_its_figures() {
     let directory = TempDir::new().unwrap();
     let mut runner = processes(&directory, "");
     let script = "env > \"$OUT/image\"; dd if=/dev/zero of=/dev/null bs=1M count=64 2>&1";
-    let outcome = runner.run(peer(script).work()).unwrap();
+    let outcome = runner.run(peer(script)).unwrap();
     assert!(outcome.wall_ns > 0 && outcome.usage.user_ns + outcome.usage.system_ns > 0);
     assert!(outcome.usage.minor_faults > 0 && outcome.image_size > 0);
     // What children of the shell did is counted with it.
     let io = outcome.usage.io.unwrap();
     assert!((64 << 20..72 << 20).contains(&io.read) && (64 << 20..72 << 20).contains(&io.written), "{io:?}");
-    let script =
-        "test -z \"$(env | grep -vE '^(PATH|LC_ALL|ROOTFS|OUT|PWD|SHLVL|OLDPWD|_)=')\" && echo x > \"$OUT/image\"";
-    runner.run(peer(script).work()).unwrap();
+    let script = "test -z \"$(env | grep -vE '^(PATH|LC_ALL|ROOTFS|OUT|THREADS|PWD|SHLVL|OLDPWD|_)=')\" && test $THREADS = 2 && echo x > \"$OUT/image\"";
+    runner.run(peer(script)).unwrap();
 }
 
 /// What is synced is on the device when the run is over.
@@ -91,7 +82,7 @@ fn a_run_has_the_bytes_that_its_disk_wrote() {
     let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut runner = processes(&directory, "");
     let script = "dd if=/dev/zero of=\"$OUT/image\" bs=1M count=8 conv=fsync 2>&1";
-    let outcome = runner.run(peer(script).work()).unwrap();
+    let outcome = runner.run(peer(script)).unwrap();
     let conditions = outcome.conditions.unwrap();
     let Some(device) = conditions.device else {
         return testkit::log::skip("no block device below the target directory");

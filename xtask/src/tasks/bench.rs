@@ -8,7 +8,7 @@ use clap::Args;
 use fixtures::{Fixture, Profile};
 use harness::bench::Bench;
 use harness::inspect::Listing;
-use harness::plan::{CODECS, Case, Counterpart, Maker, PEERS, Peer, Suite};
+use harness::plan::{CODECS, Case, Counterpart, HashProgram, Maker, PEERS, Peer, Suite};
 use harness::record::{Journal, PackedTree, PeerRecord, Run, SCHEMA};
 use harness::report::Report;
 use harness::run::{Container, Environment, Lxd, Places, Processes, ScratchDir};
@@ -101,14 +101,11 @@ fn bench(arguments: &Arguments, onepass: PathBuf, scratch: &Path, tree: InputTre
     let places = Places { scratch, tree: &rootfs, onepass: &onepass, repository };
     let run = plan(arguments, subject, places, &container)?;
     let mut journal = Journal::create(&results_or_default(arguments.results.as_deref()), &run.date, &run.topic)?;
-    let there = |planned: &PeerRecord, peer: &Peer| planned.name == peer.name && planned.missing.is_none();
-    let peers = |peer: &&Peer| run.peers.iter().any(|planned| there(planned, peer));
-    let peers: Vec<&Peer> = PEERS.iter().filter(peers).collect();
     let widest = |case: &&Case| case.threads == run.environment.cores && !case.compression.starts_with("external");
     let floors = run.cases.iter().filter(widest).cloned().collect();
     let peer_rounds = arguments.rounds.unwrap_or_else(|| arguments.suite.peer_rounds());
     let tree = Listing::of_tree(&rootfs).context("cannot read the tree")?;
-    let bench = Bench { run, tree, peers, peer_rounds, floors };
+    let bench = Bench { run, tree, peer_rounds, floors };
     let (helper, scratch, container) = (Some(this_program()?), scratch.to_owned(), container.ok());
     let mut runner = Processes { onepass, rootfs, scratch, helper, container, ..Processes::default() };
     let record = bench.run(&mut runner, &mut journal, &mut ProgressLine::new())?;
@@ -153,12 +150,22 @@ fn container(onepass: &Path, rootfs: &Path, scratch: &Path) -> std::result::Resu
 }
 
 /// Why a peer cannot be run, if it cannot.
-fn missing(peer: &Peer, container: &std::result::Result<Container, String>) -> Option<String> {
+fn missing(peer: &Peer, hash: HashProgram, container: &std::result::Result<Container, String>) -> Option<String> {
     match (peer.maker, container) {
-        (Maker::Pipeline, _) => peer.missing().map(String::from),
+        (Maker::Pipeline, _) => peer.missing(hash).map(String::from),
         (Maker::Lxd, Err(why)) => Some(why.clone()),
-        (Maker::Lxd, Ok(_)) => peer.missing().map(|tool| format!("{tool} is not installed")),
+        (Maker::Lxd, Ok(_)) => peer.missing(hash).map(|tool| format!("{tool} is not installed")),
     }
+}
+
+/// The peers of a suite beside these cases.
+fn peers(suite: Suite, cases: &[Case], container: &std::result::Result<Container, String>) -> Vec<PeerRecord> {
+    let hash = HashProgram::detect();
+    // Only peers of a measured codec say something. A squashfs is shown without a comparison.
+    let measured = |like: Counterpart| cases.iter().any(|case| case.compression == like.compression().to_string());
+    let beside = |peer: &&Peer| peer.like == Counterpart::Squashfs || measured(peer.like);
+    let peers = PEERS.iter().filter(|peer| peer.is_in(suite)).filter(beside);
+    peers.map(|peer| PeerRecord::planned(peer, hash, missing(peer, hash, container))).collect()
 }
 
 fn plan(
@@ -173,25 +180,7 @@ fn plan(
         [] => arguments.suite.cases(environment.cores),
         chosen => Case::all(chosen, environment.cores),
     };
-    let like = |like| match like {
-        Counterpart::None => Compression::None,
-        Counterpart::Gzip => Compression::GZIP,
-        Counterpart::Zstd => Compression::ZSTD,
-        Counterpart::Xz => Compression::XZ,
-    };
-    // Only peers of a measured codec say something.
-    let beside = |peer: &&Peer| cases.iter().any(|case| case.compression == like(peer.like).to_string());
-    let beside_ours = PEERS.iter().filter(|peer| peer.is_in(arguments.suite)).filter(beside);
-    let peers: Vec<PeerRecord> = beside_ours
-        .map(|peer| PeerRecord {
-            name: peer.name.into(),
-            title: peer.title.into(),
-            script: peer.script.into(),
-            like: like(peer.like).to_string(),
-            maker: peer.maker,
-            missing: missing(peer, container),
-        })
-        .collect();
+    let peers = peers(arguments.suite, &cases, container);
     Ok(Run {
         schema: SCHEMA,
         date: today()?,
@@ -211,5 +200,6 @@ fn plan(
         checks: Vec::new(),
         complete: false,
         comparisons: Vec::new(),
+        peer_comparisons: Vec::new(),
     })
 }
