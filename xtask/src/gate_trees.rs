@@ -12,8 +12,7 @@ use harness::record::SampleLog;
 use harness::run::{Places, Processes, ScratchDir};
 use packer::Compression;
 
-use crate::cli::{ProgressLine, repository, scratch_or_default};
-use crate::fixture_tree;
+use crate::cli::{ProgressLine, make_fixture, repository, scratch_or_default};
 
 /// The tree of the exact gates.
 const EXACT: (Profile, &str) = (Profile::DebianBase, "0.4");
@@ -112,7 +111,7 @@ impl GateTrees {
         let name = fixture.to_string();
         let rootfs = self.scratch().join(name.replace(' ', "-"));
         if !rootfs.exists() {
-            fixture_tree::make(fixture, &rootfs)?;
+            make_fixture(fixture, &rootfs)?;
         }
         let options = options.iter().map(|option| (*option).to_owned()).collect();
         let (onepass, scratch) = (self.onepass.clone(), self.scratch().to_owned());
@@ -161,4 +160,18 @@ pub(crate) fn expected() -> Result<Expected> {
 
 pub(crate) fn expected_path() -> PathBuf {
     repository().join("harness/expected.txt")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Accepted sizes and recorded times of a name are of one tree.
+    #[test]
+    fn every_tree_of_the_gates_is_locked() {
+        for (profile, scale) in [EXACT, FURTHER, TIMED].into_iter().chain(INPUTS) {
+            let fixture = Fixture::new(profile).scale(scale.parse().unwrap());
+            assert!(fixture.locked().is_some(), "{fixture} has no lock");
+        }
+    }
 }

@@ -4,7 +4,6 @@ mod build_flags;
 mod builds;
 mod cli;
 mod fidelity;
-mod fixture_tree;
 mod gate_trees;
 mod tasks;
 

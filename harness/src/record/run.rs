@@ -64,6 +64,9 @@ pub struct PackedTree {
     pub tar_size: u64,
     /// The sha256 of the tar: equal for equal trees.
     pub diff_id: String,
+    /// Whether a fixture is the tree that is locked for its name; `None` of other trees and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locked: Option<bool>,
 }
 
 /// A figure of a fixture beside that of a real tree.

@@ -55,7 +55,7 @@ fn planned() -> Run {
         command: "cargo xtask bench --pairs 8".into(),
         pairs: 8,
         seed: 1,
-        subject: PackedTree { name: "a fake".into(), entries: 0, tar_size: 0, diff_id: String::new() },
+        subject: PackedTree { name: "a fake".into(), entries: 0, tar_size: 0, diff_id: String::new(), locked: None },
         likeness: Vec::new(),
         environment: Environment::default(),
         cases: vec![case("none", 2), case("gzip:5", 1), case("gzip:5", 2)],

@@ -49,7 +49,7 @@ impl Runner for Levels {
 }
 
 fn subject(name: &str) -> PackedTree {
-    PackedTree { name: name.into(), entries: 0, tar_size: 0, diff_id: String::new() }
+    PackedTree { name: name.into(), entries: 0, tar_size: 0, diff_id: String::new(), locked: None }
 }
 
 fn studied(kind: StudyKind, trees: &[(&str, u64, u64)], broken: Option<&'static str>) -> (TempDir, Study) {

@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use fixtures::Fixture;
 use harness::record::PackedTree;
 
+use super::fixture_tree::make_fixture;
 use super::wrong_use::WrongUse;
-use crate::fixture_tree;
 
 /// A tree to pack, and its name in the record.
 #[derive(Debug)]
@@ -30,15 +30,34 @@ impl InputTree {
         Ok(InputTree { rootfs, subject: subject(name.to_owned()) })
     }
 
-    /// A fixture, made in the scratch directory.
-    pub(crate) fn make(fixture: Fixture, scratch: &Path) -> Result<Self> {
-        let rootfs = scratch.join("rootfs");
-        fixture_tree::make(fixture, &rootfs)?;
-        Ok(InputTree { rootfs, subject: subject(format!("the fixture {fixture}")) })
+    /// A fixture, made at `rootfs`.
+    pub(crate) fn make(fixture: Fixture, rootfs: PathBuf, name: String) -> Result<Self> {
+        let locked = Some(make_fixture(fixture, &rootfs)?);
+        Ok(InputTree { rootfs, subject: PackedTree { locked, ..subject(name) } })
     }
 }
 
 /// A subject whose tar is not known yet.
 fn subject(name: String) -> PackedTree {
-    PackedTree { name, entries: 0, tar_size: 0, diff_id: String::new() }
+    PackedTree { name, entries: 0, tar_size: 0, diff_id: String::new(), locked: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use fixtures::Profile;
+
+    use super::*;
+
+    #[test]
+    fn a_fixture_says_whether_it_is_the_locked_one_and_other_trees_say_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let fixture = Fixture::new(Profile::OneBig).scale("0.02".parse().unwrap());
+        let made = |fixture: Fixture, name: &str| {
+            InputTree::make(fixture, place.path().join(name), name.to_owned()).unwrap().subject.locked
+        };
+        assert_eq!(made(fixture, "locked"), Some(true));
+        assert_eq!(made(fixture.seed(2), "another"), Some(false));
+        let own = InputTree::open(&place.path().join("locked"), "own", Path::new("/elsewhere")).unwrap();
+        assert_eq!(own.subject.locked, None);
+    }
 }

@@ -84,7 +84,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if arguments.scaling {
         return studies::scaling(&arguments.study(onepass, scratch.path()));
     }
-    let tree = given.map_or_else(|| InputTree::make(fixture(arguments)?, scratch.path()), Ok)?;
+    let make = || {
+        let fixture = fixture(arguments)?;
+        InputTree::make(fixture, scratch.path().join("rootfs"), format!("the fixture {fixture}"))
+    };
+    let tree = given.map_or_else(make, Ok)?;
     if arguments.curve {
         return studies::curve(&arguments.study(onepass, scratch.path()), tree, &arguments.codecs);
     }

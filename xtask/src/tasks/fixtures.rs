@@ -73,8 +73,9 @@ fn create(fixture: &Fixture, root: &Path) -> Result<()> {
         Owners::Set => "",
         Owners::LeftAsTheyAre => "; owners are left as they are, because only root can set them",
     };
+    let locked = if fixture.locked() == Some(made.digest) { "locked" } else { "not locked" };
     print(format!(
-        "{}: {fixture}, {} entries, {} bytes of content, digest {}{owners}",
+        "{}: {fixture}, {} entries, {} bytes of content, digest {} ({locked}){owners}",
         root.display(),
         made.entries,
         made.content_bytes,

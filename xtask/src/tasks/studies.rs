@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use fixtures::{Fixture, Profile};
 use harness::plan::{Point, curve as curve_points, scaling as scaling_points};
-use harness::record::{Journal, PackedTree, STUDY_SCHEMA, Study, StudyKind};
+use harness::record::{Journal, STUDY_SCHEMA, Study, StudyKind};
 use harness::report::StudyReport;
 use harness::run::{Environment, Places, Processes};
 
@@ -54,9 +54,7 @@ pub(super) fn scaling(options: &Options<'_>) -> Result<ExitCode> {
         let fixture = Fixture::new(*profile).scale(scale.parse()?);
         warn(format!("making {fixture}"));
         let rootfs = options.scratch.join(format!("rootfs-{number}"));
-        fixture.create(&rootfs)?;
-        let subject = PackedTree { name: fixture.to_string(), entries: 0, tar_size: 0, diff_id: String::new() };
-        trees.push(InputTree { rootfs, subject });
+        trees.push(InputTree::make(fixture, rootfs, fixture.to_string())?);
     }
     let names: Vec<String> = trees.iter().map(|tree| tree.subject.name.clone()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -102,4 +100,20 @@ fn study(
     print(format!("\n{}", report.points.text()))?;
     print(format!("Report: {}", display_path(&journal.directory().join("report.html"))))?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use harness::plan::Suite;
+
+    use super::*;
+
+    #[test]
+    fn every_tree_of_the_studies_and_suites_is_locked() {
+        let suites = Suite::ALL.map(|suite| (Profile::DebianBase, suite.scale()));
+        for (profile, scale) in SCALING.into_iter().chain(suites) {
+            let fixture = Fixture::new(profile).scale(scale.parse().unwrap());
+            assert!(fixture.locked().is_some(), "{fixture} has no lock");
+        }
+    }
 }
