@@ -90,7 +90,7 @@ fn image(tree: &Path, compression: &str, into: &Path) -> PathBuf {
 }
 
 proptest! {
-    #![proptest_config(testkit::cases::cases(20, 384))]
+    #![proptest_config(testkit::cases::cases(14, 384))]
 
     /// Two trees, one of which is made of some of the other's entries and of others.
     #[test]

@@ -89,7 +89,7 @@ fn plan() -> BoxedStrategy<trees::Plan> {
 }
 
 proptest! {
-    #![proptest_config(testkit::cases::cases(6, 96))]
+    #![proptest_config(testkit::cases::cases(4, 96))]
 
     #[test]
     fn every_way_of_packing_gives_one_tar_that_lists_the_tree(plan in trees::plan()) {

@@ -64,7 +64,7 @@ fn ways() -> String {
 #[test]
 fn of_every_size() {
     let (place, ways) = (place(), ways());
-    let coarse = sized(512, 64);
+    let coarse = sized(1024, 64);
     let script = format!(
         r#"
         for way in {ways}; do
@@ -116,7 +116,7 @@ fn with_a_limit_at_every_byte() {
     fs::create_dir_all(place.path().join("tree/directory")).unwrap();
     fs::write(place.path().join("tree/file"), "content\n".repeat(40)).unwrap();
     fs::create_dir(place.path().join("out")).unwrap();
-    let (coarse, coarser) = sized((23, 97), (1, 11));
+    let (coarse, coarser) = sized((37, 149), (1, 11));
     let script = format!(
         r#"
         for way in '-c gzip' '-c zstd' '-c external:gzip' '-c gzip --strategy two-pass' '-f split --arch amd64' \
