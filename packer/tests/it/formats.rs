@@ -121,7 +121,7 @@ fn same(found: &[Member], expected: &[Member]) {
 }
 
 proptest! {
-    #![proptest_config(testkit::cases::cases(2, 48))]
+    #![proptest_config(testkit::cases::cases(1, 48))]
 
     #[test]
     fn every_format_holds_the_tree_whichever_way_it_is_packed(plan in trees::plan()) {

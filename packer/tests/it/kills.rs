@@ -130,7 +130,7 @@ fn kills_at_every_change_of_the_disk() {
 
 #[test]
 fn kills_at_random_moments() {
-    kills(TempDir::new().unwrap().path(), sized(60, 1_000));
+    kills(TempDir::new().unwrap().path(), sized(40, 1_000));
 }
 
 /// There the image has a temporary name from the start, and no way to get another but a link.
@@ -153,7 +153,7 @@ fn kills_on_a_filesystem_without_unnamed_files() {
         if strace::is_installed() {
             kills_at_every_change(&output, &[WAYS[1], WAYS[5]]);
         }
-        kills(&output, sized(14, 200));
+        kills(&output, sized(10, 200));
     });
     unmount(&on);
     if let Err(panic) = result {

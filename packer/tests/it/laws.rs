@@ -89,7 +89,7 @@ fn plan() -> BoxedStrategy<trees::Plan> {
 }
 
 proptest! {
-    #![proptest_config(testkit::cases::cases(4, 96))]
+    #![proptest_config(testkit::cases::cases(3, 96))]
 
     #[test]
     fn every_way_of_packing_gives_one_tar_that_lists_the_tree(plan in trees::plan()) {
@@ -133,7 +133,8 @@ proptest! {
     fn external_compressors_agree_with_themselves(plan in plan()) {
         let root = TempDir::new().unwrap();
         plan.create(root.path(), false);
-        for program in Program::ALL.into_iter().filter(|program| installed(*program)) {
+        let programs = if is_deep() { &Program::ALL[..] } else { &[Program::Pigz, Program::Xz] };
+        for program in programs.iter().copied().filter(|program| installed(*program)) {
             // Their own default levels take up to ten times as long; `images.rs` has them.
             agreed(root.path(), &[spec(&format!("external:{program}:1"))]);
         }

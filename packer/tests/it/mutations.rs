@@ -113,7 +113,7 @@ static IMAGES: LazyLock<Vec<Original>> = LazyLock::new(|| {
 });
 
 proptest! {
-    #![proptest_config(testkit::cases::cases(160, 20_000))]
+    #![proptest_config(testkit::cases::cases(120, 20_000))]
 
     #[test]
     fn verify_tells_a_changed_image_and_survives_any(

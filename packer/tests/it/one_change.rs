@@ -165,7 +165,7 @@ fn differing(tree: &Path, image: &Path) -> BTreeSet<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(testkit::cases::cases(32, 768))]
+    #![proptest_config(testkit::cases::cases(24, 768))]
 
     #[test]
     fn a_packed_tree_is_the_same_and_one_change_of_it_shows_where_it_is(

@@ -39,7 +39,7 @@ const SIZE: u64 = 320 << 20;
 
 /// How many moments are tried.
 fn moments() -> usize {
-    sized(12, 200)
+    sized(8, 200)
 }
 
 /// A mounted filesystem, unmounted when dropped.

@@ -60,7 +60,7 @@ fn ways() -> String {
     format!("{WAYS} {squashfs}")
 }
 
-/// In steps of 64 KiB; in the fast tier of 512, and of 64 from the last of them that is too small.
+/// In steps of 64 KiB; in the fast tier of 1,024, and of 64 from the last of them that is too small.
 #[test]
 fn of_every_size() {
     let (place, ways) = (place(), ways());
