@@ -10,6 +10,7 @@ use crate::metrics::{Metrics, Step};
 use crate::progress::Pass;
 use crate::sink::destination::Outcome;
 use crate::tree::changes::Change;
+use crate::tree::filter::Exclusion;
 
 /// A complete image: the result of [`Pack::publish`](crate::Pack::publish) and [`Pack::write`](crate::Pack::write).
 ///
@@ -40,6 +41,8 @@ pub struct Image {
     pub sockets_skipped: u64,
     /// Mount points whose mounted content was not packed. A directory itself was packed, empty.
     pub mounts_skipped: Vec<PathBuf>,
+    /// Exclusions that matched no path of the tree. One below a directory that another exclusion leaves out is among them.
+    pub unmatched_exclusions: Vec<Exclusion>,
     /// Entries that changed while they were packed, sorted by path. Always empty unless [`Pack::live`](crate::Pack::live) was set.
     pub changes: Vec<Change>,
     /// The encoders that made the image; empty if it is not compressed.

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::format::Format;
 use crate::tar;
 use crate::tree::changes::{Change, Changes};
+use crate::tree::filter::Exclusion;
 
 /// What a pack of the same tree would count; made by [`Pack::measure`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Measurement {
     pub sockets_skipped: u64,
     /// Mount points whose content is left out, as [`Image::mounts_skipped`](crate::Image::mounts_skipped).
     pub mounts_skipped: Vec<PathBuf>,
+    /// Exclusions that match nothing, as [`Image::unmatched_exclusions`](crate::Image::unmatched_exclusions).
+    pub unmatched_exclusions: Vec<Exclusion>,
     /// Entries that were gone before they were looked at; only of a [`live`](Pack::live) tree.
     pub changes: Vec<Change>,
 }
@@ -59,6 +62,7 @@ impl Pack {
             tar_size,
             sockets_skipped: skipped.sockets,
             mounts_skipped: skipped.mounts.iter().map(|path| tree.path().join(path)).collect(),
+            unmatched_exclusions: tree.unmatched_exclusions(),
             changes: changes.below(tree.path()),
         })
     }

@@ -216,6 +216,9 @@ impl Pack {
 
     /// Packs, and publishes the image in the existing directory `output`. The [format](Format) gives the names of its files.
     ///
+    /// `output` must not be part of the tree: the next image would hold this one. An [exclusion](Self::exclude) of it, or of what is in
+    /// it, is enough.
+    ///
     /// When this returns an image, the image and its name are on the disk. When it returns an error, nothing is left behind. If
     /// the image is there already, it is verified and kept.
     ///
@@ -232,7 +235,10 @@ impl Pack {
             return Err(Error::invalid_options(format!("{:#o} is not a mode from 0 to 0o777", self.mode)));
         }
         let directory = OutputDir::open(output.as_ref(), Permissions::from_file_mode(self.mode))?;
-        self.run(self.known, |plan| publish::in_directory(directory, plan, self.compression, &self.cancel))
+        self.run(self.known, |tree, plan| {
+            tree.check_outside(&**directory.handle(), directory.path())?;
+            publish::in_directory(directory, plan, self.compression, &self.cancel)
+        })
     }
 
     /// Packs, and writes the image to `to` without any file. The fingerprint is known at the end only, so the receiver must learn
@@ -259,21 +265,21 @@ impl Pack {
         }
         self.format.check_compression(self.compression)?;
         // What a stream got cannot be taken back, so no image is left out.
-        self.run(None, |_| Ok(Box::new(CallerStream::new(to))))
+        self.run(None, |_, _| Ok(Box::new(CallerStream::new(to))))
     }
 
     /// Packs to the destination that `open` gives for the plan of the image. An image with the `known` fingerprint is abandoned.
     fn run<'to>(
         &self,
         known: Option<Fingerprint>,
-        open: impl FnOnce(&Plan<'_>) -> Result<Box<dyn Destination + 'to>>,
+        open: impl FnOnce(&Tree<'_>, &Plan<'_>) -> Result<Box<dyn Destination + 'to>>,
     ) -> Result<Image> {
         let (started, metrics, cancel) = (Instant::now(), Metrics::default(), &self.cancel);
         let (tree, changes) = (self.open_tree()?, Changes::new(self.live));
         let extras = self.format.extra_members(&tree, cancel)?;
         let encoders = program::encoders(self.compression, &self.timings, cancel)?;
         let plan = self.format.plan(&tree)?;
-        let destination = open(&plan)?;
+        let destination = open(&tree, &plan)?;
         let context = Context {
             tree: &tree,
             changes: &changes,
@@ -308,6 +314,7 @@ impl Pack {
             entries: counts.entries,
             sockets_skipped: counts.left_out.sockets,
             mounts_skipped: counts.left_out.mounts,
+            unmatched_exclusions: tree.unmatched_exclusions(),
             changes: changes.below(&self.rootfs),
             encoders,
             wall: started.elapsed(),

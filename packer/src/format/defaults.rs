@@ -7,7 +7,11 @@ use crate::tree::Tree;
 
 /// The given architecture, or the one that the tree's programs were built for.
 pub(super) fn architecture(given: Option<Architecture>, tree: &Tree<'_>) -> Result<Architecture> {
-    given.or_else(|| os_release::architecture(tree.top())).ok_or_else(|| {
+    let found = match given {
+        Some(given) => Some(given),
+        None => os_release::architecture(tree.top()).map_err(|error| error.below(tree.path()))?,
+    };
+    found.ok_or_else(|| {
         Error::invalid_input(tree.path(), "has no shell that would tell its architecture, which has to be given then")
     })
 }

@@ -1,16 +1,16 @@
 //! The architecture of a tree's shell, and its os-release(5).
 //!
-//! These few small files are opened by path, symlinks followed, as they are when the tree runs. The kernel resolves the paths as if the
-//! tree were the root (`openat2` with `RESOLVE_IN_ROOT`), so no file outside the tree is read.
+//! These few small files are opened by path, symlinks followed, as they are when the tree runs. A file that is missing is no error; one
+//! that cannot be read is, because the image would depend on it.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::ffi::OsStr;
 use std::io::Read;
 use std::os::fd::AsFd;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
-
+use crate::error::{Error, Result};
 use crate::format::architecture::{self, Architecture};
+use crate::tree::resolve;
 
 /// The paths of the shell, then of other programs that every system has.
 const PROGRAMS: [&str; 7] =
@@ -22,27 +22,36 @@ const RELEASES: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
 /// The most bytes that are read of os-release.
 const LIMIT: u64 = 64 << 10;
 
-/// The architecture that the programs of the tree at `top` were built for.
-pub(super) fn architecture(top: impl AsFd) -> Option<Architecture> {
-    let header = |name: &&str| Architecture::of_program(&beginning(&top, name, architecture::HEADER as u64)?);
-    PROGRAMS.iter().find_map(header)
+/// The architecture that the programs of the tree at `top` were built for; `None` if there is no program of a known one.
+pub(super) fn architecture(top: impl AsFd) -> Result<Option<Architecture>> {
+    for name in PROGRAMS {
+        let header = beginning(&top, name, architecture::HEADER as u64)?;
+        if let Some(found) = header.and_then(|header| Architecture::of_program(&header)) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// The assignments in the tree's os-release; empty if the file is missing or not UTF-8.
 #[cfg_attr(not(feature = "lxd"), expect(dead_code, reason = "only LXD images describe the system"))]
-pub(super) fn release(top: impl AsFd) -> BTreeMap<String, String> {
-    let text = RELEASES.iter().find_map(|name| String::from_utf8(beginning(&top, name, LIMIT)?).ok());
-    text.map(|text| assignments(&text)).unwrap_or_default()
+pub(super) fn release(top: impl AsFd) -> Result<BTreeMap<String, String>> {
+    for name in RELEASES {
+        let text = beginning(&top, name, LIMIT)?.and_then(|bytes| String::from_utf8(bytes).ok());
+        if let Some(text) = text {
+            return Ok(assignments(&text));
+        }
+    }
+    Ok(BTreeMap::new())
 }
 
-/// The first `limit` bytes of a regular file of the tree; `None` if it cannot be read.
-fn beginning(top: impl AsFd, name: &str, limit: u64) -> Option<Vec<u8>> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let file = File::from(rustix::fs::openat2(top, name, flags, Mode::empty(), within).ok()?);
+/// The first `limit` bytes of a regular file of the tree; `None` if there is none.
+fn beginning(top: impl AsFd, name: &'static str, limit: u64) -> Result<Option<Vec<u8>>> {
+    let Some(file) = resolve::open_file(top, name)? else { return Ok(None) };
     let mut bytes = Vec::new();
-    let regular = file.metadata().ok()?.is_file();
-    (regular && file.take(limit).read_to_end(&mut bytes).is_ok()).then_some(bytes)
+    let read = file.take(limit).read_to_end(&mut bytes);
+    read.map_err(|error| Error::io("read", OsStr::new(name), error))?;
+    Ok(Some(bytes))
 }
 
 /// The `NAME=VALUE` lines, with a shell's quotes and escapes removed. Other lines are ignored.
@@ -65,8 +74,10 @@ fn unquoted(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, File};
     use std::os::unix::fs::symlink;
+
+    use rustix::fs::Mode;
 
     use super::*;
 
@@ -91,20 +102,20 @@ mod tests {
         let top = || File::open(at("")).unwrap();
         for outside in ["../../secret", "../../../../../../secret", place.path().join("secret").to_str().unwrap()] {
             symlink(outside, at("etc/os-release")).unwrap();
-            assert_eq!(release(top()).get("ID"), None, "{outside}");
+            assert_eq!(release(top()).unwrap().get("ID"), None, "{outside}");
             fs::remove_file(at("etc/os-release")).unwrap();
         }
         fs::write(at("usr/lib/os-release"), "ID=inside\n").unwrap();
         for inside in ["../usr/lib/os-release", "/usr/lib/os-release", "../../../usr/lib/os-release"] {
             symlink(inside, at("etc/os-release")).unwrap();
-            assert_eq!(release(top()).get("ID").map(String::as_str), Some("inside"), "{inside}");
+            assert_eq!(release(top()).unwrap().get("ID").map(String::as_str), Some("inside"), "{inside}");
             fs::remove_file(at("etc/os-release")).unwrap();
         }
-        assert_eq!(architecture(top()), None);
+        assert_eq!(architecture(top()).unwrap(), None);
         fs::copy("/proc/self/exe", at("usr/bin/dash")).unwrap();
         symlink("/usr/bin", at("bin")).unwrap();
         symlink("dash", at("usr/bin/sh")).unwrap();
-        assert_eq!(architecture(top()).map(Architecture::lxd), Some(std::env::consts::ARCH));
+        assert_eq!(architecture(top()).unwrap().map(Architecture::lxd), Some(std::env::consts::ARCH));
     }
 
     #[test]
@@ -116,6 +127,6 @@ mod tests {
         let (kind, name) = (rustix::fs::FileType::Fifo, tree.path().join("bin/sh"));
         rustix::fs::mknodat(rustix::fs::CWD, name, kind, mode, 0).unwrap();
         let top = File::open(tree.path()).unwrap();
-        assert_eq!((release(&top), architecture(&top)), (BTreeMap::new(), None));
+        assert_eq!((release(&top).unwrap(), architecture(&top).unwrap()), (BTreeMap::new(), None));
     }
 }

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
@@ -11,8 +12,9 @@ use crate::error::{Error, Result};
 
 /// A glob of paths below the top of a tree. A directory that matches is excluded with everything in it.
 ///
-/// The glob is anchored at the top, with or without a leading slash. `*` and `?` stop at slashes, `**` does not; `[…]` is a set of
-/// characters, `{a,b}` are alternatives, and a backslash escapes. Paths are matched as bytes, so they need not be UTF-8.
+/// The glob is anchored at the top, with or without a leading slash or `./`. `*` and `?` stop at slashes, `**` does not; `[…]` is a set of
+/// characters, `{a,b}` are alternatives, and a backslash escapes. `//` and `/./` count as one slash, as in paths; `..` is refused. Paths
+/// are matched as bytes, so they need not be UTF-8.
 ///
 /// ```
 /// use packer::Exclusion;
@@ -42,11 +44,11 @@ impl Exclusion {
     pub fn new(glob: &str) -> std::result::Result<Self, InvalidExclusion> {
         let invalid =
             |reason: String| InvalidExclusion { glob: glob.escape_debug().to_string(), reason: reason.to_lowercase() };
-        let anchored = glob.trim_matches('/');
+        let anchored = normalized(glob).map_err(|reason| invalid(reason.into()))?;
         if anchored.is_empty() {
             return Err(invalid("it names nothing below the top".into()));
         }
-        let built = GlobBuilder::new(anchored).literal_separator(true).backslash_escape(true).build();
+        let built = GlobBuilder::new(&anchored).literal_separator(true).backslash_escape(true).build();
         built.map(Exclusion).map_err(|error| invalid(error.kind().to_string()))
     }
 }
@@ -65,9 +67,67 @@ impl fmt::Display for Exclusion {
     }
 }
 
-/// All exclusions of a walk, compiled into one set.
-#[derive(Clone, Debug)]
-pub(crate) struct ExclusionSet(GlobSet);
+/// A glob that matches this path alone.
+pub(crate) fn escaped(path: &str) -> String {
+    globset::escape(path)
+}
+
+/// The glob without what no path of the archive has: empty components and `.`.
+fn normalized(glob: &str) -> std::result::Result<String, &'static str> {
+    let mut kept = Vec::new();
+    for component in components(glob) {
+        match component {
+            "" | "." => {}
+            ".." => return Err("`..` would lead out of the tree"),
+            // A slash in here is one between braces.
+            component if component.split(['/', '{', ',', '}']).any(|part| part == "..") && component.contains('/') => {
+                return Err("`..` would lead out of the tree");
+            }
+            component if ["//", "/./", "{./", ",./"].iter().any(|odd| component.contains(odd)) => {
+                return Err("an alternative with `.` or `//` matches nothing");
+            }
+            component => kept.push(component),
+        }
+    }
+    Ok(kept.join("/"))
+}
+
+/// The parts of a glob between its slashes. A slash in a set of characters, in braces or behind a backslash divides nothing.
+fn components(glob: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0_usize);
+    let mut characters = glob.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '\\' => drop(characters.next()),
+            '[' => {
+                // A bracket that stands first in a set, or first behind its negation, is one of the set.
+                let set = &glob[at + 1..];
+                let first = set.find(|next| next != '!' && next != '^').unwrap_or(set.len());
+                let end = set.get(first + 1..).and_then(|rest| rest.find(']')).map_or(set.len(), |end| first + 1 + end);
+                while characters.clone().next().is_some_and(|(next, _)| next <= at + 1 + end) {
+                    characters.next();
+                }
+            }
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            '/' if depth == 0 => {
+                parts.push(&glob[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&glob[start..]);
+    parts
+}
+
+/// All exclusions of a walk, compiled into one set, and which of them have matched.
+#[derive(Debug)]
+pub(crate) struct ExclusionSet {
+    set: GlobSet,
+    exclusions: Vec<Exclusion>,
+    matched: Vec<AtomicBool>,
+}
 
 impl ExclusionSet {
     pub(crate) fn new(exclusions: &[Exclusion]) -> Result<Self> {
@@ -77,12 +137,25 @@ impl ExclusionSet {
         }
         let set =
             set.build().map_err(|error| Error::invalid_options(format!("the exclusions are too large: {error}")))?;
-        Ok(ExclusionSet(set))
+        let matched = exclusions.iter().map(|_| AtomicBool::new(false)).collect();
+        Ok(ExclusionSet { set, exclusions: exclusions.to_vec(), matched })
     }
 
     /// Whether `path`, below the top and without a leading slash, matches one of the globs.
     pub(crate) fn matches(&self, path: &[u8]) -> bool {
-        !self.0.is_empty() && self.0.is_match(OsStr::from_bytes(path))
+        if self.set.is_empty() || !self.set.is_match(OsStr::from_bytes(path)) {
+            return false;
+        }
+        for number in self.set.matches(OsStr::from_bytes(path)) {
+            self.matched[number].store(true, Ordering::Relaxed);
+        }
+        true
+    }
+
+    /// The exclusions that have matched no path so far.
+    pub(crate) fn unmatched(&self) -> Vec<Exclusion> {
+        let pairs = self.exclusions.iter().zip(&self.matched);
+        pairs.filter(|(_, matched)| !matched.load(Ordering::Relaxed)).map(|(exclusion, _)| exclusion.clone()).collect()
     }
 }
 
@@ -113,6 +186,16 @@ mod tests {
             ("a?c", "a/c", false),
             ("\\*", "*", true),
             ("\\*", "a", false),
+            ("./dev", "dev", true),
+            (".//dev/./*", "dev/null", true),
+            ("dev//pts", "dev/pts", true),
+            ("dev/.", "dev", true),
+            ("dev/.hidden", "dev/.hidden", true),
+            ("[.]", ".", true),
+            ("[]/]x", "]x", true),
+            ("{a,b/c}", "b/c", true),
+            ("{a/,b/}c", "a/c", true),
+            ("..x/x..", "..x/x..", true),
         ] {
             assert_eq!(set(glob).matches(path.as_bytes()), expected, "{glob} {path}");
         }
@@ -125,7 +208,20 @@ mod tests {
 
     #[test]
     fn an_invalid_glob_is_refused_with_a_reason() {
-        for (text, reason) in [("", "names nothing"), ("/", "names nothing"), ("[a", "unclosed"), ("{a", "unclosed")] {
+        for (text, reason) in [
+            ("", "names nothing"),
+            ("/", "names nothing"),
+            (".", "names nothing"),
+            ("/./", "names nothing"),
+            ("../x", "lead out"),
+            ("a/../b", "lead out"),
+            ("{a,../b}", "lead out"),
+            ("{a,b/../c}", "lead out"),
+            ("{./a,b}", "matches nothing"),
+            ("{a,b//c}", "matches nothing"),
+            ("[a", "unclosed"),
+            ("{a", "unclosed"),
+        ] {
             let error = text.parse::<Exclusion>().unwrap_err().to_string();
             assert!(error.contains(reason), "`{text}`: {error}");
         }

@@ -18,7 +18,9 @@ pub(crate) mod directory;
 
 pub(crate) mod entry;
 pub(crate) mod hard_links;
+pub(crate) mod inside;
 pub(crate) mod listing;
+pub(crate) mod resolve;
 
 pub(crate) mod walk;
 
@@ -31,7 +33,7 @@ use rustix::io::Errno;
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::tree::directory::{DirHandleCache, OPEN_FLAGS, fstat};
-use crate::tree::filter::ExclusionSet;
+use crate::tree::filter::{Exclusion, ExclusionSet};
 use crate::tree::rules::Rules;
 use crate::tree::stat::{Stat, Timestamp};
 use crate::tree::xattr::XattrBackend;
@@ -77,6 +79,11 @@ impl<'a> Tree<'a> {
     /// The handle of the top directory.
     pub(crate) fn top(&self) -> BorrowedFd<'_> {
         self.top.as_fd()
+    }
+
+    /// The exclusions that have matched nothing in the walks so far.
+    pub(crate) fn unmatched_exclusions(&self) -> Vec<Exclusion> {
+        self.exclusions.unmatched()
     }
 
     /// The modification time of the top directory in the archive.

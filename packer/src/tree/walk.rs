@@ -234,6 +234,10 @@ impl Walk<'_> {
                 self.handles.read_link(&listed.directory, listed.name).map(|target| Kind::Symlink { target })
             }
             FileType::Fifo => Ok(Kind::Fifo),
+            FileType::CharacterDevice if self.tree.rules.placement.is_layer && (major, minor) == (0, 0) => {
+                let what = "is a character device 0:0, which stands for the absence of a file in an overlay, and has to be excluded";
+                Err(unfit(&listed.path, what))
+            }
             FileType::CharacterDevice => Ok(Kind::CharacterDevice { major, minor }),
             FileType::BlockDevice => Ok(Kind::BlockDevice { major, minor }),
             FileType::Directory | FileType::Socket | FileType::Unknown => {

@@ -4,8 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use packer::{Architecture, ContainerConfig, Format, Image, LxdOptions, OciOptions, Outcome, Pack};
+use rustix::fs::{FileType, Mode};
 use serde_json::Value;
 use tempfile::TempDir;
+use testkit::log::skip;
 
 use crate::formats::{files, sha256, system};
 use crate::laws::names;
@@ -176,6 +178,24 @@ fn what_a_layer_would_take_for_a_whiteout_is_refused() {
     assert_eq!(names(layout.path()).len(), 0);
     pack.exclude(["**/.wh.*".parse().unwrap()]).publish(layout.path()).unwrap();
     // Anywhere else it is a file as any other.
+    Pack::new(root.path()).publish(TempDir::new().unwrap().path()).unwrap();
+}
+
+/// Overlay filesystems show a character device 0:0 as the absence of its name, and clients that use them cannot make it.
+#[test]
+fn what_an_overlay_would_take_for_a_whiteout_is_refused() {
+    let (root, layout) = (system(), TempDir::new().unwrap());
+    let node = root.path().join("etc/gone");
+    let made = rustix::fs::mknodat(rustix::fs::CWD, &node, FileType::CharacterDevice, Mode::RUSR, 0);
+    if made == Err(rustix::io::Errno::PERM) {
+        return skip("only root makes devices");
+    }
+    made.unwrap();
+    let pack = Pack::new(root.path()).format(tagged("x"));
+    let error = pack.publish(layout.path()).unwrap_err();
+    assert!(error.to_string().contains("etc/gone` is a character device 0:0"), "{error}");
+    assert_eq!(names(layout.path()).len(), 0);
+    pack.exclude(["etc/gone".parse().unwrap()]).publish(layout.path()).unwrap();
     Pack::new(root.path()).publish(TempDir::new().unwrap().path()).unwrap();
 }
 

@@ -116,3 +116,72 @@ fn other_mounts_are_left_out_and_told_unless_they_are_asked_for() {
     assert_eq!(listed(&told[1]), ". bind bind/secret file memory memory/inside single z");
     assert_eq!(told[1]["mounts_skipped"], serde_json::json!([]));
 }
+
+/// The image of a pack would be part of the next one.
+#[test]
+fn an_output_directory_in_the_tree_has_to_be_excluded() {
+    let root = tree();
+    let output = root.path().join("lib/images");
+    fs::create_dir(&output).unwrap();
+    let pack = |globs: &[&str], output: &Path| {
+        Pack::new(root.path()).exclude(globs.iter().map(|glob| glob.parse().unwrap())).publish(output)
+    };
+    for (globs, output) in
+        [(&[][..], &output), (&["lib/image", "dev/*"], &output), (&["lib/images"], &root.path().to_owned())]
+    {
+        let error = pack(globs, output).unwrap_err();
+        assert_eq!(error.kind(), packer::ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("the next image would hold this one"), "{error}");
+        assert_eq!(
+            fs::read_dir(&output)
+                .unwrap()
+                .filter(|entry| {
+                    entry.as_ref().unwrap().path().extension().is_some_and(|extension| extension == "gz")
+                })
+                .count(),
+            0
+        );
+    }
+    let error = pack(&[], &output).unwrap_err();
+    assert!(error.to_string().ends_with("exclude `lib/images`"), "{error}");
+    let mut fingerprints = Vec::new();
+    for glob in ["lib/images", "lib/images/*", "lib", "**/images"] {
+        for _ in 0..2 {
+            fingerprints.push((glob, pack(&[glob], &output).unwrap().fingerprint));
+        }
+    }
+    assert!(fingerprints.chunks(2).all(|two| two[0] == two[1]), "{fingerprints:?}");
+    // Another path to the same directory, and a symlink to it.
+    let other = TempDir::new().unwrap();
+    symlink(&output, other.path().join("link")).unwrap();
+    for way in [other.path().join("link"), root.path().join("dev/../lib/images")] {
+        assert!(pack(&[], &way).is_err(), "{way:?}");
+    }
+}
+
+#[test]
+fn an_output_on_another_mount_below_the_tree_is_outside() {
+    let place = TempDir::new().unwrap();
+    let script = "mkdir -p tree/out && echo x > tree/file && mount -t tmpfs none tree/out && for i in 1 2; do \
+         \"$ONEPASS\" pack tree -o tree/out -c none || exit 1; done; \
+         \"$ONEPASS\" pack tree -o tree/out -c none --cross-mounts 2>&1 && exit 1; exit 0";
+    let run = faults::run(&place, script);
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let said = String::from_utf8_lossy(&run.stdout).into_owned();
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!((lines.len(), lines[0] == lines[1]), (3, true), "{said}");
+    assert!(lines[2].contains("exclude `out`"), "{said}");
+}
+
+#[test]
+fn an_exclusion_that_matched_nothing_is_told() {
+    let root = tree();
+    let output = TempDir::new().unwrap();
+    let globs = ["dev/*", "lib/x", "dev/pts/0", "./lib//a.py", "nothing"];
+    let pack = Pack::new(root.path()).exclude(globs.map(|glob| glob.parse().unwrap()));
+    let told = |exclusions: Vec<packer::Exclusion>| {
+        exclusions.iter().map(|exclusion| exclusion.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(told(pack.publish(output.path()).unwrap().unmatched_exclusions), "lib/x dev/pts/0 nothing");
+    assert_eq!(told(pack.measure().unwrap().unmatched_exclusions), "lib/x dev/pts/0 nothing");
+}

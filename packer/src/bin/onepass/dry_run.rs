@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::args::PackArguments;
 use crate::exit_code::CHANGED;
-use crate::messages::{eprint_line, format_size, print_line};
+use crate::messages::{eprint_line, format_size, print_line, warn_of_unmatched};
 use crate::record::{Changed, lossy};
 use crate::record_file::RecordOutput;
 
@@ -31,7 +31,8 @@ pub(crate) fn report(
     arguments: &PackArguments,
     record: &mut RecordOutput,
 ) -> Result<ExitCode> {
-    let Measurement { entries, tar_size, sockets_skipped, mounts_skipped, changes, .. } = measurement;
+    let Measurement { entries, tar_size, sockets_skipped, mounts_skipped, unmatched_exclusions, changes, .. } =
+        measurement;
     if record.is_wanted() {
         let made = DryRunRecord {
             schema: 1,
@@ -48,6 +49,7 @@ pub(crate) fn report(
     if !matches!(record, RecordOutput::StandardOutput) {
         print_line(format!("{entries} entries in a tar of {}", format_size(*tar_size)))?;
     }
+    warn_of_unmatched(unmatched_exclusions)?;
     changes.iter().try_for_each(|change| eprint_line(format!("onepass: {change}")))?;
     Ok(if changes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGED) })
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::{Context, Result};
 use indicatif::DecimalBytes;
+use packer::Exclusion;
 
 /// An error in one line: each cause once, in lower case, without the number of the operating system's error.
 pub(crate) fn format_error(error: &anyhow::Error) -> String {
@@ -50,6 +51,13 @@ pub(crate) fn eprint_line(line: impl AsRef<[u8]>) -> Result<()> {
     let mut err = io::stderr().lock();
     let printed = err.write_all(line.as_ref()).and_then(|()| err.write_all(b"\n"));
     printed.context("cannot write to standard error")
+}
+
+/// Warns of exclusions that matched nothing: a mistyped one would leave in the image what was to be left out.
+pub(crate) fn warn_of_unmatched(exclusions: &[Exclusion]) -> Result<()> {
+    exclusions.iter().try_for_each(|exclusion| {
+        eprint_line(format!("onepass: the exclusion `{}` matched nothing", exclusion.to_string().escape_debug()))
+    })
 }
 
 #[cfg(test)]

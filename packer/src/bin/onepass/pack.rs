@@ -11,7 +11,7 @@ use packer::{ErrorKind, Image, Outcome, Pack, escape_path};
 use crate::args::{Output, PackArguments};
 use crate::dry_run;
 use crate::exit_code::{CHANGED, SIGNAL};
-use crate::messages::{eprint_line, print_line};
+use crate::messages::{eprint_line, print_line, warn_of_unmatched};
 use crate::progress::ProgressDisplay;
 use crate::record::Record;
 use crate::record_file::RecordOutput;
@@ -104,6 +104,7 @@ fn print(image: &Image, arguments: &PackArguments, record: &RecordOutput) -> Res
     if let Some(note) = note.filter(|_| !arguments.quiet && arguments.json.is_none()) {
         eprint_line(note)?;
     }
+    warn_of_unmatched(&image.unmatched_exclusions)?;
     image.changes.iter().try_for_each(|change| eprint_line(format!("onepass: {change}")))
 }
 
