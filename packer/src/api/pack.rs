@@ -216,8 +216,7 @@ impl Pack {
 
     /// Packs, and publishes the image in the existing directory `output`. The [format](Format) gives the names of its files.
     ///
-    /// `output` must not be part of the tree: the next image would hold this one. An [exclusion](Self::exclude) of it, or of what is in
-    /// it, is enough.
+    /// `output` must not be part of the tree, unless it is [excluded](Self::exclude): the next image would hold this one.
     ///
     /// When this returns an image, the image and its name are on the disk. When it returns an error, nothing is left behind. If
     /// the image is there already, it is verified and kept.

@@ -1,4 +1,4 @@
-//! Whether a directory is part of the tree: what is published there would be in the next image.
+//! Whether a directory is part of the tree. What is published there would be in the next image, and so would the directory's new time.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -16,7 +16,7 @@ use crate::tree::filter::escaped;
 const LOOK: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Tree<'_> {
-    /// Refuses an output directory that the walk would enter. `path` is its path, for messages.
+    /// Refuses an output directory that is an entry of the archive. `path` is its path, for messages.
     pub(crate) fn check_outside(&self, output: impl AsFd, path: &Path) -> Result<()> {
         let Some(depth) = self.depth_of(output.as_fd(), path)? else { return Ok(()) };
         if depth == 0 {
@@ -29,8 +29,7 @@ impl Tree<'_> {
             .collect();
         let below = &names[names.len().saturating_sub(depth)..];
         let leads = (1..=below.len()).any(|length| self.exclusions.matches(&below[..length].join(&b'/')));
-        let inside = [&below.join(&b'/')[..], b"/image"].concat();
-        if leads || self.exclusions.matches(&inside) {
+        if leads {
             return Ok(());
         }
         let glob = escaped(&OsStr::from_bytes(&below.join(&b'/')).to_string_lossy());
@@ -38,7 +37,7 @@ impl Tree<'_> {
         Err(Error::invalid_input(path, what))
     }
 
-    /// How many levels below the top the directory is; `None` if the walk does not get there.
+    /// How many levels below the top the directory is; `None` if it is no entry.
     fn depth_of(&self, directory: BorrowedFd<'_>, path: &Path) -> Result<Option<usize>> {
         let failed = |error| Error::io("look above", path, error);
         let top = self.stat.identity;
@@ -52,8 +51,9 @@ impl Tree<'_> {
             let Ok(parent) = rustix::fs::openat(&handle, c"..", LOOK, Mode::empty()) else { return Ok(None) };
             let above = fstat(&parent).map_err(failed)?.identity;
             let is_root = above == identity;
-            let is_mount_point = above.mount != identity.mount && !self.rules.cross_mounts;
-            if is_root || is_mount_point {
+            // A mount point is an entry, and what is below it is not.
+            let is_below_mount_point = depth > 0 && above.mount != identity.mount && !self.rules.cross_mounts;
+            if is_root || is_below_mount_point {
                 return Ok(None);
             }
             (handle, identity) = (parent, above);

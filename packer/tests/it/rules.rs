@@ -127,7 +127,7 @@ fn an_output_directory_in_the_tree_has_to_be_excluded() {
         Pack::new(root.path()).exclude(globs.iter().map(|glob| glob.parse().unwrap())).publish(output)
     };
     for (globs, output) in
-        [(&[][..], &output), (&["lib/image", "dev/*"], &output), (&["lib/images"], &root.path().to_owned())]
+        [(&[][..], &output), (&["lib/image", "lib/images/*"], &output), (&["lib/images"], &root.path().to_owned())]
     {
         let error = pack(globs, output).unwrap_err();
         assert_eq!(error.kind(), packer::ErrorKind::InvalidInput);
@@ -145,7 +145,7 @@ fn an_output_directory_in_the_tree_has_to_be_excluded() {
     let error = pack(&[], &output).unwrap_err();
     assert!(error.to_string().ends_with("exclude `lib/images`"), "{error}");
     let mut fingerprints = Vec::new();
-    for glob in ["lib/images", "lib/images/*", "lib", "**/images"] {
+    for glob in ["lib/images", "lib/im*", "lib", "**/images"] {
         for _ in 0..2 {
             fingerprints.push((glob, pack(&[glob], &output).unwrap().fingerprint));
         }
@@ -159,18 +159,19 @@ fn an_output_directory_in_the_tree_has_to_be_excluded() {
     }
 }
 
+/// A mount point is an entry, which has the time of its directory; what is below it is none.
 #[test]
-fn an_output_on_another_mount_below_the_tree_is_outside() {
+fn an_output_below_a_mount_point_is_outside() {
     let place = TempDir::new().unwrap();
-    let script = "mkdir -p tree/out && echo x > tree/file && mount -t tmpfs none tree/out && for i in 1 2; do \
-         \"$ONEPASS\" pack tree -o tree/out -c none || exit 1; done; \
-         \"$ONEPASS\" pack tree -o tree/out -c none --cross-mounts 2>&1 && exit 1; exit 0";
+    let script = "mkdir -p tree/out && echo x > tree/file && mount -t tmpfs none tree/out && mkdir tree/out/below || exit 1; \
+         pack() { \"$ONEPASS\" pack -q tree -c none -o \"$@\" 2>&1 | sed 's/  .*//'; }; \
+         pack tree/out/below; pack tree/out/below; pack tree/out; pack tree/out/below --cross-mounts; \
+         pack tree/out --exclude out";
     let run = faults::run(&place, script);
-    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let said = String::from_utf8_lossy(&run.stdout).into_owned();
     let lines: Vec<&str> = said.lines().collect();
-    assert_eq!((lines.len(), lines[0] == lines[1]), (3, true), "{said}");
-    assert!(lines[2].contains("exclude `out`"), "{said}");
+    assert_eq!((lines.len(), lines[0].len(), lines[0] == lines[1], lines[4].len()), (5, 64, true, 64), "{said}");
+    assert!(lines[2].contains("exclude `out`") && lines[3].contains("exclude `out/below`"), "{said}");
 }
 
 #[test]
