@@ -57,7 +57,6 @@ impl CancelToken {
     }
 
     /// A token that is cancelled once one of `tokens` is, and then stays so: several threads may ask it.
-    #[cfg(feature = "read")]
     pub(crate) fn any_of<const COUNT: usize>(tokens: [&CancelToken; COUNT]) -> Self {
         let flag = Arc::new(AtomicBool::new(false));
         let (latch, tokens) = (Arc::clone(&flag), tokens.map(CancelToken::clone));

@@ -79,6 +79,8 @@ enum Failure {
     TooLarge { limit: u64 },
     #[error("cannot write the image")]
     Stream { source: io::Error },
+    #[error("cannot start a thread")]
+    Thread { source: io::Error },
     #[error("the operation was cancelled")]
     Cancelled,
     #[error("internal error: {0}")]
@@ -126,6 +128,10 @@ impl Error {
         Failure::Stream { source }.into()
     }
 
+    pub(crate) fn thread(source: io::Error) -> Self {
+        Failure::Thread { source }.into()
+    }
+
     pub(crate) fn cancelled() -> Self {
         Failure::Cancelled.into()
     }
@@ -162,6 +168,7 @@ impl Error {
             | Failure::InvalidOptions(_)
             | Failure::TooLarge { .. }
             | Failure::Stream { .. }
+            | Failure::Thread { .. }
             | Failure::Cancelled
             | Failure::Panic(_) => {}
         }
@@ -172,7 +179,7 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match &*self.0 {
-            Failure::Io { .. } | Failure::Stream { .. } => ErrorKind::Io,
+            Failure::Io { .. } | Failure::Stream { .. } | Failure::Thread { .. } => ErrorKind::Io,
             Failure::Unfit { kind, .. } => *kind,
             Failure::Changed { .. } => ErrorKind::Changed,
             Failure::Program { .. } => ErrorKind::Program,
@@ -198,6 +205,7 @@ impl Error {
             | Failure::InvalidOptions(_)
             | Failure::TooLarge { .. }
             | Failure::Stream { .. }
+            | Failure::Thread { .. }
             | Failure::Cancelled
             | Failure::Panic(_) => None,
         }
@@ -207,7 +215,7 @@ impl Error {
     #[must_use]
     pub fn io_error(&self) -> Option<&io::Error> {
         match &*self.0 {
-            Failure::Io { source, .. } | Failure::Stream { source } => Some(source),
+            Failure::Io { source, .. } | Failure::Stream { source } | Failure::Thread { source } => Some(source),
             _ => None,
         }
     }

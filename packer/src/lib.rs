@@ -77,6 +77,7 @@
 //! Linux. The dependencies need Rust 1.88 and a C compiler, and no library of the system.
 
 // Ground: files that know no stage.
+mod abort;
 mod buffer;
 mod cancel;
 mod error;
@@ -86,6 +87,7 @@ mod fingerprint;
 mod metrics;
 mod pool;
 mod progress;
+mod threads;
 
 // The stages, in the order of the data.
 mod tree;

@@ -5,15 +5,19 @@
 //! * `sink` sees the results in job order, whatever order the work ends in;
 //! * at most `window + 1` jobs are under way or finished that `sink` has not seen, so memory is bounded whatever the input;
 //! * the failure that is returned is the first in job order – or the sink's own – and never a closed channel;
-//! * every thread has ended when it returns; a panic in a thread is returned as an error.
+//! * every thread has ended when it returns; a panic in a thread is returned as an error;
+//! * it goes on with fewer threads, or in the caller's, if the system has no more.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::cancel::CancelToken;
 use crate::error::Panicked;
+use crate::threads::try_start;
 
 /// How many workers run, and how many results may wait for the sink.
 #[derive(Clone, Copy, Debug)]
@@ -24,12 +28,14 @@ pub(crate) struct PoolSize {
 
 /// Runs every job of `jobs` through a worker and hands the results to `sink` in order.
 ///
-/// Each of the `threads` workers gets a state of its own from `worker`. With one thread everything runs in the caller's.
+/// Each of the `threads` workers gets a state of its own from `worker`. With one thread everything runs in the caller's. `stop` is
+/// cancelled when it fails, so that workers need not finish what nobody waits for.
 pub(crate) fn in_order<Job, Done, Error, Work>(
     size: PoolSize,
     jobs: impl Iterator<Item = Result<Job, Error>> + Send,
     worker: impl Fn() -> Result<Work, Error> + Sync,
     mut sink: impl FnMut(Done) -> Result<(), Error>,
+    stop: &CancelToken,
 ) -> Result<(), Error>
 where
     Work: FnMut(Job) -> Result<Done, Error>,
@@ -38,28 +44,51 @@ where
     Done: Send,
 {
     if size.threads <= 1 {
-        let mut work = guarded(&worker)?;
-        let mut jobs = jobs;
-        while let Some(job) = guarded(|| jobs.next().transpose())? {
-            sink(guarded(|| work(job))?)?;
-        }
-        return Ok(());
+        return one_by_one(jobs, worker, sink);
     }
-    thread::scope(|scope| {
+    // The thread that feeds takes the jobs once it runs; else they are still here.
+    let jobs = Mutex::new(Some(jobs));
+    let take_jobs = || jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let is_fed = thread::scope(|scope| -> Result<bool, Error> {
         let (job_sender, job_queue) = bounded(size.threads);
         let (order_sender, order) = bounded(size.window);
-        scope.spawn(move || feed_jobs(jobs, &job_sender, &order_sender));
-        for _ in 0..size.threads {
+        let start_worker = |_: &usize| {
             let (worker, job_queue) = (&worker, job_queue.clone());
-            scope.spawn(move || worker_loop(worker, &job_queue));
+            try_start(scope, move || worker_loop(worker, &job_queue)).is_ok()
+        };
+        if (0..size.threads).take_while(start_worker).count() == 0 {
+            return Ok(false);
         }
         drop(job_queue);
+        let feed = move || take_jobs().map_or((), |jobs| feed_jobs(jobs, &job_sender, &order_sender));
+        if try_start(scope, feed).is_err() {
+            return Ok(false);
+        }
         // `order` is dropped on the way out, which stops the source and with it the workers.
         for result in order {
-            sink(result.recv().unwrap_or_else(|_| Err(Panicked("a worker ended early".into()).into()))?)?;
+            let handed_on: Result<Done, Error> =
+                result.recv().unwrap_or_else(|_| Err(Panicked("a worker ended early".into()).into()));
+            handed_on.and_then(&mut sink).inspect_err(|_| stop.cancel())?;
         }
-        Ok(())
-    })
+        Ok(true)
+    })?;
+    match take_jobs() {
+        Some(jobs) if !is_fed => one_by_one(jobs, worker, sink),
+        _ => Ok(()),
+    }
+}
+
+/// Runs every job in the caller's thread.
+fn one_by_one<Job, Done, Error: From<Panicked>, Work: FnMut(Job) -> Result<Done, Error>>(
+    mut jobs: impl Iterator<Item = Result<Job, Error>>,
+    worker: impl Fn() -> Result<Work, Error>,
+    mut sink: impl FnMut(Done) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut work = guarded(&worker)?;
+    while let Some(job) = guarded(|| jobs.next().transpose())? {
+        sink(guarded(|| work(job))?)?;
+    }
+    Ok(())
 }
 
 /// A job and where its result is awaited.
@@ -157,7 +186,7 @@ mod tests {
         fn results_come_in_order(count in 0..300_usize, threads in 1..8_usize) {
             let mut seen = Vec::new();
             let result: Result<(), Failure> =
-                in_order(size(threads), (0..count).map(Ok), || Ok(|job| Ok(job * 3)), |done| { seen.push(done); Ok(()) });
+                in_order(size(threads), (0..count).map(Ok), || Ok(|job| Ok(job * 3)), |done| { seen.push(done); Ok(()) }, &CancelToken::NEVER);
             prop_assert_eq!(result, Ok(()));
             prop_assert_eq!(seen, (0..count).map(|job| job * 3).collect::<Vec<_>>());
         }
@@ -166,24 +195,26 @@ mod tests {
         fn the_first_failure_in_job_order_wins(first in 0..100_usize, later in 0..50_usize, threads in 1..8_usize) {
             let fails = move |job| if job == first || job == first + later { Err(Failure::At(job)) } else { Ok(job) };
             let mut seen = 0;
-            let result = in_order(size(threads), (0..200).map(Ok), || Ok(fails), |_| { seen += 1; Ok(()) });
+            let result = in_order(size(threads), (0..200).map(Ok), || Ok(fails), |_| { seen += 1; Ok(()) }, &CancelToken::NEVER);
             prop_assert_eq!(result, Err(Failure::At(first)));
             prop_assert_eq!(seen, first);
         }
 
         #[test]
         fn a_failing_sink_stops_everything(at in 0..100_usize, threads in 1..8_usize) {
+            let stop = CancelToken::new();
             let result = in_order(size(threads), (0..).map(Ok), || Ok(Ok), |job: usize| {
                 if job == at { Err(Failure::Sink(at)) } else { Ok(()) }
-            });
+            }, &stop);
             prop_assert_eq!(result, Err(Failure::Sink(at)));
+            prop_assert_eq!(stop.is_cancelled(), threads > 1);
         }
 
         #[test]
         fn a_failing_source_is_heard_after_its_jobs(count in 0..50_usize, threads in 1..8_usize) {
             let mut seen = 0;
             let jobs = (0..count).map(Ok).chain([Err(Failure::Source)]);
-            let result = in_order(size(threads), jobs, || Ok(Ok), |_| { seen += 1; Ok(()) });
+            let result = in_order(size(threads), jobs, || Ok(Ok), |_| { seen += 1; Ok(()) }, &CancelToken::NEVER);
             prop_assert_eq!(result, Err(Failure::Source));
             prop_assert_eq!(seen, count);
         }
@@ -193,7 +224,8 @@ mod tests {
     fn a_panic_is_an_error() {
         for threads in [1, 2, 7] {
             let work = |job: usize| if job == 5 { panic!("five") } else { Ok(job) };
-            let result: Result<(), Failure> = in_order(size(threads), (0..9).map(Ok), || Ok(work), |_| Ok(()));
+            let result: Result<(), Failure> =
+                in_order(size(threads), (0..9).map(Ok), || Ok(work), |_| Ok(()), &CancelToken::NEVER);
             assert_eq!(result, Err(Failure::Panic("five".into())), "{threads} threads");
         }
     }
@@ -215,6 +247,7 @@ mod tests {
                 assert!(ahead <= window + 2, "{ahead} results ahead of the sink");
                 Ok(())
             },
+            &CancelToken::NEVER,
         );
         assert_eq!(result, Ok(()));
     }

@@ -39,7 +39,7 @@ impl Pack {
     /// [cancellation](Self::cancel_token).
     pub fn measure(&self) -> Result<Measurement> {
         self.format.check_compression(self.compression)?;
-        let (tree, changes) = (self.open_tree()?, Changes::new(self.live));
+        let (tree, changes) = (self.open_tree(&self.cancel)?, Changes::new(self.live));
         let extras = self.format.extra_members(&tree, &self.cancel)?;
         if let Format::Oci(oci) = &self.format {
             // A tree whose architecture is unknown makes no OCI image.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
+use crate::abort::Abort;
 use crate::api::image::{Image, Phase, StepTimes};
 use crate::cancel::CancelToken;
 use crate::codec::Compression;
@@ -25,6 +26,7 @@ use crate::publish::stream::CallerStream;
 use crate::sink::SinkOptions;
 use crate::sink::destination::{Committed, Destination, Outcome, Role};
 use crate::sink::program::{self, ProgramTimings};
+use crate::threads::MAX_THREADS;
 use crate::tree::Tree;
 use crate::tree::changes::Changes;
 use crate::tree::filter::Exclusion;
@@ -112,7 +114,8 @@ impl Pack {
         Pack { strategy, ..self }
     }
 
-    /// Sets how many threads read, frame and compress. Default: 1, the caller's own thread. The image does not depend on it.
+    /// Sets how many threads read, frame and compress, 1,024 at most. Default: 1, the caller's own thread. The image does not depend on
+    /// it. If the system has fewer left, the pack goes on with those; a thread beside them hashes and writes, and without it the pack fails.
     #[must_use]
     pub fn threads(self, threads: NonZeroUsize) -> Self {
         Pack { threads, ..self }
@@ -273,8 +276,19 @@ impl Pack {
         known: Option<Fingerprint>,
         open: impl FnOnce(&Tree<'_>, &Plan<'_>) -> Result<Box<dyn Destination + 'to>>,
     ) -> Result<Image> {
-        let (started, metrics, cancel) = (Instant::now(), Metrics::default(), &self.cancel);
-        let (tree, changes) = (self.open_tree()?, Changes::new(self.live));
+        let abort = Abort::new(&self.cancel);
+        abort.explain(self.run_until(&abort, known, open))
+    }
+
+    fn run_until<'to>(
+        &self,
+        abort: &Abort,
+        known: Option<Fingerprint>,
+        open: impl FnOnce(&Tree<'_>, &Plan<'_>) -> Result<Box<dyn Destination + 'to>>,
+    ) -> Result<Image> {
+        let (started, metrics, cancel) = (Instant::now(), Metrics::default(), abort.token());
+        let threads = self.threads.get().min(MAX_THREADS);
+        let (tree, changes) = (self.open_tree(cancel)?.for_threads(threads), Changes::new(self.live));
         let extras = self.format.extra_members(&tree, cancel)?;
         let encoders = program::encoders(self.compression, &self.timings, cancel)?;
         let plan = self.format.plan(&tree)?;
@@ -283,9 +297,10 @@ impl Pack {
             tree: &tree,
             changes: &changes,
             destination: &*destination,
-            threads: self.threads.get(),
+            threads,
             buffers: &PackBuffers::default(),
             metrics: &metrics,
+            abort,
             cancel,
             on_progress: &self.on_progress,
             total: &AtomicU64::new(0),
@@ -325,10 +340,10 @@ impl Pack {
     }
 
     /// Opens the tree with the rules of this pack and its format.
-    pub(super) fn open_tree(&self) -> Result<Tree<'_>> {
+    pub(super) fn open_tree<'a>(&self, cancel: &'a CancelToken) -> Result<Tree<'a>> {
         let rules =
             self.rules.clone().in_format(self.sparse.unwrap_or(self.format.default_sparse()), self.format.placement());
-        Tree::open(&self.rootfs, rules, &self.cancel)
+        Tree::open(&self.rootfs, rules, cancel)
     }
 
     /// The directory that is packed.

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU64;
 use std::thread::Scope;
 use std::time::Instant;
 
+use crate::abort::Abort;
 use crate::buffer::Buffers;
 use crate::cancel::CancelToken;
 use crate::codec::Compression;
@@ -29,6 +30,8 @@ pub(crate) struct Context<'a> {
     pub(crate) threads: usize,
     pub(crate) buffers: &'a PackBuffers,
     pub(crate) metrics: &'a Metrics,
+    /// Ends the pack; its token is `cancel`.
+    pub(crate) abort: &'a Abort,
     pub(crate) cancel: &'a CancelToken,
     pub(crate) on_progress: &'a OnProgress,
     /// The size of the tar; 0 until it is known.
@@ -68,6 +71,7 @@ impl<'a> Context<'a> {
         SinkContext {
             scope,
             metrics: self.metrics,
+            abort: self.abort,
             cancel: self.cancel,
             buffers: &self.buffers.encoded,
             queue_length: tuning::write_queue(compression),

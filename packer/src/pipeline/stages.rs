@@ -15,6 +15,7 @@ use crate::frame::Framer;
 use crate::pipeline::tuning::segment_sizes;
 use crate::segment::cutter::Segments;
 use crate::segment::{Part, Segment};
+use crate::threads;
 use crate::tree::Tree;
 use crate::tree::changes::Changes;
 use crate::tree::directory::{DirHandleCache, OPEN_FLAGS};
@@ -117,7 +118,7 @@ pub fn floor(rootfs: &Path, compression: Compression, threads: usize) -> Result<
         Ok(floor)
     };
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let threads = (0..threads).map(|_| threads::start(scope, work)).collect::<Result<Vec<_>>>()?;
         threads.into_iter().try_fold(Floor::default(), |sum, thread| {
             let one =
                 thread.join().unwrap_or_else(|_| Err(Panicked("a thread of the floor panicked".into()).into()))?;

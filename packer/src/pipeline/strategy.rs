@@ -165,13 +165,14 @@ fn encode<'a: 'scope, 'scope, Piece: Send, Worker: PieceEncoder<Piece>>(
         let mut encoder = worker()?;
         Ok(move |piece| encoder.encode(piece))
     };
-    pool::in_order(context.pool_size(archive.sink.compression), pieces, worker, |piece: EncodedPiece| {
+    let append = |piece: EncodedPiece| {
         let length = piece.framed_length;
         digest.update(&piece);
         sink.append(piece)?;
         progress.advance(length);
         Ok(())
-    })?;
+    };
+    pool::in_order(context.pool_size(archive.sink.compression), pieces, worker, append, context.cancel)?;
     let written = sink.finish()?;
     let (tar_size, took) = progress.finish();
     let diff_id = digest.finish(&written);
@@ -186,7 +187,7 @@ fn write_tar(
     segments: impl Iterator<Item = Result<Segment>> + Send,
 ) -> Result<(ScratchTar, Duration)> {
     let mut progress = context.begin_pass(Pass::Tar);
-    let mut tar = ScratchTarWriter::start(sink_context, context.destination.scratch_file()?);
+    let mut tar = ScratchTarWriter::start(sink_context, context.destination.scratch_file()?)?;
     let worker = || {
         let mut source = SegmentFramer::new(context)?;
         Ok(move |segment| {
@@ -194,12 +195,13 @@ fn write_tar(
             source.frame(&segment, &mut framed).map(|()| framed)
         })
     };
-    pool::in_order(context.pool_size(archive.sink.compression), segments, worker, |framed: Buffer| {
+    let append = |framed: Buffer| {
         let length = framed.len() as u64;
         tar.append(framed)?;
         progress.advance(length);
         Ok(())
-    })?;
+    };
+    pool::in_order(context.pool_size(archive.sink.compression), segments, worker, append, context.cancel)?;
     let tar = tar.finish()?;
     Ok((tar, progress.finish().1))
 }

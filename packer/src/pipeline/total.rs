@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::Result;
 use crate::pipeline::context::Context;
+use crate::pool::guarded;
 use crate::segment::ExtraMembers;
 use crate::tar;
+use crate::threads;
 
 /// Runs `work`. If somebody wants to know progress, the size of the tar is found out at the same time.
 pub(crate) fn with_total<Value>(
@@ -18,9 +20,9 @@ pub(crate) fn with_total<Value>(
     }
     let working = AtomicBool::new(true);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            // An error here is one of the pack, too, which reports it.
-            if let Ok(Some(total)) = measure(context, extras, &working) {
+        // An error here is one of the pack, too, which reports it. Without a thread there is no total.
+        let _ = threads::start(scope, || {
+            if let Ok(Some(total)) = guarded(|| measure(context, extras, &working)) {
                 context.total.store(total, Ordering::Relaxed);
             }
         });

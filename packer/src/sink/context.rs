@@ -2,6 +2,7 @@
 
 use std::thread::Scope;
 
+use crate::abort::Abort;
 use crate::buffer::Buffers;
 use crate::cancel::CancelToken;
 use crate::metrics::Metrics;
@@ -12,6 +13,8 @@ use crate::sink::program::timings::ProgramTimings;
 pub(crate) struct SinkContext<'scope, 'env> {
     pub(crate) scope: &'scope Scope<'scope, 'env>,
     pub(crate) metrics: &'scope Metrics,
+    /// Ends the pack; its token is `cancel`.
+    pub(crate) abort: &'scope Abort,
     pub(crate) cancel: &'scope CancelToken,
     /// For encoded bytes.
     pub(crate) buffers: &'scope Buffers,

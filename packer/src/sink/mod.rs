@@ -49,7 +49,7 @@ impl<'scope, 'to: 'scope> Sink<'scope, 'to> {
             let writer = SquashfsWriter::start(context, upload, hasher, max_size)?;
             return Ok(Sink::Filesystem { writer });
         }
-        let mut output = Output::start(context, upload, hasher, max_size);
+        let mut output = Output::start(context, upload, hasher, max_size)?;
         if let Compression::External(program, level) = options.compression {
             let compressor = Compressor::start(context, program, level, output)?;
             return Ok(Sink::Program { compressor });

@@ -29,9 +29,9 @@ impl<'scope, 'to: 'scope> Output<'scope, 'to> {
         upload: Box<dyn Upload + 'to>,
         hasher: Hasher,
         max_size: Option<u64>,
-    ) -> Self {
+    ) -> Result<Self> {
         let SinkContext { metrics, cancel, buffers, .. } = context;
-        Output { writer: Writer::start(context, upload), hasher, max_size, metrics, cancel, buffers }
+        Ok(Output { writer: Writer::start(context, upload)?, hasher, max_size, metrics, cancel, buffers })
     }
 
     /// An empty buffer to fill and hand to [`write`](Self::write).

@@ -25,8 +25,8 @@ pub(crate) struct ScratchTar {
 }
 
 impl<'scope> ScratchTarWriter<'scope> {
-    pub(crate) fn start(context: SinkContext<'scope, '_>, scratch: ScratchFile) -> Self {
-        ScratchTarWriter { writer: Writer::start(context, scratch), ends: Vec::new() }
+    pub(crate) fn start(context: SinkContext<'scope, '_>, scratch: ScratchFile) -> Result<Self> {
+        Ok(ScratchTarWriter { writer: Writer::start(context, scratch)?, ends: Vec::new() })
     }
 
     pub(crate) fn append(&mut self, piece: Buffer) -> Result<()> {

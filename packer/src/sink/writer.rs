@@ -4,33 +4,39 @@ use std::thread::ScopedJoinHandle;
 
 use crossbeam_channel::{Sender, bounded};
 
+use crate::abort::Abort;
 use crate::buffer::Buffer;
 use crate::error::{Error, Panicked, Result};
 use crate::metrics::Step;
 use crate::sink::context::SinkContext;
 use crate::sink::destination::{PieceWriter, ScratchFile};
+use crate::threads;
 
 /// A thread that writes, and the queue before it.
 #[derive(Debug)]
 pub(crate) struct Writer<'scope, To> {
     queue: Sender<Buffer>,
-    /// `None` once its error has been returned.
-    thread: Option<ScopedJoinHandle<'scope, Result<To>>>,
+    /// `None` once it has been joined.
+    thread: Option<ScopedJoinHandle<'scope, std::result::Result<To, ()>>>,
+    /// Has its error.
+    abort: &'scope Abort,
     length: u64,
 }
 
 impl<'scope, To: PieceWriter + 'scope> Writer<'scope, To> {
-    pub(crate) fn start(context: SinkContext<'scope, '_>, mut to: To) -> Self {
-        let (queue, pieces) = bounded(context.queue_length);
-        let metrics = context.metrics;
-        let thread = context.scope.spawn(move || {
+    pub(crate) fn start(context: SinkContext<'scope, '_>, mut to: To) -> Result<Self> {
+        let (queue, pieces) = bounded::<Buffer>(context.queue_length);
+        let SinkContext { metrics, abort, .. } = context;
+        let write_all = move || {
             for piece in pieces {
                 metrics.time(Step::Write, || to.write(piece))?;
             }
             metrics.time(Step::Write, || to.flush())?;
             Ok(to)
-        });
-        Writer { queue, thread: Some(thread), length: 0 }
+        };
+        // The next piece may be seconds away: nobody encodes it for nothing.
+        let thread = threads::start(context.scope, move || write_all().map_err(|error| abort.fail(error)))?;
+        Ok(Writer { queue, thread: Some(thread), abort, length: 0 })
     }
 
     pub(crate) fn write(&mut self, piece: Buffer) -> Result<()> {
@@ -56,7 +62,8 @@ impl<'scope, To: PieceWriter + 'scope> Writer<'scope, To> {
 
     fn join(&mut self) -> Result<To> {
         let thread = self.thread.take().ok_or_else(|| Panicked("a writer was used after it had failed".into()))?;
-        thread.join().unwrap_or_else(|_| Err(Panicked("the thread that writes panicked".into()).into()))
+        let joined = thread.join().map_err(|_| Panicked("the thread that writes panicked".into()))?;
+        joined.or_else(|()| self.abort.explain(Err(Error::cancelled())))
     }
 }
 

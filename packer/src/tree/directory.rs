@@ -72,19 +72,34 @@ impl Drop for Directory {
 pub(crate) struct DirHandleCache<'a> {
     top: OwnedFd,
     chain: VecDeque<(Arc<Directory>, OwnedFd)>,
+    /// Handles in the chain, at most. Fewer take more calls in a deep tree.
+    capacity: usize,
     cancel: &'a CancelToken,
 }
 
-/// Handles in one thread's chain: enough for the depth of almost every real tree. From about 40 threads on, a deeper tree can exceed
-/// the usual limit of 1,024 open files.
+/// Handles in one thread's chain: enough for the depth of almost every real tree.
 const CAPACITY: usize = 24;
+
+/// The handles of one thread beside its chain: the top, the directory above the chain while it moves, and a file.
+const BESIDE: usize = 3;
+
+/// The files that a process has open beside those of the threads that read: its standard streams, the output, a program's pipes.
+const OTHERS: usize = 32;
+
+/// The capacity of each chain if so many threads share the files that the process may open.
+pub(crate) fn chain_capacity(threads: usize) -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    // The walk, and the walk that finds the total, have handles of their own.
+    (limit.saturating_sub(OTHERS) / (threads + 2)).saturating_sub(BESIDE).clamp(1, CAPACITY)
+}
 
 impl<'a> DirHandleCache<'a> {
     /// A cache for one thread. The top directory is reopened, because a shared descriptor would share its read position.
-    pub(crate) fn new(top: impl AsFd, cancel: &'a CancelToken) -> Result<Self> {
+    pub(crate) fn new(top: impl AsFd, capacity: usize, cancel: &'a CancelToken) -> Result<Self> {
         let top = rustix::fs::openat(top, c".", OPEN_FLAGS | OFlags::DIRECTORY, Mode::empty())
             .map_err(|error| Error::io("open the top directory of", ".", error))?;
-        Ok(DirHandleCache { top, chain: VecDeque::with_capacity(CAPACITY + 1), cancel })
+        Ok(DirHandleCache { top, chain: VecDeque::with_capacity(capacity + 1), capacity, cancel })
     }
 
     /// The handle of `directory`. Every access to an entry begins here, so here a cancelled pack ends.
@@ -171,7 +186,7 @@ impl<'a> DirHandleCache<'a> {
                 return Err(Error::changed(&directory.path(), "another directory took its place"));
             }
             self.chain.push_back((Arc::clone(directory), handle));
-            if self.chain.len() > CAPACITY {
+            if self.chain.len() > self.capacity {
                 self.chain.pop_front();
             }
         }

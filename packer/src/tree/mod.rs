@@ -32,7 +32,7 @@ use rustix::io::Errno;
 
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
-use crate::tree::directory::{DirHandleCache, OPEN_FLAGS, fstat};
+use crate::tree::directory::{DirHandleCache, OPEN_FLAGS, chain_capacity, fstat};
 use crate::tree::filter::{Exclusion, ExclusionSet};
 use crate::tree::rules::Rules;
 use crate::tree::stat::{Stat, Timestamp};
@@ -47,6 +47,7 @@ pub(crate) struct Tree<'a> {
     rules: Rules,
     exclusions: ExclusionSet,
     xattr_backend: XattrBackend,
+    chain_capacity: usize,
     cancel: &'a CancelToken,
 }
 
@@ -69,7 +70,13 @@ impl<'a> Tree<'a> {
         })?;
         let stat = fstat(&top).map_err(|error| Error::io("stat", path, error))?;
         let exclusions = rules.exclusion_set()?;
-        Ok(Tree { path: path.to_owned(), top, stat, rules, exclusions, xattr_backend, cancel })
+        let chain_capacity = chain_capacity(1);
+        Ok(Tree { path: path.to_owned(), top, stat, rules, exclusions, xattr_backend, chain_capacity, cancel })
+    }
+
+    /// The same tree, to be read by so many threads: they share the files that the process may open.
+    pub(crate) fn for_threads(self, threads: usize) -> Self {
+        Tree { chain_capacity: chain_capacity(threads), ..self }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -93,7 +100,7 @@ impl<'a> Tree<'a> {
 
     /// Directory handles for one thread that reads this tree.
     pub(crate) fn handles(&self) -> Result<DirHandleCache<'a>> {
-        DirHandleCache::new(&self.top, self.cancel)
+        DirHandleCache::new(&self.top, self.chain_capacity, self.cancel)
     }
 }
 

@@ -37,6 +37,7 @@ mod reading;
 mod readme;
 mod rules;
 mod same_bytes;
+mod scarce;
 mod small_disks;
 mod snapshot;
 mod sparse;

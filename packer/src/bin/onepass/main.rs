@@ -6,6 +6,7 @@ mod documents;
 mod dry_run;
 mod examples;
 mod exit_code;
+mod inherited;
 mod inspect;
 mod json_path;
 mod messages;
@@ -30,6 +31,7 @@ use wrong_use::WrongUse;
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
+    inherited::amend();
     match run(&command) {
         Ok(code) => code,
         Err(error) => report(&command, &error),

@@ -17,8 +17,7 @@ impl Signals {
     /// ends the process at once.
     pub(crate) fn handle() -> Result<Self> {
         let caught = Arc::new(AtomicUsize::new(0));
-        let ignored = ignored();
-        for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0) {
+        for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(*signal)) {
             let again = Arc::new(AtomicBool::new(false));
             flag::register_conditional_default(signal, Arc::clone(&again))
                 .and_then(|_| flag::register(signal, again))
@@ -42,9 +41,10 @@ impl Signals {
     }
 }
 
-/// The signals that this process ignores, as bits: signal N is bit N - 1. None if `/proc` cannot be read.
-fn ignored() -> u64 {
+/// Whether this process ignores a signal. False if `/proc` cannot be read.
+pub(crate) fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+    // Signal N is bit N - 1.
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0) >> (signal - 1) & 1 == 1
 }

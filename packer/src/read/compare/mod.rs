@@ -28,6 +28,7 @@ use crate::read::context::ReadContext;
 use crate::read::image::encoding::Encoding;
 use crate::read::image::format::Importer;
 use crate::read::image::source::Source;
+use crate::threads;
 
 /// Lists the differences of two images: of their trees, and, if both formats have the same importers, of the entries beside these.
 ///
@@ -122,7 +123,7 @@ fn in_parallel<First: Send, Second>(
     second: impl FnOnce() -> Result<Second>,
 ) -> Result<(First, Second)> {
     scope(|scope| {
-        let first = scope.spawn(|| guarded(first));
+        let first = threads::start(scope, || guarded(first))?;
         let second = guarded(second);
         let first = first.join().unwrap_or_else(|_| Err(Panicked("a reader ended early".into()).into()))?;
         Ok((first, second?))

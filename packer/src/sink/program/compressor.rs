@@ -20,6 +20,7 @@ use crate::sink::program::command::command;
 use crate::sink::program::pipe::ready;
 use crate::sink::program::process::{Process, STOPPED};
 use crate::sink::program::timings::ProgramTimings;
+use crate::threads;
 
 /// The default capacity of a pipe on Linux, in bytes.
 const PIPE_CAPACITY: usize = 64 << 10;
@@ -75,13 +76,14 @@ impl<'scope, 'to: 'scope> Compressor<'scope, 'to> {
         let from = from.ok_or_else(|| Error::compressor(name, "has no pipes"))?;
         let state = Arc::new(State::default());
         let pipe = Pipe { name, from, ended: process.ended_flag(), state: Arc::clone(&state), cancel, timings };
-        let drain = scope.spawn(move || {
+        let drain = move || {
             let state = Arc::clone(&pipe.state);
             let drained = drain(pipe, output);
             // This thread reads no more: `feed` may take the program for idle.
             state.silent.store(true, Ordering::SeqCst);
             drained
-        });
+        };
+        let drain = threads::start(scope, drain)?;
         Ok(Compressor { process, drain: Some(drain), state, timings })
     }
 
@@ -186,6 +188,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::abort::Abort;
     use crate::buffer::Buffers;
     use crate::fingerprint::{Fingerprint, Hasher};
     use crate::metrics::Metrics;
@@ -220,12 +223,12 @@ mod tests {
 
     /// What a shell script as the compressor makes of some bytes.
     fn compressed(script: &str, bytes: &[u8], timings: &ProgramTimings) -> Result<Vec<u8>> {
-        let (metrics, cancel, buffers) = (Metrics::default(), CancelToken::NEVER, Buffers::default());
+        let (metrics, abort, buffers) = (Metrics::default(), Abort::new(&CancelToken::NEVER), Buffers::default());
         let kept = Mutex::default();
         std::thread::scope(|scope| {
-            let (metrics, cancel, buffers) = (&metrics, &cancel, &buffers);
-            let context = SinkContext { scope, metrics, cancel, buffers, queue_length: 1, timings };
-            let output = Output::start(context, Box::new(Kept(&kept)), Hasher::default(), None);
+            let (metrics, abort, cancel, buffers) = (&metrics, &abort, abort.token(), &buffers);
+            let context = SinkContext { scope, metrics, abort, cancel, buffers, queue_length: 1, timings };
+            let output = Output::start(context, Box::new(Kept(&kept)), Hasher::default(), None)?;
             let mut command = command("sh");
             command.args(["-c", script]);
             let mut compressor = Compressor::run(context, "gzip", command, output)?;

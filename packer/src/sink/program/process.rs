@@ -20,6 +20,7 @@ use crate::sink::program::child_guard::ChildGuard;
 use crate::sink::program::command::not_started;
 use crate::sink::program::pipe::{PipeRemainder, listen, ready, with_message};
 use crate::sink::program::timings::ProgramTimings;
+use crate::threads;
 
 /// The message about a program that stops reading before its input ends.
 pub(crate) const STOPPED: &str = "ended before it had read all of its input";
@@ -59,7 +60,7 @@ impl<'scope> Process<'scope> {
         }
         let ended = Arc::clone(&child.ended);
         let patience = move || if ended.load(Ordering::SeqCst) { 1 } else { u32::MAX };
-        let listener = Some(scope.spawn(move || listen(errors, timings.turn, patience)));
+        let listener = Some(threads::start(scope, move || listen(errors, timings.turn, patience))?);
         Ok((Process { name, child, input: Some(input), listener, cancel, timings }, from))
     }
 
