@@ -20,19 +20,15 @@ const OVERHEAD: usize = 64 + size_of::<Node>();
 /// The entries of a tree by path. Paths have no slash at either end; the top is the empty path.
 #[derive(Debug)]
 pub(crate) struct Contents {
-    names: BTreeMap<Box<[u8]>, Name>,
+    /// The number of each entry, by path; of an image in layers, of the current layer.
+    names: BTreeMap<Box<[u8]>, usize>,
+    /// Those of the layers below, but for what the current one replaces or hides. A whiteout looks at nothing else, so each name is
+    /// looked at once, however many whiteouts there are.
+    lower: BTreeMap<Box<[u8]>, usize>,
     nodes: Vec<Node>,
-    /// The number of the current layer.
-    layer: usize,
     /// The memory that is left, in bytes.
     remaining: usize,
     cancel: CancelToken,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Name {
-    node: usize,
-    layer: usize,
 }
 
 /// The entries beside the tree of an image.
@@ -80,16 +76,26 @@ impl Contents {
     pub(crate) fn new(cancel: &CancelToken) -> Self {
         Contents {
             names: BTreeMap::new(),
+            lower: BTreeMap::new(),
             nodes: Vec::new(),
-            layer: 0,
             remaining: MEMORY_LIMIT,
             cancel: cancel.clone(),
         }
     }
 
     /// Starts a layer on top of the entries so far.
-    pub(crate) fn begin_layer(&mut self) {
-        self.layer += 1;
+    pub(crate) fn begin_layer(&mut self) -> Result<(), Cancelled> {
+        let lower = &mut self.lower;
+        each(std::mem::take(&mut self.names), &self.cancel, |(path, node)| {
+            lower.insert(path, node);
+        })
+    }
+
+    /// Ends the last layer: all entries are those of one tree.
+    pub(crate) fn end_layers(&mut self) -> Result<(), Cancelled> {
+        self.begin_layer()?;
+        self.names = std::mem::take(&mut self.lower);
+        Ok(())
     }
 
     /// Inserts an entry as unpacking would: it replaces an earlier one, and a directory keeps its entries.
@@ -102,8 +108,8 @@ impl Contents {
 
     /// Inserts a further name of an entry.
     pub(crate) fn link(&mut self, path: &[u8], target: &[u8]) -> Result<(), ReadError> {
-        let found = self.names.get(target).filter(|name| self.nodes[name.node].kind != NodeKind::Directory);
-        let Some(found) = found else {
+        let found = self.names.get(target).or_else(|| self.lower.get(target)).copied();
+        let Some(found) = found.filter(|node| self.nodes[*node].kind != NodeKind::Directory) else {
             return Err(ReadError::Malformed(format!(
                 "{} is a hard link of {}, which is not before it",
                 quoted(path),
@@ -111,7 +117,7 @@ impl Contents {
             )));
         };
         // A link to itself changes nothing; as a replacement it would remove the entries below it.
-        if path == target { Ok(()) } else { self.insert_name(path, found.node, 0) }
+        if path == target { Ok(()) } else { self.insert_name(path, found, 0) }
     }
 
     /// Inserts a name. `more` is the memory of the node's own data.
@@ -124,48 +130,32 @@ impl Contents {
             ))
         })?;
         if self.nodes[node].kind != NodeKind::Directory {
-            self.remove_below(path, self.layer + 1)?;
+            remove_below(&mut self.names, path, &self.cancel)?;
+            remove_below(&mut self.lower, path, &self.cancel)?;
         }
-        self.names.insert(path.into(), Name { node, layer: self.layer });
+        self.lower.remove(path);
+        self.names.insert(path.into(), node);
         Ok(())
     }
 
     /// Removes the entry at this path, and all below it, if they are of lower layers.
     pub(crate) fn hide(&mut self, path: &[u8]) -> Result<(), Cancelled> {
-        if self.names.get(path).is_some_and(|name| name.layer < self.layer) {
-            self.names.remove(path);
-        }
+        self.lower.remove(path);
         self.hide_below(path)
     }
 
     /// Removes the entries of lower layers below this path.
     pub(crate) fn hide_below(&mut self, path: &[u8]) -> Result<(), Cancelled> {
-        self.remove_below(path, self.layer)
-    }
-
-    /// Removes the entries of layers before `layer` below this path.
-    fn remove_below(&mut self, path: &[u8], layer: usize) -> Result<(), Cancelled> {
-        let below = if path.is_empty() { (vec![0], vec![]) } else { ([path, b"/"].concat(), [path, b"0"].concat()) };
-        let end = if path.is_empty() { Bound::Unbounded } else { Bound::Excluded(&below.1[..]) };
-        let range = self.names.range::<[u8], _>((Bound::Included(&below.0[..]), end));
-        let mut gone = Vec::new();
-        each(range, &self.cancel, |(path, name)| {
-            if name.layer < layer {
-                gone.push(path.clone());
-            }
-        })?;
-        each(gone, &self.cancel, |path| {
-            self.names.remove(&path);
-        })
+        remove_below(&mut self.lower, path, &self.cancel)
     }
 
     /// Breaks the hard links below a directory: each name gets an entry of its own.
     pub(crate) fn break_links_below(&mut self, directory: &[u8]) -> Result<(), Cancelled> {
         let start = [directory, b"/"].concat();
         let below = self.names.range_mut::<[u8], _>((Bound::Included(&start[..]), Bound::Unbounded));
-        each(below.take_while(|(path, _)| path.starts_with(&start)), &self.cancel, |(_, name)| {
-            let node = self.nodes[name.node].clone();
-            name.node = self.nodes.len();
+        each(below.take_while(|(path, _)| path.starts_with(&start)), &self.cancel, |(_, number)| {
+            let node = self.nodes[*number].clone();
+            *number = self.nodes.len();
             self.nodes.push(node);
         })
     }
@@ -179,10 +169,14 @@ impl Contents {
     pub(crate) fn split_at_directory(self, directory: &[u8]) -> Result<(Self, SideFiles), Cancelled> {
         let mut inside = Contents { nodes: self.nodes, ..Contents::new(&self.cancel) };
         let mut outside = SideFiles::new();
-        each(self.names, &self.cancel, |(path, name)| match path.strip_prefix(directory) {
-            Some(b"") => drop(inside.names.insert(Box::default(), name)),
-            Some([b'/', below @ ..]) => drop(inside.names.insert(below.into(), name)),
-            _ => drop(outside.insert(path, inside.nodes[name.node].clone())),
+        each(self.names, &self.cancel, |(path, node)| match path.strip_prefix(directory) {
+            Some(b"") => {
+                inside.names.insert(Box::default(), node);
+            }
+            Some([b'/', below @ ..]) => {
+                inside.names.insert(below.into(), node);
+            }
+            _ => drop(outside.insert(path, inside.nodes[node].clone())),
         })?;
         Ok((inside, outside))
     }
@@ -191,18 +185,30 @@ impl Contents {
     pub(crate) fn into_side_files(self) -> Result<SideFiles, Cancelled> {
         let Contents { names, nodes, cancel, .. } = self;
         let mut files = SideFiles::new();
-        each(names, &cancel, |(path, name)| drop(files.insert(path, nodes[name.node].clone())))?;
+        each(names, &cancel, |(path, node)| drop(files.insert(path, nodes[node].clone())))?;
         Ok(files)
     }
 
     /// All entries, in byte order of their paths.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&[u8], Inode<'_>)> {
-        self.names.iter().map(|(path, name)| (&**path, self.inode(name)))
+        self.names.iter().map(|(path, node)| (&**path, self.inode(*node)))
     }
 
-    fn inode(&self, name: &Name) -> Inode<'_> {
-        Inode { number: name.node, node: &self.nodes[name.node] }
+    fn inode(&self, number: usize) -> Inode<'_> {
+        Inode { number, node: &self.nodes[number] }
     }
+}
+
+/// Removes the names below this path.
+fn remove_below(names: &mut BTreeMap<Box<[u8]>, usize>, path: &[u8], cancel: &CancelToken) -> Result<(), Cancelled> {
+    let below = if path.is_empty() { (vec![0], vec![]) } else { ([path, b"/"].concat(), [path, b"0"].concat()) };
+    let end = if path.is_empty() { Bound::Unbounded } else { Bound::Excluded(&below.1[..]) };
+    let range = names.range::<[u8], _>((Bound::Included(&below.0[..]), end));
+    let mut gone = Vec::new();
+    each(range, cancel, |(path, _)| gone.push(path.clone()))?;
+    each(gone, cancel, |path| {
+        names.remove(&path);
+    })
 }
 
 /// An entry and its number. Names of one file have the same number.
@@ -231,18 +237,19 @@ mod tests {
                     Some(path) => contents.hide_below(path.as_bytes()).unwrap(),
                     None => contents.hide(path.as_bytes()).unwrap(),
                 },
-                _ if *line == "|" => contents.begin_layer(),
+                _ if *line == "|" => contents.begin_layer().unwrap(),
                 _ => match line.strip_suffix('/') {
                     Some(path) => contents.insert(path.as_bytes(), node(NodeKind::Directory)).unwrap(),
                     None => contents.insert(line.as_bytes(), node(NodeKind::Fifo)).unwrap(),
                 },
             }
         }
+        contents.end_layers().unwrap();
         contents
     }
 
     fn get<'a>(contents: &'a Contents, path: &[u8]) -> Inode<'a> {
-        contents.inode(&contents.names[path])
+        contents.inode(contents.names[path])
     }
 
     fn paths(contents: &Contents) -> String {
@@ -301,6 +308,25 @@ mod tests {
         let numbers = ["dev/a", "dev/b", "c"].map(|path| get(&found, path.as_bytes()).number);
         assert!(numbers[0] != numbers[1] && numbers[1] != numbers[2] && numbers[0] != numbers[2]);
         assert_eq!(get(&found, b"dev0").number, numbers[2]);
+    }
+
+    /// A layer with as many whiteouts as names takes time for both, not for their product.
+    #[test]
+    fn whiteouts_look_at_the_names_of_lower_layers_only() {
+        let count = 30_000;
+        let mut contents = Contents::new(&CancelToken::NEVER);
+        let started = std::time::Instant::now();
+        for layer in 0..2 {
+            contents.begin_layer().unwrap();
+            for number in 0..count {
+                contents.insert(format!("d/{layer}-{number}").as_bytes(), node(NodeKind::Fifo)).unwrap();
+                contents.hide_below(b"d").unwrap();
+            }
+        }
+        contents.end_layers().unwrap();
+        assert_eq!(contents.entries().count(), count);
+        // Their product is 900,000,000 steps; each takes some ten nanoseconds even where all is optimised.
+        assert!(started.elapsed().as_secs() < 4, "{:?}", started.elapsed());
     }
 
     #[test]

@@ -123,12 +123,13 @@ fn load_oci(layout: &LayoutDir, selection: &Selection, context: &ReadContext<'_>
     let (mut tree, mut archives) = (Contents::new(context.cancel()), Vec::new());
     for (descriptor, diff_id) in layers.iter().zip(&diff_ids) {
         let file = layout.checked_blob(descriptor, context)?;
-        tree.begin_layer();
+        tree.begin_layer()?;
         let unpacked = unpack_file(&file, ArchiveRole::Layer, &mut tree, context)?;
         layout.check_layer(descriptor, file.encoding, unpacked.archive.digest, *diff_id)?;
         size += file.size;
         archives.push(ArchiveSummary::new(&file, &unpacked));
     }
+    tree.end_layers()?;
     Ok(LoadedImage {
         format: ImageFormat::Oci,
         fingerprint: image.digest,

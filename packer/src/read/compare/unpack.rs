@@ -147,7 +147,7 @@ mod tests {
             }
             let mut layers = Contents::new(&CancelToken::NEVER);
             for _ in 0..2 {
-                layers.begin_layer();
+                layers.begin_layer().unwrap();
                 let _ = unpack(&tar.0[..], ArchiveRole::Layer, &mut layers, &CancelToken::NEVER);
             }
         }
