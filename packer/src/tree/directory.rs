@@ -5,11 +5,12 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::cancel::CancelToken;
@@ -105,9 +106,7 @@ impl<'a> DirHandleCache<'a> {
 
     /// Looks at `name` in `directory`, without opening it or following a symlink.
     pub(crate) fn stat(&mut self, directory: &Arc<Directory>, name: &[u8]) -> Result<Stat> {
-        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-        rustix::fs::statx(self.enter(directory)?, name, flags, Stat::WANTED)
-            .map(Stat::from)
+        Stat::look(self.enter(directory)?, name)
             .map_err(|error| entry_error("stat", &child_path(&directory.path(), name), error))
     }
 
@@ -186,8 +185,8 @@ impl<'a> DirHandleCache<'a> {
 }
 
 /// Looks at the file behind an open handle.
-pub(crate) fn fstat(handle: impl AsFd) -> rustix::io::Result<Stat> {
-    rustix::fs::statx(handle, c"", AtFlags::EMPTY_PATH, Stat::WANTED).map(Stat::from)
+pub(crate) fn fstat(handle: impl AsFd) -> io::Result<Stat> {
+    Stat::look(handle, b"")
 }
 
 /// The path of `name` in the directory at `directory`, both below the top.
@@ -199,11 +198,12 @@ pub(crate) fn child_path(directory: &[u8], name: &[u8]) -> Vec<u8> {
 }
 
 /// The error of a system call about a listed entry.
-fn entry_error(operation: &'static str, path: &[u8], error: Errno) -> Error {
-    match error {
-        Errno::NOENT => Error::changed(path, VANISHED),
+fn entry_error(operation: &'static str, path: &[u8], error: impl Into<io::Error>) -> Error {
+    let error = error.into();
+    match Errno::from_io_error(&error) {
+        Some(Errno::NOENT) => Error::changed(path, VANISHED),
         // A symlink, a file in a directory's place, or a socket, none of which was listed.
-        Errno::LOOP | Errno::NOTDIR | Errno::NXIO => Error::changed(path, REPLACED),
-        error => Error::io(operation, OsStr::from_bytes(path), error),
+        Some(Errno::LOOP | Errno::NOTDIR | Errno::NXIO) => Error::changed(path, REPLACED),
+        _ => Error::io(operation, OsStr::from_bytes(path), error),
     }
 }

@@ -23,9 +23,10 @@ pub(crate) mod listing;
 pub(crate) mod walk;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::cancel::CancelToken;
@@ -92,7 +93,7 @@ impl<'a> Tree<'a> {
 
 /// The error of opening the top directory: what stands there instead of a directory, or else the system's cause.
 fn open_error(operation: &'static str, path: &Path, error: Errno) -> Error {
-    let found = rustix::fs::statx(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW, Stat::WANTED).map(Stat::from);
+    let found = Stat::look(rustix::fs::CWD, path.as_os_str().as_bytes());
     match found.map(|stat| stat.file_type()) {
         Ok(FileType::Symlink) => Error::invalid_input(path, "is a symbolic link, not a directory"),
         Ok(FileType::Directory) | Err(_) => Error::io(operation, path, error),

@@ -187,7 +187,7 @@ impl Walk<'_> {
 
     /// Whether another filesystem is mounted here that is not part of the tree.
     fn is_mount_point(&self, stat: &Stat) -> bool {
-        stat.identity.mount != self.tree.stat.identity.mount && !self.tree.rules.cross_mounts
+        !stat.identity.is_on_mount_of(&self.tree.stat.identity) && !self.tree.rules.cross_mounts
     }
 
     /// Whether the archive gets no entry for this name. Counts sockets and mount points.

@@ -43,6 +43,7 @@ mod sparse;
 mod squashfs;
 mod strace;
 mod streams;
+mod surroundings;
 mod sweep;
 mod trees;
 mod workshop;
