@@ -16,7 +16,9 @@ use rustix::io::{Errno, retry_on_intr};
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::tree::stat::{Identity, REPLACED, Stat, VANISHED};
-use crate::tree::xattr::{XattrError, XattrReader, Xattrs};
+use crate::tree::user_namespace;
+use crate::tree::xattr::acl::Subject;
+use crate::tree::xattr::{XattrError, XattrReader, Xattrs, proc_path};
 
 /// The flags that every file and directory of the tree is opened with: a symlink is not followed, a fifo not waited for, a terminal
 /// does not become the controlling one.
@@ -140,7 +142,16 @@ impl<'a> DirHandleCache<'a> {
                 OsStr::from_bytes(&path()),
                 "has more names of extended attributes than the 64 KiB that Linux can list",
             ),
+            XattrError::UnmappedCapability => Error::unfit(
+                OsStr::from_bytes(&path()),
+                format!("has a file capability of {}", Subject::User.unmapped()),
+            ),
         })
+    }
+
+    /// Asks the kernel whether it maps both ids of `name` in `directory`, or of the directory itself if the name is empty.
+    pub(crate) fn maps_owner(&mut self, directory: &Arc<Directory>, name: &[u8]) -> Result<bool> {
+        Ok(user_namespace::maps_owner_of(&proc_path(self.enter(directory)?, name)))
     }
 
     fn current(&self) -> BorrowedFd<'_> {

@@ -8,6 +8,7 @@ pub(crate) mod placement;
 pub(crate) mod xattr;
 
 pub(crate) mod id_map;
+pub(crate) mod user_namespace;
 
 pub(crate) mod filter;
 pub(crate) mod holes;
@@ -33,8 +34,10 @@ use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::tree::directory::{DirHandleCache, OPEN_FLAGS, fstat};
 use crate::tree::filter::ExclusionSet;
+use crate::tree::id_map::OwnerPolicy;
 use crate::tree::rules::Rules;
 use crate::tree::stat::{Stat, Timestamp};
+use crate::tree::user_namespace::UserNamespace;
 use crate::tree::xattr::XattrBackend;
 
 /// A root filesystem, held open by its top directory.
@@ -46,6 +49,8 @@ pub(crate) struct Tree<'a> {
     rules: Rules,
     exclusions: ExclusionSet,
     xattr_backend: XattrBackend,
+    /// `None` if the owners on the disk do not count.
+    user_namespace: Option<UserNamespace>,
     cancel: &'a CancelToken,
 }
 
@@ -67,8 +72,12 @@ impl<'a> Tree<'a> {
             )
         })?;
         let stat = fstat(&top).map_err(|error| Error::io("stat", path, error))?;
+        let user_namespace = match rules.owners {
+            OwnerPolicy::Preserve | OwnerPolicy::Map(_) => Some(UserNamespace::read()?),
+            OwnerPolicy::Fixed(_) => None,
+        };
         let exclusions = rules.exclusion_set()?;
-        Ok(Tree { path: path.to_owned(), top, stat, rules, exclusions, xattr_backend, cancel })
+        Ok(Tree { path: path.to_owned(), top, stat, rules, exclusions, xattr_backend, user_namespace, cancel })
     }
 
     pub(crate) fn path(&self) -> &Path {

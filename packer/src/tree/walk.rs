@@ -121,6 +121,7 @@ impl Walk<'_> {
         self.started = true;
         let stat = self.tree.stat;
         let top = Listed { directory: Directory::top(stat.identity), name: b"", path: Box::default(), stat };
+        self.check_owner(&top)?;
         let xattrs = self.xattrs(&top)?;
         self.descend(&top.directory, &top.path)?;
         self.entry(top, Kind::Directory, xattrs)
@@ -172,6 +173,7 @@ impl Walk<'_> {
         if self.leaves_out(&listed, is_mount_point) {
             return Ok(None);
         }
+        self.check_owner(&listed)?;
         let xattrs = self.xattrs(&listed)?;
         let kind = if stat.file_type() != FileType::Directory {
             self.kind_or_link(&listed)?
@@ -258,6 +260,21 @@ impl Walk<'_> {
             ScanError::Io(error) => Error::io("read", OsStr::from_bytes(path), error),
             ScanError::Cancelled(error) => error,
         })
+    }
+
+    /// Fails for an owner that stands for users or groups that this process cannot tell apart.
+    fn check_owner(&mut self, listed: &Listed<'_>) -> Result<()> {
+        let Some(namespace) = &self.tree.user_namespace else { return Ok(()) };
+        let mut asked = false;
+        let flaw = namespace.flaw(Owner { uid: listed.stat.uid, gid: listed.stat.gid }, || {
+            asked = true;
+            self.handles.maps_owner(&listed.directory, listed.name)
+        })?;
+        if let Some(what) = flaw {
+            return Err(unfit(&listed.path, what));
+        }
+        // The kernel was asked by name.
+        if asked { self.look_again(listed) } else { Ok(()) }
     }
 
     /// The extended attributes of the listed inode, with the ids in them mapped.

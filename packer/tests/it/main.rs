@@ -46,4 +46,5 @@ mod streams;
 mod surroundings;
 mod sweep;
 mod trees;
+mod user_namespaces;
 mod workshop;
