@@ -1,7 +1,8 @@
-//! Surroundings that tell less of a tree than a pack needs: fields that the kernel leaves out.
+//! Surroundings that tell less of a tree than a pack needs, or something else.
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -21,7 +22,7 @@ fn place() -> TempDir {
 }
 
 /// A pack of the tree while the kernel says that `statx` tells the fields of `mask` only.
-fn packed_with_mask(place: &Path, mask: u32) -> std::process::Output {
+fn packed_with_mask(place: &Path, mask: u32) -> Output {
     let mask: String = mask.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     let injection = format!("inject=statx:poke_exit=@arg5={mask}");
     let mut command = strace(&["-f", "-e", "trace=statx", "-e", &injection], &place.join("log"));
@@ -67,14 +68,38 @@ fn without_numbers_of_mounts_other_filesystems_are_left_out() {
     fs::write(place.path().join("tree/on/secret"), "").unwrap();
     let bound = place.path().join("tree/bound");
     fs::create_dir(&bound).unwrap();
-    succeeds(std::process::Command::new("mount").arg("--bind").args([&place.path().join("tree/directory"), &bound]))
-        .unwrap();
+    succeeds(Command::new("mount").arg("--bind").args([&place.path().join("tree/directory"), &bound])).unwrap();
     let run = packed_with_mask(place.path(), BASIC);
     unmount(&bound);
-    let record: Value = serde_json::from_slice(&run.stdout).expect(&String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let record: Value = serde_json::from_slice(&run.stdout).unwrap();
     assert_eq!(record["mounts_skipped"], serde_json::json!([place.path().join("tree/on")]));
     let tar = fs::read(record["path"].as_str().unwrap()).unwrap();
     let members = testkit::listing::of_tar(&tar);
     let has = |path: &[u8]| members.iter().any(|member| member.path == path);
     assert!(has(b"bound/file") && has(b"on") && !has(b"on/secret"), "{members:?}");
+}
+
+#[test]
+fn a_tree_that_fakeroot_shows_is_refused_in_one_line() {
+    let fakeroot = |arguments: &[&str]| -> Option<Output> {
+        Command::new("fakeroot").args(["--", env!("CARGO_BIN_EXE_onepass")]).args(arguments).output().ok()
+    };
+    let place = place();
+    let (tree, images) = (place.path().join("tree"), place.path().join("images"));
+    let [tree, images] = [tree.to_str().unwrap(), images.to_str().unwrap()];
+    let refused = |run: Output, code| {
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert!(said.starts_with("onepass: cannot see the tree that fakeroot shows: "), "{said}");
+        assert_eq!((run.status.code(), run.stdout.len(), said.lines().count()), (Some(code), 0, 1), "{said}");
+    };
+    let Some(run) = fakeroot(&["pack", tree, "-o", images]) else { return skip("fakeroot is not installed") };
+    refused(run, 1);
+    refused(fakeroot(&["pack", tree, "--dry-run"]).unwrap(), 1);
+    assert_eq!(fs::read_dir(images).unwrap().count(), 0);
+    let record = crate::corners::pack(tree.as_ref(), images.as_ref(), &[]);
+    let image = record["path"].as_str().unwrap();
+    refused(fakeroot(&["verify", image, "--against", tree]).unwrap(), 2);
+    // An image is what it is.
+    assert!(fakeroot(&["verify", image]).unwrap().status.success());
 }
