@@ -34,6 +34,7 @@ use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::tree::directory::{DirHandleCache, OPEN_FLAGS, fstat};
 use crate::tree::filter::ExclusionSet;
+use crate::tree::hard_links::LinkCounts;
 use crate::tree::id_map::OwnerPolicy;
 use crate::tree::rules::Rules;
 use crate::tree::stat::{Stat, Timestamp};
@@ -46,6 +47,7 @@ pub(crate) struct Tree<'a> {
     path: PathBuf,
     top: OwnedFd,
     stat: Stat,
+    link_counts: LinkCounts,
     rules: Rules,
     exclusions: ExclusionSet,
     xattr_backend: XattrBackend,
@@ -72,12 +74,23 @@ impl<'a> Tree<'a> {
             )
         })?;
         let stat = fstat(&top).map_err(|error| Error::io("stat", path, error))?;
+        let link_counts = LinkCounts::of(&top);
         let user_namespace = match rules.owners {
             OwnerPolicy::Preserve | OwnerPolicy::Map(_) => Some(UserNamespace::read()?),
             OwnerPolicy::Fixed(_) => None,
         };
         let exclusions = rules.exclusion_set()?;
-        Ok(Tree { path: path.to_owned(), top, stat, rules, exclusions, xattr_backend, user_namespace, cancel })
+        Ok(Tree {
+            path: path.to_owned(),
+            top,
+            stat,
+            link_counts,
+            rules,
+            exclusions,
+            xattr_backend,
+            user_namespace,
+            cancel,
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -16,7 +16,7 @@ use crate::tree::Tree;
 use crate::tree::changes::Changes;
 use crate::tree::directory::{DirHandleCache, Directory, OPEN_FLAGS, child_path, fstat};
 use crate::tree::entry::{Entry, Kind, Member};
-use crate::tree::hard_links::{self, HardLinks, TooManyLinks};
+use crate::tree::hard_links::{self, HardLinks, LinkCounts, TooManyLinks};
 use crate::tree::holes::{Extents, ScanError, Sparse, WORTHWHILE};
 use crate::tree::id_map::Owner;
 use crate::tree::listing::{self, ListError, Names};
@@ -210,11 +210,20 @@ impl Walk<'_> {
         if !placement.allows_hard_link(&listed.path) {
             return Ok(kind);
         }
-        match self.links.first_name(&listed.stat, &[placement.prefix, &listed.path].concat()) {
+        let is_of_tree = listed.stat.identity.is_on_mount_of(&self.tree.stat.identity);
+        let counts = if is_of_tree { self.tree.link_counts } else { LinkCounts::Guessed };
+        match self.links.first_name(&listed.stat, counts, &[placement.prefix, &listed.path].concat()) {
             Ok(first) => Ok(first.map_or(kind, |target| Kind::HardLink { target })),
             Err(TooManyLinks) => {
                 let limit = hard_links::MEMORY_LIMIT >> 20;
-                let what = format!("has further names, as have more files before it than fit the limit of {limit} MiB");
+                let what = match counts {
+                    LinkCounts::Stored => {
+                        format!("has further names, as have more files before it than fit the limit of {limit} MiB")
+                    }
+                    LinkCounts::Guessed => format!(
+                        "is one of more files than fit the limit of {limit} MiB, and its filesystem does not say which have further names"
+                    ),
+                };
                 Err(unfit(&listed.path, what))
             }
         }

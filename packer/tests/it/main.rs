@@ -16,6 +16,7 @@ mod faults;
 mod foreign;
 mod formats;
 mod framing;
+mod fuse_overlayfs;
 mod help;
 mod holdings;
 mod hostile;
