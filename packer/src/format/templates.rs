@@ -19,6 +19,7 @@ use crate::tar;
 use crate::tree::Tree;
 use crate::tree::changes::Changes;
 use crate::tree::entry::{Entry, Kind, Member};
+use crate::tree::id_map::{Owner, OwnerPolicy};
 use crate::tree::rules::Rules;
 use crate::tree::stat::Timestamp;
 
@@ -38,7 +39,8 @@ pub(super) struct Templates {
 /// Reads the templates below `directory`. Their modification time in the archive is `modified`, in seconds since 1970.
 pub(super) fn read(directory: &Path, modified: i64, cancel: &CancelToken) -> Result<Templates> {
     let located = |error: Error| error.below(directory);
-    let tree = Tree::open_as("open the templates", directory, Rules::default(), cancel)?;
+    let owners = OwnerPolicy::Fixed(Owner { uid: 0, gid: 0 });
+    let tree = Tree::open_as("open the templates", directory, Rules { owners, ..Rules::default() }, cancel)?;
     let changes = Changes::Fatal;
     let mut framer = Framer::new(tree.handles().map_err(located)?, &changes);
     let (mut out, mut content) = (Buffer::default(), Buffer::default());

@@ -5,17 +5,20 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::tree::stat::{Identity, REPLACED, Stat, VANISHED};
-use crate::tree::xattr::{XattrError, XattrReader, Xattrs};
+use crate::tree::user_namespace;
+use crate::tree::xattr::acl::Subject;
+use crate::tree::xattr::{XattrError, XattrReader, Xattrs, proc_path};
 
 /// The flags that every file and directory of the tree is opened with: a symlink is not followed, a fifo not waited for, a terminal
 /// does not become the controlling one.
@@ -120,9 +123,7 @@ impl<'a> DirHandleCache<'a> {
 
     /// Looks at `name` in `directory`, without opening it or following a symlink.
     pub(crate) fn stat(&mut self, directory: &Arc<Directory>, name: &[u8]) -> Result<Stat> {
-        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-        rustix::fs::statx(self.enter(directory)?, name, flags, Stat::WANTED)
-            .map(Stat::from)
+        Stat::look(self.enter(directory)?, name)
             .map_err(|error| entry_error("stat", &child_path(&directory.path(), name), error))
     }
 
@@ -156,7 +157,16 @@ impl<'a> DirHandleCache<'a> {
                 OsStr::from_bytes(&path()),
                 "has more names of extended attributes than the 64 KiB that Linux can list",
             ),
+            XattrError::UnmappedCapability => Error::unfit(
+                OsStr::from_bytes(&path()),
+                format!("has a file capability of {}", Subject::User.unmapped()),
+            ),
         })
+    }
+
+    /// Asks the kernel whether it maps both ids of `name` in `directory`, or of the directory itself if the name is empty.
+    pub(crate) fn maps_owner(&mut self, directory: &Arc<Directory>, name: &[u8]) -> Result<bool> {
+        Ok(user_namespace::maps_owner_of(&proc_path(self.enter(directory)?, name)))
     }
 
     fn current(&self) -> BorrowedFd<'_> {
@@ -201,8 +211,8 @@ impl<'a> DirHandleCache<'a> {
 }
 
 /// Looks at the file behind an open handle.
-pub(crate) fn fstat(handle: impl AsFd) -> rustix::io::Result<Stat> {
-    rustix::fs::statx(handle, c"", AtFlags::EMPTY_PATH, Stat::WANTED).map(Stat::from)
+pub(crate) fn fstat(handle: impl AsFd) -> io::Result<Stat> {
+    Stat::look(handle, b"")
 }
 
 /// The path of `name` in the directory at `directory`, both below the top.
@@ -214,11 +224,12 @@ pub(crate) fn child_path(directory: &[u8], name: &[u8]) -> Vec<u8> {
 }
 
 /// The error of a system call about a listed entry.
-fn entry_error(operation: &'static str, path: &[u8], error: Errno) -> Error {
-    match error {
-        Errno::NOENT => Error::changed(path, VANISHED),
+fn entry_error(operation: &'static str, path: &[u8], error: impl Into<io::Error>) -> Error {
+    let error = error.into();
+    match Errno::from_io_error(&error) {
+        Some(Errno::NOENT) => Error::changed(path, VANISHED),
         // A symlink, a file in a directory's place, or a socket, none of which was listed.
-        Errno::LOOP | Errno::NOTDIR | Errno::NXIO => Error::changed(path, REPLACED),
-        error => Error::io(operation, OsStr::from_bytes(path), error),
+        Some(Errno::LOOP | Errno::NOTDIR | Errno::NXIO) => Error::changed(path, REPLACED),
+        _ => Error::io(operation, OsStr::from_bytes(path), error),
     }
 }

@@ -1,34 +1,79 @@
 //! Hard links: which names share an inode, and which of them stands first in the archive.
+//!
+//! Device and inode number say so, not the link count. A filesystem in user space may count only the names that somebody has looked up
+//! (fuse-overlayfs), so that the first name of a file has the count 1. Such a filesystem may also give one number to two files, if it
+//! shows several others.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use crate::tree::stat::Stat;
 
-/// Inodes with more than one name, by (filesystem, inode number). An inode is forgotten once all its names have been met.
+/// Files by identity, with the first name of each.
 #[derive(Debug)]
 pub(crate) struct HardLinks {
-    first: HashMap<((u32, u32), u64), First>,
+    first: HashMap<Key, First>,
     /// How many more bytes of memory the table may take.
     remaining: usize,
 }
 
-/// Memory that the table may take, in bytes: about two million files whose other names stand far away or outside the tree.
+/// What a filesystem's link counts are worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkCounts {
+    /// The filesystem keeps them on its disk. Files of one name are not remembered, and others are forgotten once all names have been met.
+    Stored,
+    /// They may change while names are looked up. Every file is remembered. Two names are one file if all of its metadata agrees, and
+    /// the filesystem counts several names in at least one of both looks.
+    Guessed,
+}
+
+/// Memory that the table may take, in bytes: some one and a half million files whose other names stand far away or outside the tree,
+/// or that have guessed counts.
 pub(crate) const MEMORY_LIMIT: usize = 256 << 20;
 
 /// Memory for an inode beside the bytes of its path: its slot in a table that is half full, and its path's own header.
-const OVERHEAD: usize = 2 * size_of::<(((u32, u32), u64), First)>() + 32;
+const OVERHEAD: usize = 2 * size_of::<(Key, First)>() + 32;
 
 /// The table would exceed its memory limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooManyLinks;
 
+/// Device and inode number; with guessed counts also a hash of the other metadata, else 0.
+type Key = ((u32, u32), u64, u64);
+
 #[derive(Debug)]
 struct First {
     path: Arc<[u8]>,
-    /// How many of its names have not been met yet.
+    /// How many of its names have not been met yet, by its link count.
     awaited: u32,
+}
+
+/// Filesystems with stored counts, by their numbers in `linux/magic.h`: ext, xfs, btrfs, tmpfs, ramfs, overlay, f2fs, zfs, bcachefs, squashfs,
+/// erofs, NFS.
+const STORED: [u32; 12] = [
+    0x0000_ef53,
+    0x5846_5342,
+    0x9123_683e,
+    0x0102_1994,
+    0x8584_58f6,
+    0x794c_7630,
+    0xf2f5_2010,
+    0x2fc1_2fc1,
+    0xca45_1a4e,
+    0x7371_7368,
+    0xe0f5_e1e2,
+    0x0000_6969,
+];
+
+impl LinkCounts {
+    /// Those of the filesystem that a file is on. One that is not known is taken to guess.
+    pub(crate) fn of(file: impl AsFd) -> Self {
+        let is_stored = rustix::fs::fstatfs(file).is_ok_and(|filesystem| STORED.contains(&(filesystem.f_type as u32)));
+        if is_stored { LinkCounts::Stored } else { LinkCounts::Guessed }
+    }
 }
 
 impl HardLinks {
@@ -37,15 +82,25 @@ impl HardLinks {
     }
 
     /// Records `path` as a name of the inode, and returns the inode's first name if this is a further one.
-    pub(crate) fn first_name(&mut self, stat: &Stat, path: &[u8]) -> Result<Option<Arc<[u8]>>, TooManyLinks> {
-        if stat.links < 2 {
+    pub(crate) fn first_name(
+        &mut self,
+        stat: &Stat,
+        counts: LinkCounts,
+        path: &[u8],
+    ) -> Result<Option<Arc<[u8]>>, TooManyLinks> {
+        if counts == LinkCounts::Stored && stat.links < 2 {
             return Ok(None);
         }
-        match self.first.entry((stat.identity.device, stat.identity.inode)) {
+        let further = stat.links.saturating_sub(1);
+        match self.first.entry(key(stat, counts)) {
             Slot::Vacant(slot) => {
                 self.remaining = self.remaining.checked_sub(path.len() + OVERHEAD).ok_or(TooManyLinks)?;
-                slot.insert(First { path: path.into(), awaited: stat.links - 1 });
+                slot.insert(First { path: path.into(), awaited: further });
                 Ok(None)
+            }
+            Slot::Occupied(slot) if counts == LinkCounts::Guessed => {
+                let first = slot.get();
+                Ok((first.awaited > 0 || further > 0).then(|| Arc::clone(&first.path)))
             }
             Slot::Occupied(mut slot) => {
                 let first = slot.get_mut();
@@ -61,6 +116,18 @@ impl HardLinks {
     }
 }
 
+fn key(stat: &Stat, counts: LinkCounts) -> Key {
+    let metadata = match counts {
+        LinkCounts::Stored => 0,
+        LinkCounts::Guessed => {
+            let mut hasher = DefaultHasher::new();
+            (stat.mode, stat.uid, stat.gid, stat.size, stat.device, stat.modified, stat.changed).hash(&mut hasher);
+            hasher.finish()
+        }
+    };
+    (stat.identity.device, stat.identity.inode, metadata)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,8 +138,7 @@ mod tests {
         let (one, other) = (place.path().join("one"), place.path().join("other"));
         std::fs::write(&one, "").unwrap();
         std::fs::hard_link(&one, &other).unwrap();
-        let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
-        let stat = rustix::fs::statx(rustix::fs::CWD, &one, flags, Stat::WANTED).unwrap().into();
+        let stat = Stat::look(rustix::fs::CWD, one.as_os_str().as_encoded_bytes()).unwrap();
         (place, stat)
     }
 
@@ -81,8 +147,11 @@ mod tests {
         let (_place, stat) = linked();
         let mut links = HardLinks::new(OVERHEAD + 4);
         for _ in 0..3 {
-            assert_eq!(links.first_name(&stat, b"name"), Ok(None));
-            assert_eq!(links.first_name(&stat, b"further name").unwrap().as_deref(), Some(&b"name"[..]));
+            assert_eq!(links.first_name(&stat, LinkCounts::Stored, b"name"), Ok(None));
+            assert_eq!(
+                links.first_name(&stat, LinkCounts::Stored, b"further name").unwrap().as_deref(),
+                Some(&b"name"[..])
+            );
         }
     }
 
@@ -92,9 +161,57 @@ mod tests {
         let mut links = HardLinks::new(100 * (OVERHEAD + 4));
         for inode in 0..100 {
             stat.identity.inode = inode;
-            assert_eq!(links.first_name(&stat, b"name"), Ok(None));
+            assert_eq!(links.first_name(&stat, LinkCounts::Stored, b"name"), Ok(None));
         }
         stat.identity.inode = 100;
-        assert_eq!(links.first_name(&stat, b"name"), Err(TooManyLinks));
+        assert_eq!(links.first_name(&stat, LinkCounts::Stored, b"name"), Err(TooManyLinks));
+    }
+
+    /// What each name is a link to, of looks that have link counts, sizes and inode numbers.
+    fn firsts(counts: LinkCounts, looks: &[(&str, u32, u64, u64)]) -> Vec<Option<String>> {
+        let (_place, stat) = linked();
+        let mut links = HardLinks::new(MEMORY_LIMIT);
+        let first = |&(name, count, size, inode): &(&str, u32, u64, u64)| {
+            let mut stat = Stat { links: count, size, ..stat };
+            stat.identity.inode = inode;
+            let first = links.first_name(&stat, counts, name.as_bytes()).unwrap();
+            first.map(|path| String::from_utf8_lossy(&path).into_owned())
+        };
+        looks.iter().map(first).collect()
+    }
+
+    #[test]
+    fn a_count_that_grows_loses_no_name() {
+        let a = Some("a".to_owned());
+        for looks in [
+            &[("a", 1, 7, 5), ("b", 2, 7, 5), ("c", 3, 7, 5)],
+            &[("a", 2, 7, 5), ("b", 2, 7, 5), ("c", 3, 7, 5)],
+            // The filesystem forgot the first name.
+            &[("a", 2, 7, 5), ("b", 1, 7, 5), ("c", 2, 7, 5)],
+            &[("a", 3, 7, 5), ("b", 3, 7, 5), ("c", 3, 7, 5)],
+        ] {
+            assert_eq!(firsts(LinkCounts::Guessed, looks), [None, a.clone(), a.clone()], "{looks:?}");
+        }
+    }
+
+    #[test]
+    fn two_files_with_one_number_are_two() {
+        for looks in
+            [[("a", 1, 7, 5), ("b", 1, 7, 5)], [("a", 2, 7, 5), ("b", 2, 8, 5)], [("a", 2, 7, 5), ("b", 2, 7, 6)]]
+        {
+            assert_eq!(firsts(LinkCounts::Guessed, &looks), [None, None], "{looks:?}");
+        }
+    }
+
+    #[test]
+    fn files_with_guessed_counts_stay_within_the_limit() {
+        let (_place, mut stat) = linked();
+        stat.links = 1;
+        let mut links = HardLinks::new(100 * (OVERHEAD + 4));
+        for inode in 0..101 {
+            stat.identity.inode = inode;
+            let expected = if inode < 100 { Ok(None) } else { Err(TooManyLinks) };
+            assert_eq!(links.first_name(&stat, LinkCounts::Guessed, b"name"), expected);
+        }
     }
 }

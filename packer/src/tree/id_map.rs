@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::tree::xattr::acl::{Acl, Subject};
+use crate::tree::xattr::acl::{Acl, NO_ID, Subject};
 
 /// Who owns the entries in the archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -131,7 +131,7 @@ impl IdMap {
             range.container.checked_add(offset)
         });
         mapped.ok_or_else(|| {
-            let whose = if subject == Subject::User { "user" } else { "group" };
+            let whose = subject.noun();
             format!("belongs to {whose} {id}, which is outside the id map")
         })
     }
@@ -150,15 +150,20 @@ impl OwnerPolicy {
         }
     }
 
-    /// The value of an extended attribute with its ids mapped; `None` if it stays as it is.
+    /// The value of an extended attribute with its ids mapped; `None` if it stays as it is. An error text if it has an id that this
+    /// process cannot see, or that is outside the map.
     pub(crate) fn map_xattr(&self, name: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>, String> {
-        let OwnerPolicy::Map(map) = self else { return Ok(None) };
-        match name {
-            b"system.posix_acl_access" | b"system.posix_acl_default" => {
+        match (name, self) {
+            (b"system.posix_acl_access" | b"system.posix_acl_default", _) => {
                 let Some(acl) = Acl::parse(value) else { return Ok(None) };
-                acl.map_ids(|subject, id| map.container_id(subject, id)).map(|acl| Some(acl.to_bytes()))
+                let mapped = acl.map_ids(|subject, id| match self {
+                    _ if id == NO_ID => Err(format!("belongs to {}", subject.unmapped())),
+                    OwnerPolicy::Map(map) => map.container_id(subject, id),
+                    OwnerPolicy::Preserve | OwnerPolicy::Fixed(_) => Ok(id),
+                })?;
+                Ok(matches!(self, OwnerPolicy::Map(_)).then(|| mapped.to_bytes()))
             }
-            b"security.capability" => map_capability(map, value),
+            (b"security.capability", OwnerPolicy::Map(map)) => map_capability(map, value),
             _ => Ok(None),
         }
     }
@@ -219,9 +224,6 @@ impl FromStr for IdRange {
         range().filter(IdRange::is_valid).ok_or_else(|| InvalidIdRange(text.escape_debug().to_string()))
     }
 }
-
-/// The id that stands for no user and no group (−1).
-const NO_ID: u32 = u32::MAX;
 
 /// A number without a sign.
 fn digits(text: &str) -> Option<u32> {

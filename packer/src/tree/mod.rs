@@ -8,6 +8,7 @@ pub(crate) mod placement;
 pub(crate) mod xattr;
 
 pub(crate) mod id_map;
+pub(crate) mod user_namespace;
 
 pub(crate) mod filter;
 pub(crate) mod holes;
@@ -25,17 +26,21 @@ pub(crate) mod resolve;
 pub(crate) mod walk;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::tree::directory::{DirHandleCache, OPEN_FLAGS, chain_capacity, fstat};
 use crate::tree::filter::{Exclusion, ExclusionSet};
+use crate::tree::hard_links::LinkCounts;
+use crate::tree::id_map::OwnerPolicy;
 use crate::tree::rules::Rules;
 use crate::tree::stat::{Stat, Timestamp};
+use crate::tree::user_namespace::UserNamespace;
 use crate::tree::xattr::XattrBackend;
 
 /// A root filesystem, held open by its top directory.
@@ -44,10 +49,13 @@ pub(crate) struct Tree<'a> {
     path: PathBuf,
     top: OwnedFd,
     stat: Stat,
+    link_counts: LinkCounts,
     rules: Rules,
     exclusions: ExclusionSet,
     xattr_backend: XattrBackend,
     chain_capacity: usize,
+    /// `None` if the owners on the disk do not count.
+    user_namespace: Option<UserNamespace>,
     cancel: &'a CancelToken,
 }
 
@@ -69,9 +77,24 @@ impl<'a> Tree<'a> {
             )
         })?;
         let stat = fstat(&top).map_err(|error| Error::io("stat", path, error))?;
+        let link_counts = LinkCounts::of(&top);
+        let user_namespace = match rules.owners {
+            OwnerPolicy::Preserve | OwnerPolicy::Map(_) => Some(UserNamespace::read()?),
+            OwnerPolicy::Fixed(_) => None,
+        };
         let exclusions = rules.exclusion_set()?;
-        let chain_capacity = chain_capacity(1);
-        Ok(Tree { path: path.to_owned(), top, stat, rules, exclusions, xattr_backend, chain_capacity, cancel })
+        Ok(Tree {
+            path: path.to_owned(),
+            top,
+            stat,
+            link_counts,
+            rules,
+            exclusions,
+            xattr_backend,
+            chain_capacity: chain_capacity(1),
+            user_namespace,
+            cancel,
+        })
     }
 
     /// The same tree, to be read by so many threads: they share the files that the process may open.
@@ -106,7 +129,7 @@ impl<'a> Tree<'a> {
 
 /// The error of opening the top directory: what stands there instead of a directory, or else the system's cause.
 fn open_error(operation: &'static str, path: &Path, error: Errno) -> Error {
-    let found = rustix::fs::statx(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW, Stat::WANTED).map(Stat::from);
+    let found = Stat::look(rustix::fs::CWD, path.as_os_str().as_bytes());
     match found.map(|stat| stat.file_type()) {
         Ok(FileType::Symlink) => Error::invalid_input(path, "is a symbolic link, not a directory"),
         Ok(FileType::Directory) | Err(_) => Error::io(operation, path, error),

@@ -1,9 +1,15 @@
 //! `statx` answers: an inode's metadata on the disk, and its changes between two looks.
+//!
+//! A kernel or filesystem that leaves a field out says so in the answer's mask, and the field holds no meaning. Such an answer is an
+//! error. Only the mount may be missing.
 
-use rustix::fs::{FileType, Statx, StatxFlags};
+use std::io;
+use std::os::fd::AsFd;
+
+use rustix::fs::{AtFlags, FileType, Statx, StatxFlags};
 
 /// A point in time: seconds since 1970, negative before it, plus nanoseconds, which always count forwards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Timestamp {
     pub(crate) seconds: i64,
     pub(crate) nanoseconds: u32,
@@ -15,7 +21,19 @@ pub(crate) struct Identity {
     /// Major and minor number of the filesystem's device.
     pub(crate) device: (u32, u32),
     pub(crate) inode: u64,
-    pub(crate) mount: u64,
+    /// The mount's number. `None` before Linux 5.8 and in some sandboxes.
+    pub(crate) mount: Option<u64>,
+}
+
+impl Identity {
+    /// Whether both were reached by one mount. Without numbers of mounts the filesystem's device decides: a mount of the same
+    /// filesystem elsewhere (a bind mount) is not seen, and a subvolume of btrfs is taken for a mount.
+    pub(crate) fn is_on_mount_of(&self, other: &Identity) -> bool {
+        match (self.mount, other.mount) {
+            (Some(mount), Some(other)) => mount == other,
+            _ => self.device == other.device,
+        }
+    }
 }
 
 /// The part of a `statx` answer that the archive needs, or that shows whether a file is still the listed one.
@@ -35,9 +53,11 @@ pub(crate) struct Stat {
 }
 
 impl Stat {
-    /// The fields to ask `statx` for.
-    pub(crate) const WANTED: StatxFlags =
-        StatxFlags::BASIC_STATS.union(StatxFlags::MNT_ID).difference(StatxFlags::ATIME);
+    /// Looks at the file `name` in `directory` without following a symlink or mounting anything. An empty name is `directory`.
+    pub(crate) fn look(directory: impl AsFd, name: &[u8]) -> io::Result<Self> {
+        let flags = if name.is_empty() { AtFlags::EMPTY_PATH } else { AtFlags::SYMLINK_NOFOLLOW };
+        Stat::try_from(rustix::fs::statx(directory, name, flags | AtFlags::NO_AUTOMOUNT, WANTED)?)
+    }
 
     pub(crate) fn file_type(&self) -> FileType {
         FileType::from_raw_mode(u32::from(self.mode))
@@ -76,14 +96,39 @@ pub(crate) const VANISHED: &str = "it vanished";
 /// The change of a file that has fewer bytes now.
 pub(crate) const SHRANK: &str = "it shrank";
 
-impl From<Statx> for Stat {
-    fn from(statx: Statx) -> Self {
+/// The fields that every answer must have, and their names.
+const REQUIRED: [(StatxFlags, &str); 9] = [
+    (StatxFlags::TYPE, "type"),
+    (StatxFlags::MODE, "mode"),
+    (StatxFlags::NLINK, "link count"),
+    (StatxFlags::UID, "owner"),
+    (StatxFlags::GID, "group"),
+    (StatxFlags::MTIME, "modification time"),
+    (StatxFlags::CTIME, "change time"),
+    (StatxFlags::INO, "inode number"),
+    (StatxFlags::SIZE, "size"),
+];
+
+/// The fields to ask `statx` for.
+const WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::MNT_ID).difference(StatxFlags::ATIME);
+
+impl TryFrom<Statx> for Stat {
+    type Error = io::Error;
+
+    fn try_from(statx: Statx) -> io::Result<Self> {
+        let known = StatxFlags::from_bits_retain(statx.stx_mask);
+        if let Some((_, field)) = REQUIRED.iter().find(|(field, _)| !known.contains(*field)) {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("the filesystem does not tell its {field}"),
+            ));
+        }
         let time = |stamp: rustix::fs::StatxTimestamp| Timestamp { seconds: stamp.tv_sec, nanoseconds: stamp.tv_nsec };
-        Stat {
+        Ok(Stat {
             identity: Identity {
                 device: (statx.stx_dev_major, statx.stx_dev_minor),
                 inode: statx.stx_ino,
-                mount: statx.stx_mnt_id,
+                mount: known.contains(StatxFlags::MNT_ID).then_some(statx.stx_mnt_id),
             },
             mode: statx.stx_mode,
             links: statx.stx_nlink,
@@ -93,6 +138,49 @@ impl From<Statx> for Stat {
             device: (statx.stx_rdev_major, statx.stx_rdev_minor),
             modified: time(statx.stx_mtime),
             changed: time(statx.stx_ctime),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The answer for the root directory without some fields.
+    fn answer(missing: StatxFlags) -> Statx {
+        let mut statx = rustix::fs::statx(rustix::fs::CWD, c"/", AtFlags::empty(), WANTED).unwrap();
+        statx.stx_mask &= !missing.bits();
+        statx
+    }
+
+    #[test]
+    fn a_missing_field_is_named() {
+        for (field, name) in REQUIRED {
+            let error = Stat::try_from(answer(field)).unwrap_err();
+            assert_eq!(error.to_string(), format!("the filesystem does not tell its {name}"));
+            assert!(WANTED.contains(field), "{name}");
+        }
+    }
+
+    #[test]
+    fn without_numbers_of_mounts_the_device_decides() {
+        // Whatever the kernel left in the field.
+        let told = |device, mount, missing| {
+            let mut statx = answer(missing);
+            (statx.stx_dev_minor, statx.stx_mnt_id) = (device, mount);
+            Stat::try_from(statx).unwrap().identity
+        };
+        let (no, yes) = (StatxFlags::MNT_ID, StatxFlags::empty());
+        for (one, other, expected) in [
+            (told(1, 0, no), told(2, 0, no), false),
+            (told(1, 7, no), told(1, 8, no), true),
+            (told(1, 7, no), told(1, 8, yes), true),
+            (told(1, 7, yes), told(2, 7, no), false),
+            (told(1, 7, yes), told(2, 7, yes), true),
+            (told(1, 7, yes), told(1, 8, yes), false),
+        ] {
+            assert_eq!(one.is_on_mount_of(&other), expected, "{one:?} {other:?}");
+            assert_eq!(other.is_on_mount_of(&one), expected, "{one:?} {other:?}");
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::tree::Tree;
 use crate::tree::changes::Changes;
 use crate::tree::directory::{DirHandleCache, Directory, OPEN_FLAGS, child_path, fstat};
 use crate::tree::entry::{Entry, Kind, Member};
-use crate::tree::hard_links::{self, HardLinks, TooManyLinks};
+use crate::tree::hard_links::{self, HardLinks, LinkCounts, TooManyLinks};
 use crate::tree::holes::{Extents, ScanError, Sparse, WORTHWHILE};
 use crate::tree::id_map::Owner;
 use crate::tree::listing::{self, ListError, Names};
@@ -121,6 +121,7 @@ impl Walk<'_> {
         self.started = true;
         let stat = self.tree.stat;
         let top = Listed { directory: Directory::top(stat.identity), name: b"", path: Box::default(), stat };
+        self.check_owner(&top)?;
         let xattrs = self.xattrs(&top)?;
         self.descend(&top.directory, &top.path)?;
         self.entry(top, Kind::Directory, xattrs)
@@ -172,6 +173,7 @@ impl Walk<'_> {
         if self.leaves_out(&listed, is_mount_point) {
             return Ok(None);
         }
+        self.check_owner(&listed)?;
         let xattrs = self.xattrs(&listed)?;
         let kind = if stat.file_type() != FileType::Directory {
             self.kind_or_link(&listed)?
@@ -187,7 +189,7 @@ impl Walk<'_> {
 
     /// Whether another filesystem is mounted here that is not part of the tree.
     fn is_mount_point(&self, stat: &Stat) -> bool {
-        stat.identity.mount != self.tree.stat.identity.mount && !self.tree.rules.cross_mounts
+        !stat.identity.is_on_mount_of(&self.tree.stat.identity) && !self.tree.rules.cross_mounts
     }
 
     /// Whether the archive gets no entry for this name. Counts sockets and mount points.
@@ -208,11 +210,20 @@ impl Walk<'_> {
         if !placement.allows_hard_link(&listed.path) {
             return Ok(kind);
         }
-        match self.links.first_name(&listed.stat, &[placement.prefix, &listed.path].concat()) {
+        let is_of_tree = listed.stat.identity.is_on_mount_of(&self.tree.stat.identity);
+        let counts = if is_of_tree { self.tree.link_counts } else { LinkCounts::Guessed };
+        match self.links.first_name(&listed.stat, counts, &[placement.prefix, &listed.path].concat()) {
             Ok(first) => Ok(first.map_or(kind, |target| Kind::HardLink { target })),
             Err(TooManyLinks) => {
                 let limit = hard_links::MEMORY_LIMIT >> 20;
-                let what = format!("has further names, as have more files before it than fit the limit of {limit} MiB");
+                let what = match counts {
+                    LinkCounts::Stored => {
+                        format!("has further names, as have more files before it than fit the limit of {limit} MiB")
+                    }
+                    LinkCounts::Guessed => format!(
+                        "is one of more files than fit the limit of {limit} MiB, and its filesystem does not say which have further names"
+                    ),
+                };
                 Err(unfit(&listed.path, what))
             }
         }
@@ -262,6 +273,21 @@ impl Walk<'_> {
             ScanError::Io(error) => Error::io("read", OsStr::from_bytes(path), error),
             ScanError::Cancelled(error) => error,
         })
+    }
+
+    /// Fails for an owner that stands for users or groups that this process cannot tell apart.
+    fn check_owner(&mut self, listed: &Listed<'_>) -> Result<()> {
+        let Some(namespace) = &self.tree.user_namespace else { return Ok(()) };
+        let mut asked = false;
+        let flaw = namespace.flaw(Owner { uid: listed.stat.uid, gid: listed.stat.gid }, || {
+            asked = true;
+            self.handles.maps_owner(&listed.directory, listed.name)
+        })?;
+        if let Some(what) = flaw {
+            return Err(unfit(&listed.path, what));
+        }
+        // The kernel was asked by name.
+        if asked { self.look_again(listed) } else { Ok(()) }
     }
 
     /// The extended attributes of the listed inode, with the ids in them mapped.

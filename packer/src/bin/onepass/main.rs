@@ -6,6 +6,7 @@ mod documents;
 mod dry_run;
 mod examples;
 mod exit_code;
+mod fakeroot;
 mod inherited;
 mod inspect;
 mod json_path;

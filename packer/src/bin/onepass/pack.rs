@@ -11,6 +11,7 @@ use packer::{ErrorKind, Image, Outcome, Pack, escape_path};
 use crate::args::{Output, PackArguments};
 use crate::dry_run;
 use crate::exit_code::{CHANGED, SIGNAL};
+use crate::fakeroot;
 use crate::messages::{eprint_line, print_line, warn_of_unmatched};
 use crate::progress::ProgressDisplay;
 use crate::record::Record;
@@ -21,6 +22,7 @@ use crate::stdout::{STANDARD_STREAM, StandardOutput};
 pub(crate) fn run(arguments: &PackArguments) -> Result<ExitCode> {
     #[cfg(fault_injection)]
     arguments.inject_fault.iter().for_each(|fault| fault.inject());
+    fakeroot::refuse()?;
     let pack = arguments.pack()?;
     let mut record = RecordOutput::open(arguments.json.as_deref())?;
     let signals = Signals::handle()?;

@@ -8,12 +8,16 @@ use packer::{Pack, Verified, escape_path};
 
 use crate::args::VerifyArguments;
 use crate::exit_code::FAILED;
+use crate::fakeroot;
 use crate::messages::{eprint_line, print_lines};
 
 pub(crate) fn run(arguments: &VerifyArguments) -> Result<ExitCode> {
     let source = arguments.image.source();
     let pack = match &arguments.against {
-        Some(rootfs) => Some(arguments.rules.apply(Pack::new(rootfs))?),
+        Some(rootfs) => {
+            fakeroot::refuse()?;
+            Some(arguments.rules.apply(Pack::new(rootfs))?)
+        }
         None => None,
     };
     let verified = source.verify_all()?;

@@ -1,16 +1,13 @@
 //! A root filesystem in memory, as a pack should have packed it.
 //!
-//! The walk is that of a pack, with its filter and owners. Content is read here, from handles that are compared with the walk's
-//! listing before and after. Hard links are found here, too.
+//! The walk is that of a pack, with its filter, owners and hard links. Content is read here, from handles that are compared with the
+//! walk's listing before and after.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-
-use rustix::fs::FileType;
 
 use crate::error::{Error, Result};
 use crate::read::archive::error::ReadError;
@@ -20,7 +17,7 @@ use crate::read::context::{ReadContext, is_cancelled};
 use crate::tree::Tree;
 use crate::tree::changes::Changes;
 use crate::tree::directory::{DirHandleCache, OPEN_FLAGS, fstat};
-use crate::tree::entry::{self, Entry};
+use crate::tree::entry::{Entry, Kind};
 use crate::tree::holes::Sparse;
 use crate::tree::rules::Rules;
 
@@ -43,26 +40,38 @@ pub(crate) fn load(path: &Path, rules: Rules, context: &ReadContext<'_>) -> Resu
 fn load_tree(tree: &Tree<'_>, context: &ReadContext<'_>) -> Result<Contents> {
     let mut contents = Contents::new(context.cancel());
     let mut reader = EntryReader { context, handles: tree.handles()?, buffer: vec![0; CHUNK] };
-    // The first name of each inode, by device and inode number.
-    let mut first_names: HashMap<_, Box<[u8]>> = HashMap::new();
     for entry in tree.walk(&Changes::Fatal)? {
         let entry = entry?;
         let unlocated = |error: ReadError| error.at(Path::new(""));
-        let identity = (entry.stat.identity.device, entry.stat.identity.inode);
-        if entry.stat.links > 1 && entry.stat.file_type() != FileType::Directory {
-            if let Some(first) = first_names.get(&identity) {
-                contents.link(&entry.member.path, first).map_err(unlocated)?;
+        let kind = match &entry.member.kind {
+            Kind::File { .. } | Kind::SparseFile { .. } => NodeKind::File(reader.content(&entry)?),
+            Kind::HardLink { target } => {
+                contents.link(&entry.member.path, target).map_err(unlocated)?;
                 continue;
             }
-            first_names.insert(identity, entry.member.path.clone());
-        }
-        let node = reader.node(&entry)?;
-        contents.insert(&entry.member.path, node).map_err(unlocated)?;
+            Kind::Directory => NodeKind::Directory,
+            Kind::Symlink { target } => NodeKind::Symlink { target: target.clone() },
+            Kind::Fifo => NodeKind::Fifo,
+            Kind::CharacterDevice { major, minor } => NodeKind::CharacterDevice(*major, *minor),
+            Kind::BlockDevice { major, minor } => NodeKind::BlockDevice(*major, *minor),
+        };
+        contents.insert(&entry.member.path, node(&entry, kind)).map_err(unlocated)?;
     }
     Ok(contents)
 }
 
-/// Reads the content and targets of entries.
+fn node(entry: &Entry, kind: NodeKind) -> Node {
+    let xattrs = entry.member.xattrs.iter().map(|xattr| (xattr.name.clone(), xattr.value.clone()));
+    Node {
+        kind,
+        mode: entry.stat.permissions(),
+        owner: (entry.member.owner.uid, entry.member.owner.gid),
+        modified: entry.member.modified,
+        xattrs: xattrs.collect(),
+    }
+}
+
+/// Reads the content of entries.
 struct EntryReader<'a> {
     context: &'a ReadContext<'a>,
     handles: DirHandleCache<'a>,
@@ -70,37 +79,6 @@ struct EntryReader<'a> {
 }
 
 impl EntryReader<'_> {
-    fn node(&mut self, entry: &Entry) -> Result<Node> {
-        let (major, minor) = entry.stat.device;
-        let kind = match entry.stat.file_type() {
-            FileType::RegularFile => NodeKind::File(self.content(entry)?),
-            FileType::Directory => NodeKind::Directory,
-            FileType::Symlink => NodeKind::Symlink { target: self.target(entry)? },
-            FileType::Fifo => NodeKind::Fifo,
-            FileType::CharacterDevice => NodeKind::CharacterDevice(major, minor),
-            FileType::BlockDevice => NodeKind::BlockDevice(major, minor),
-            FileType::Socket | FileType::Unknown => {
-                return Err(Error::unfit(OsStr::from_bytes(&entry.member.path), "is of an unknown kind"));
-            }
-        };
-        let xattrs = entry.member.xattrs.iter().map(|xattr| (xattr.name.clone(), xattr.value.clone()));
-        Ok(Node {
-            kind,
-            mode: entry.stat.permissions(),
-            owner: (entry.member.owner.uid, entry.member.owner.gid),
-            modified: entry.member.modified,
-            xattrs: xattrs.collect(),
-        })
-    }
-
-    fn target(&mut self, entry: &Entry) -> Result<Box<[u8]>> {
-        match &entry.member.kind {
-            entry::Kind::Symlink { target } => Ok(target.clone()),
-            // The walk lists it as a hard link.
-            _ => self.handles.read_link(&entry.directory, entry.name()),
-        }
-    }
-
     fn content(&mut self, entry: &Entry) -> Result<ContentDigest> {
         let path = OsStr::from_bytes(&entry.member.path);
         let file = File::from(self.handles.open(&entry.directory, entry.name(), OPEN_FLAGS)?);

@@ -32,6 +32,23 @@ pub(crate) enum Subject {
     Group,
 }
 
+impl Subject {
+    pub(crate) fn noun(self) -> &'static str {
+        match self {
+            Subject::User => "user",
+            Subject::Group => "group",
+        }
+    }
+
+    /// The words for one that the user namespace of this process does not map.
+    pub(crate) fn unmapped(self) -> String {
+        format!("a {} that has no id in this user namespace", self.noun())
+    }
+}
+
+/// The id that stands for no user and no group (−1). The kernel shows it in an ACL for an id that the user namespace does not map.
+pub(crate) const NO_ID: u32 = u32::MAX;
+
 impl Acl {
     /// Parses the binary form; `None` if it is malformed.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {

@@ -30,6 +30,8 @@ pub(crate) enum XattrError {
     Io(Errno),
     /// The names are longer than Linux can list.
     TooLong,
+    /// A file capability has a root user that the user namespace does not map.
+    UnmappedCapability,
 }
 
 /// The longest list of names, and the longest value, that Linux returns, in bytes (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
@@ -115,7 +117,7 @@ fn terminated(name: &[u8]) -> Result<CString, Errno> {
 }
 
 /// The path of `name` in an open directory. The slash at the end of an empty name makes the kernel follow the link to the directory.
-fn proc_path(directory: BorrowedFd<'_>, name: &[u8]) -> Vec<u8> {
+pub(crate) fn proc_path(directory: BorrowedFd<'_>, name: &[u8]) -> Vec<u8> {
     let mut path = format!("/proc/self/fd/{}/", directory.as_raw_fd()).into_bytes();
     path.extend_from_slice(name);
     path
@@ -145,6 +147,9 @@ impl XattrReader {
                 // Removed since it was listed. The caller sees it by the inode's change time.
                 Err(Errno::NODATA) => {}
                 Err(Errno::TOOBIG | Errno::RANGE) => return Err(XattrError::TooLong),
+                Err(Errno::OVERFLOW) if attribute == b"security.capability" => {
+                    return Err(XattrError::UnmappedCapability);
+                }
                 Err(error) => return Err(XattrError::Io(error)),
             }
         }
