@@ -22,17 +22,17 @@ pub(crate) fn run(arguments: &PackArguments) -> Result<ExitCode> {
     #[cfg(fault_injection)]
     arguments.inject_fault.iter().for_each(|fault| fault.inject());
     let pack = arguments.pack()?;
-    let mut record = RecordOutput::open(arguments.json.as_deref())?;
+    let record = RecordOutput::open(arguments.json.as_deref())?;
     let signals = Signals::handle()?;
     let pack = pack.cancel_token(signals.token());
     let Some(output) = arguments.output().filter(|_| !arguments.dry_run) else {
         return match pack.measure() {
-            Ok(measurement) => dry_run::report(&measurement, arguments, &mut record),
+            Ok(measurement) => dry_run::report(&measurement, arguments, &record),
             Err(error) => failed(error.into(), &signals, false),
         };
     };
     match pack_to(pack, output, arguments, &signals) {
-        Ok(image) => report(&image, arguments, &mut record),
+        Ok(image) => report(&image, arguments, &record),
         Err(error) => failed(error, &signals, output == Output::StandardOutput),
     }
 }
@@ -68,7 +68,7 @@ fn failed(error: anyhow::Error, signals: &Signals, is_streamed: bool) -> Result<
 }
 
 /// Writes the record and prints the lines about an image. If that fails, the image stays, and the error names it.
-fn report(image: &Image, arguments: &PackArguments, record: &mut RecordOutput) -> Result<ExitCode> {
+fn report(image: &Image, arguments: &PackArguments, record: &RecordOutput) -> Result<ExitCode> {
     let reported = write_record(image, arguments, record).and_then(|()| print(image, arguments, record));
     match &image.path {
         Some(path) => {
@@ -79,7 +79,7 @@ fn report(image: &Image, arguments: &PackArguments, record: &mut RecordOutput) -
     Ok(if image.changes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGED) })
 }
 
-fn write_record(image: &Image, arguments: &PackArguments, record: &mut RecordOutput) -> Result<()> {
+fn write_record(image: &Image, arguments: &PackArguments, record: &RecordOutput) -> Result<()> {
     if !record.is_wanted() {
         return Ok(());
     }
