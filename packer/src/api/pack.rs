@@ -217,7 +217,7 @@ impl Pack {
     /// Packs, and publishes the image in the existing directory `output`. The [format](Format) gives the names of its files.
     ///
     /// When this returns an image, the image and its name are on the disk. When it returns an error, nothing is left behind. If
-    /// the image is there already, it is verified and kept.
+    /// the image is there already, it is verified, synced and kept.
     ///
     /// # Errors
     ///

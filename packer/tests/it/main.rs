@@ -10,6 +10,7 @@ mod corners_tree;
 mod diff;
 mod docs;
 mod dry_run;
+mod durable;
 mod examples;
 mod exclude_from;
 mod faults;

@@ -80,7 +80,7 @@ impl OciLayout {
         Ok(layout)
     }
 
-    /// Names the sealed blobs and lists the manifest. Whole blobs that are there already stay.
+    /// Names the sealed blobs and lists the manifest. Whole blobs that are there already stay. All of the image is on the disk then.
     fn add(&self, fingerprint: &Fingerprint, cancel: &CancelToken) -> Result<Outcome> {
         let _lock = LayoutLock::take(&self.top, cancel)?;
         let mut added = Rollback::default();
@@ -93,7 +93,9 @@ impl OciLayout {
             added.blob(&blobs, blob, cancel)?;
         }
         blobs.sync()?;
-        if self.document(MARKER)?.is_none() {
+        if self.document(MARKER)?.is_some() {
+            self.top.sync_file(MARKER)?;
+        } else {
             self.file(br#"{"imageLayoutVersion":"1.0.0"}"#)?.replace(&self.top, MARKER)?;
             added.track_file(&self.top, MARKER);
         }
@@ -102,7 +104,9 @@ impl OciLayout {
         let manifest = Manifest { digest: *fingerprint, size: manifest_size, platform: *platform, tag: tag.as_deref() };
         let after = index::with(before.clone(), &manifest);
         let known = before == after && added.is_empty();
-        if !known {
+        if known {
+            self.top.sync_file(INDEX)?;
+        } else {
             cancel.check()?;
             let text =
                 serde_json::to_vec(&Value::Object(after)).map_err(|error| self.unfit(INDEX, error.to_string()))?;
