@@ -25,6 +25,7 @@ use crate::publish::stream::CallerStream;
 use crate::sink::SinkOptions;
 use crate::sink::destination::{Committed, Destination, Outcome, Role};
 use crate::sink::program::{self, ProgramTimings};
+use crate::sink::size_limit::SizeLimit;
 use crate::tree::Tree;
 use crate::tree::changes::Changes;
 use crate::tree::filter::Exclusion;
@@ -168,8 +169,8 @@ impl Pack {
         Pack { live, ..self }
     }
 
-    /// Fails the pack as soon as the image is larger than this, in bytes. The temporary tar of two passes does not count. Default: no
-    /// limit.
+    /// Fails the pack as soon as the image is larger than this, in bytes. Of an OCI image, layer, configuration, manifest and an index
+    /// of this image alone count; of a split image, both files. The temporary tar of two passes does not count. Default: no limit.
     #[must_use]
     pub fn max_size(self, max_size: u64) -> Self {
         Pack { max_size: Some(max_size), ..self }
@@ -286,7 +287,8 @@ impl Pack {
             total: &AtomicU64::new(0),
             timings: &self.timings,
         };
-        let sink = SinkOptions { compression: self.compression, hasher: None, max_size: self.max_size };
+        let size_limit = self.max_size.map(SizeLimit::new);
+        let sink = SinkOptions { compression: self.compression, hasher: None, size_limit };
         let archive = ArchivePlan { role: Role::Image, extras: &extras, diff_id: self.diff_id, sink };
         let Assembled { fingerprint, size, layer, counts, parts } =
             with_total(&context, &extras, || assemble(&plan, self.strategy, &context, &archive))?;

@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
-use crate::format::oci::{Platform, Tag};
+use crate::format::oci::{Document, Platform, Tag};
 use crate::publish::local_upload::SealedParts;
 use crate::publish::output_dir::OutputDir;
 use crate::publish::pending_file::PendingFile;
@@ -46,6 +46,15 @@ pub(crate) struct OciLayout {
     tag: Option<String>,
     platform: Platform,
     sealed: SealedParts,
+}
+
+/// The size of the index of a layout that has this image alone, in bytes.
+pub(crate) fn index_size(manifest: &Document, platform: Platform, tag: Option<&Tag>) -> Result<u64> {
+    let Document { digest, bytes } = manifest;
+    let tag = tag.map(Tag::to_string);
+    let manifest = Manifest { digest: *digest, size: bytes.len() as u64, platform, tag: tag.as_deref() };
+    let index = serde_json::to_vec(&Value::Object(index::with(index::empty(), &manifest)));
+    index.map(|index| index.len() as u64).map_err(|error| Error::unfit(INDEX, error.to_string()))
 }
 
 impl OciLayout {
