@@ -79,6 +79,8 @@ enum Failure {
     TooLarge { limit: u64 },
     #[error("cannot write the image")]
     Stream { source: io::Error },
+    #[error("the image got its name, `{}`, but the directory `{}` cannot be synced", escape_path(.image), escape_path(.directory))]
+    Unsynced { image: PathBuf, directory: PathBuf, source: io::Error },
     #[error("the operation was cancelled")]
     Cancelled,
     #[error("internal error: {0}")]
@@ -126,6 +128,11 @@ impl Error {
         Failure::Stream { source }.into()
     }
 
+    /// The image has its name, which a power cut may take away again.
+    pub(crate) fn unsynced(image: &Path, directory: &Path, source: impl Into<io::Error>) -> Self {
+        Failure::Unsynced { image: image.to_owned(), directory: directory.to_owned(), source: source.into() }.into()
+    }
+
     pub(crate) fn cancelled() -> Self {
         Failure::Cancelled.into()
     }
@@ -162,6 +169,7 @@ impl Error {
             | Failure::InvalidOptions(_)
             | Failure::TooLarge { .. }
             | Failure::Stream { .. }
+            | Failure::Unsynced { .. }
             | Failure::Cancelled
             | Failure::Panic(_) => {}
         }
@@ -172,7 +180,7 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match &*self.0 {
-            Failure::Io { .. } | Failure::Stream { .. } => ErrorKind::Io,
+            Failure::Io { .. } | Failure::Stream { .. } | Failure::Unsynced { .. } => ErrorKind::Io,
             Failure::Unfit { kind, .. } => *kind,
             Failure::Changed { .. } => ErrorKind::Changed,
             Failure::Program { .. } => ErrorKind::Program,
@@ -193,6 +201,7 @@ impl Error {
             | Failure::Unfit { path, .. }
             | Failure::Changed { path, .. }
             | Failure::Image { path, .. } => Some(path),
+            Failure::Unsynced { directory, .. } => Some(directory),
             Failure::Program { .. }
             | Failure::Encoder { .. }
             | Failure::InvalidOptions(_)
@@ -207,7 +216,17 @@ impl Error {
     #[must_use]
     pub fn io_error(&self) -> Option<&io::Error> {
         match &*self.0 {
-            Failure::Io { source, .. } | Failure::Stream { source } => Some(source),
+            Failure::Io { source, .. } | Failure::Stream { source } | Failure::Unsynced { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+
+    /// The image, if it is complete and has its name: the fsync of its directory failed after that, so that the image is there,
+    /// but may be lost if the power fails.
+    #[must_use]
+    pub fn published(&self) -> Option<&Path> {
+        match &*self.0 {
+            Failure::Unsynced { image, .. } => Some(image),
             _ => None,
         }
     }

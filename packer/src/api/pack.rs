@@ -217,8 +217,9 @@ impl Pack {
 
     /// Packs, and publishes the image in the existing directory `output`. The [format](Format) gives the names of its files.
     ///
-    /// When this returns an image, the image and its name are on the disk. When it returns an error, nothing is left behind. If
-    /// the image is there already, it is verified, synced and kept.
+    /// When this returns an image, the image and its name are on the disk. If the image is there already, it is verified, synced
+    /// and kept. When this returns an error, nothing is left behind, with one exception: if the last fsync fails, that of the
+    /// directory, the image has its name already, and [`Error::published`](crate::Error::published) has its path.
     ///
     /// # Errors
     ///

@@ -65,6 +65,11 @@ impl OutputDir {
             .map_err(|error| Error::io("sync the directory", &self.path, error))
     }
 
+    /// Brings the name of the published `image` to the disk. The error says that the image stays.
+    pub(crate) fn sync_published(&self, image: &Path) -> Result<()> {
+        retry_on_intr(|| rustix::fs::fsync(&self.handle)).map_err(|error| Error::unsynced(image, &self.path, error))
+    }
+
     /// Continues a hash with the file called `name`; returns the hash and the file. Anything but a regular file is an error.
     pub(crate) fn hash_file(
         &self,

@@ -55,14 +55,14 @@ impl SplitDirectory {
                 if let Some(files) = self.matching(&existing, fingerprint, cancel)? {
                     files.iter().try_for_each(ExistingFile::sync)?;
                     existing.sync()?;
-                    self.directory.sync()?;
+                    self.directory.sync_published(&path)?;
                     return Ok(Outcome::AlreadyThere);
                 }
                 self.replace(temporary, name, &existing)?;
             }
             Err(error) => return Err(failed(error)),
         }
-        self.directory.sync()?;
+        self.directory.sync_published(&path)?;
         Ok(Outcome::Published)
     }
 

@@ -36,6 +36,7 @@ mod progress;
 mod races;
 mod reading;
 mod readme;
+mod reports;
 mod rules;
 mod same_bytes;
 mod small_disks;

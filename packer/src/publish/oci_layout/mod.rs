@@ -122,7 +122,7 @@ impl OciLayout {
             self.file(&text)?.replace(&self.top, INDEX)?;
         }
         added.keep();
-        self.top.sync()?;
+        self.top.sync_published(self.top.path())?;
         Ok(if known { Outcome::AlreadyThere } else { Outcome::Published })
     }
 
