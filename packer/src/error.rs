@@ -81,6 +81,8 @@ enum Failure {
     Stream { source: io::Error },
     #[error("cannot start a thread")]
     Thread { source: io::Error },
+    #[error("the image got its name, `{}`, but the directory `{}` cannot be synced", escape_path(.image), escape_path(.directory))]
+    Unsynced { image: PathBuf, directory: PathBuf, source: io::Error },
     #[error("the operation was cancelled")]
     Cancelled,
     #[error("internal error: {0}")]
@@ -132,6 +134,11 @@ impl Error {
         Failure::Thread { source }.into()
     }
 
+    /// The image has its name, which a power cut may take away again.
+    pub(crate) fn unsynced(image: &Path, directory: &Path, source: impl Into<io::Error>) -> Self {
+        Failure::Unsynced { image: image.to_owned(), directory: directory.to_owned(), source: source.into() }.into()
+    }
+
     pub(crate) fn cancelled() -> Self {
         Failure::Cancelled.into()
     }
@@ -169,6 +176,7 @@ impl Error {
             | Failure::TooLarge { .. }
             | Failure::Stream { .. }
             | Failure::Thread { .. }
+            | Failure::Unsynced { .. }
             | Failure::Cancelled
             | Failure::Panic(_) => {}
         }
@@ -179,7 +187,9 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match &*self.0 {
-            Failure::Io { .. } | Failure::Stream { .. } | Failure::Thread { .. } => ErrorKind::Io,
+            Failure::Io { .. } | Failure::Stream { .. } | Failure::Thread { .. } | Failure::Unsynced { .. } => {
+                ErrorKind::Io
+            }
             Failure::Unfit { kind, .. } => *kind,
             Failure::Changed { .. } => ErrorKind::Changed,
             Failure::Program { .. } => ErrorKind::Program,
@@ -200,6 +210,7 @@ impl Error {
             | Failure::Unfit { path, .. }
             | Failure::Changed { path, .. }
             | Failure::Image { path, .. } => Some(path),
+            Failure::Unsynced { directory, .. } => Some(directory),
             Failure::Program { .. }
             | Failure::Encoder { .. }
             | Failure::InvalidOptions(_)
@@ -215,7 +226,20 @@ impl Error {
     #[must_use]
     pub fn io_error(&self) -> Option<&io::Error> {
         match &*self.0 {
-            Failure::Io { source, .. } | Failure::Stream { source } | Failure::Thread { source } => Some(source),
+            Failure::Io { source, .. }
+            | Failure::Stream { source }
+            | Failure::Thread { source }
+            | Failure::Unsynced { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+
+    /// The image, if it is complete and has its name: the fsync of its directory failed after that, so that the image is there,
+    /// but may be lost if the power fails.
+    #[must_use]
+    pub fn published(&self) -> Option<&Path> {
+        match &*self.0 {
+            Failure::Unsynced { image, .. } => Some(image),
             _ => None,
         }
     }

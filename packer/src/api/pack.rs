@@ -26,6 +26,7 @@ use crate::publish::stream::CallerStream;
 use crate::sink::SinkOptions;
 use crate::sink::destination::{Committed, Destination, Outcome, Role};
 use crate::sink::program::{self, ProgramTimings};
+use crate::sink::size_limit::SizeLimit;
 use crate::threads::MAX_THREADS;
 use crate::tree::Tree;
 use crate::tree::changes::Changes;
@@ -171,8 +172,8 @@ impl Pack {
         Pack { live, ..self }
     }
 
-    /// Fails the pack as soon as the image is larger than this, in bytes. The temporary tar of two passes does not count. Default: no
-    /// limit.
+    /// Fails the pack as soon as the image is larger than this, in bytes. Of an OCI image, layer, configuration, manifest and an index
+    /// of this image alone count; of a split image, both files. The temporary tar of two passes does not count. Default: no limit.
     #[must_use]
     pub fn max_size(self, max_size: u64) -> Self {
         Pack { max_size: Some(max_size), ..self }
@@ -221,8 +222,9 @@ impl Pack {
     ///
     /// `output` must not be part of the tree, unless it is [excluded](Self::exclude): the next image would hold this one.
     ///
-    /// When this returns an image, the image and its name are on the disk. When it returns an error, nothing is left behind. If
-    /// the image is there already, it is verified and kept.
+    /// When this returns an image, the image and its name are on the disk. If the image is there already, it is verified, synced
+    /// and kept. When this returns an error, nothing is left behind, with one exception: if the last fsync fails, that of the
+    /// directory, the image has its name already, and [`Error::published`](crate::Error::published) has its path.
     ///
     /// # Errors
     ///
@@ -306,7 +308,8 @@ impl Pack {
             total: &AtomicU64::new(0),
             timings: &self.timings,
         };
-        let sink = SinkOptions { compression: self.compression, hasher: None, max_size: self.max_size };
+        let size_limit = self.max_size.map(SizeLimit::new);
+        let sink = SinkOptions { compression: self.compression, hasher: None, size_limit };
         let archive = ArchivePlan { role: Role::Image, extras: &extras, diff_id: self.diff_id, sink };
         let Assembled { fingerprint, size, layer, counts, parts } =
             with_total(&context, &extras, || assemble(&plan, self.strategy, &context, &archive))?;

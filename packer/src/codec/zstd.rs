@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use zstd::zstd_safe::zstd_sys::ZSTD_EndDirective::{ZSTD_e_continue, ZSTD_e_end};
+use zstd::zstd_safe::zstd_sys::ZSTD_EndDirective::{self, ZSTD_e_continue, ZSTD_e_end};
 use zstd::zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer, compress_bound, get_error_name};
 
 use crate::buffer::Buffer;
@@ -61,11 +61,29 @@ impl Encoder {
             while let Some(piece) = pieces.next() {
                 cancel.check()?;
                 let directive = if pieces.peek().is_some() { ZSTD_e_continue } else { ZSTD_e_end };
-                context.compress_stream2(&mut out, &mut InBuffer::around(piece), directive).map_err(failed)?;
+                compress(context, piece, &mut out, directive)?;
             }
             Ok(())
         })
     }
+}
+
+/// Compresses a whole piece, and ends the frame if that is the directive. Fails if `out` has no room for it: what libzstd holds back
+/// would be lost without an error of its own.
+fn compress(
+    context: &mut CCtx<'static>,
+    piece: &[u8],
+    out: &mut OutBuffer<'_, Vec<u8>>,
+    directive: ZSTD_EndDirective,
+) -> Result<()> {
+    let mut input = InBuffer::around(piece);
+    let held_back = context.compress_stream2(out, &mut input, directive).map_err(failed)?;
+    let left = piece.len() - input.pos;
+    // Within a frame libzstd holds bytes back as it likes.
+    if left > 0 || directive == ZSTD_e_end && held_back > 0 {
+        return Err(Error::codec("zstd", format!("{left} bytes were not taken, and {held_back} not written")));
+    }
+    Ok(())
 }
 
 fn failed(code: usize) -> Error {
@@ -132,6 +150,47 @@ mod tests {
                 encoder.encode(segment, &mut out, &CancelToken::NEVER).unwrap();
                 assert!(out.to_vec() == encoded(level, segment), "level {level}, {} bytes", segment.len());
             }
+        }
+    }
+
+    /// Half of it is text, and half cannot be compressed, so that the frame is nearly as large as it can get.
+    #[test]
+    fn the_largest_segments_decode_at_levels_that_get_pieces() {
+        let mut segment = words(5 << 19);
+        let mut state = 1_u64;
+        while segment.len() < 5 << 20 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            segment.extend_from_slice(&state.to_be_bytes()[..4]);
+        }
+        std::thread::scope(|scope| {
+            for level in (WHOLE + 1..=19).step_by(testkit::tier::sized(3, 1)) {
+                let segment = &segment;
+                scope.spawn(move || {
+                    let decoded = zstd::decode_all(&*encoded(level, segment)).unwrap();
+                    assert!(decoded == *segment, "level {level}");
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_frame_that_has_no_room_is_an_error() {
+        let segment = words(400 << 10);
+        let whole = plain(3, &segment).len();
+        let compress_into = |room: usize| {
+            let mut context = CCtx::create();
+            context.set_parameter(CParameter::ChecksumFlag(true)).unwrap();
+            context.set_pledged_src_size(Some(segment.len() as u64)).unwrap();
+            let mut bytes = Vec::with_capacity(room);
+            // A vector may have more than was asked for.
+            assert_eq!(bytes.capacity(), room);
+            let result = compress(&mut context, &segment, &mut OutBuffer::around(&mut bytes), ZSTD_e_end);
+            result.map_err(|error| error.to_string())
+        };
+        assert_eq!(compress_into(whole), Ok(()));
+        for room in [0, 1, whole / 2, whole - 1] {
+            let error = compress_into(room).unwrap_err();
+            assert!(error.starts_with("zstd encoder: "), "{room}: {error}");
         }
     }
 }

@@ -4,10 +4,11 @@ use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
 use crate::format::Plan;
-use crate::format::oci::{Document, Draft, Layer};
+use crate::format::oci::{Document, Draft, Layer, Tag};
 use crate::pipeline::context::{ArchivePlan, Context};
 use crate::pipeline::encode::PieceCompressor;
 use crate::pipeline::strategy::{ArchiveCounts, PackedArchive, Strategy};
+use crate::publish;
 use crate::segment::ExtraMembers;
 use crate::sink::destination::{Destination, Role};
 use crate::sink::output::Written;
@@ -63,17 +64,16 @@ pub(crate) fn assemble<'a>(
             })
         }
         Plan::Split => split(strategy, context, archive),
-        Plan::Oci { draft, .. } => oci(draft, strategy, context, archive),
+        Plan::Oci { tag, draft } => oci(draft, *tag, strategy, context, archive),
     }
 }
 
 /// Metadata, and a rootfs whose hash continues the metadata's.
 fn split<'a>(strategy: Strategy, context: &Context<'a>, archive: &ArchivePlan<'_>) -> Result<Assembled<'a>> {
     let (metadata, members) = metadata(context, archive)?;
-    let left = |most: u64| most.checked_sub(metadata.length).ok_or_else(|| Error::too_large(most));
     let sink = SinkOptions {
         hasher: Some(metadata.hasher.clone()),
-        max_size: archive.sink.max_size.map(left).transpose()?,
+        size_limit: archive.sink.size_limit.map(|limit| limit.beside(metadata.length)),
         ..archive.sink
     };
     let rootfs = ArchivePlan { role: Role::Rootfs, extras: &ExtraMembers::default(), sink, ..*archive };
@@ -108,6 +108,7 @@ fn metadata<'a>(context: &Context<'a>, archive: &ArchivePlan<'_>) -> Result<(Wri
 /// A layer, and the documents that describe it.
 fn oci<'a>(
     draft: &Draft<'_>,
+    tag: Option<&Tag>,
     strategy: Strategy,
     context: &Context<'a>,
     archive: &ArchivePlan<'_>,
@@ -121,9 +122,14 @@ fn oci<'a>(
         .ok_or_else(|| Error::unfit("a layer", format!("cannot be compressed with {compression}")))?;
     let description = Layer { digest: layer.fingerprint(), size: layer.length, media_type };
     let documents = draft.documents(&description, &diff_id)?;
+    let described = (documents.config.bytes.len() + documents.manifest.bytes.len()) as u64;
+    if let Some(limit) = archive.sink.size_limit {
+        let index = publish::index_size(&documents.manifest, draft.platform(), tag)?;
+        limit.beside(described + index).check(layer.length)?;
+    }
     Ok(Assembled {
         fingerprint: documents.manifest.digest,
-        size: layer.length + (documents.config.bytes.len() + documents.manifest.bytes.len()) as u64,
+        size: layer.length + described,
         layer: Some(description),
         counts,
         parts: UnsealedParts {

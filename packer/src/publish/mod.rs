@@ -22,6 +22,8 @@ use crate::error::Result;
 use crate::format::Plan;
 use crate::sink::destination::Destination;
 
+pub(crate) use oci_layout::index_size;
+
 use oci_layout::OciLayout;
 use output_dir::OutputDir;
 use single_file::SingleFile;

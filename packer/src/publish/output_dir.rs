@@ -11,7 +11,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
-use crate::fingerprint::{Fingerprint, Hasher};
+use crate::fingerprint::Hasher;
 use crate::publish::permissions::Permissions;
 use crate::publish::temp_name;
 
@@ -65,13 +65,18 @@ impl OutputDir {
             .map_err(|error| Error::io("sync the directory", &self.path, error))
     }
 
-    /// Whether the file called `name` hashes to `fingerprint`. Anything but a regular file is an error.
-    pub(crate) fn file_matches(&self, name: &str, fingerprint: &Fingerprint, cancel: &CancelToken) -> Result<bool> {
-        Ok(self.hash_file(name, Hasher::default(), cancel)?.finish() == *fingerprint)
+    /// Brings the name of the published `image` to the disk. The error says that the image stays.
+    pub(crate) fn sync_published(&self, image: &Path) -> Result<()> {
+        retry_on_intr(|| rustix::fs::fsync(&self.handle)).map_err(|error| Error::unsynced(image, &self.path, error))
     }
 
-    /// Continues a hash with the file called `name`. Anything but a regular file is an error.
-    pub(crate) fn hash_file(&self, name: &str, mut hasher: Hasher, cancel: &CancelToken) -> Result<Hasher> {
+    /// Continues a hash with the file called `name`; returns the hash and the file. Anything but a regular file is an error.
+    pub(crate) fn hash_file(
+        &self,
+        name: &str,
+        mut hasher: Hasher,
+        cancel: &CancelToken,
+    ) -> Result<(Hasher, ExistingFile)> {
         let path = self.path.join(name);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
@@ -85,16 +90,40 @@ impl OutputDir {
         if !found.is_file() {
             return Err(Error::output_exists(path, "stands where the image should, and is not a regular file"));
         }
-        let read = hasher.update_from(CancellableFile { file, cancel });
+        let read = hasher.update_from(CancellableFile { file: &file, cancel });
         cancel.check()?;
         read.map_err(|error| Error::io("read", &path, error))?;
-        Ok(hasher)
+        Ok((hasher, ExistingFile { file, path }))
+    }
+
+    /// Brings the file called `name`, which this process did not write, to the disk.
+    pub(crate) fn sync_file(&self, name: &str) -> Result<()> {
+        let path = self.path.join(name);
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.handle, name, flags, Mode::empty())
+            .map_err(|error| Error::io("open", &path, error))?;
+        ExistingFile { file: file.into(), path }.sync()
+    }
+}
+
+/// A file that stood in the directory before the image was published. It may be in memory only: whoever copied it need not have
+/// synced it.
+#[derive(Debug)]
+pub(crate) struct ExistingFile {
+    file: File,
+    path: PathBuf,
+}
+
+impl ExistingFile {
+    /// Brings its content to the disk.
+    pub(crate) fn sync(&self) -> Result<()> {
+        retry_on_intr(|| rustix::fs::fsync(&self.file)).map_err(|error| Error::io("sync", &self.path, error))
     }
 }
 
 /// A file whose reading fails once it is cancelled.
 struct CancellableFile<'a> {
-    file: File,
+    file: &'a File,
     cancel: &'a CancelToken,
 }
 

@@ -14,7 +14,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Fingerprint, Hasher};
 use crate::publish::output_dir::OutputDir;
 use crate::publish::temp_name::{self, TempName};
 use crate::sink::destination::{Outcome, ScratchFile};
@@ -66,8 +66,8 @@ impl PendingFile {
     }
 
     /// Gives the sealed file its name in `to`, a directory of the same filesystem. A whole file that has the name already stays, and
-    /// a broken one, which a crash left, is replaced; anything else of that name is an error. The name is not on the disk before the
-    /// directory is [synced](OutputDir::sync).
+    /// a broken one, which a crash left, is replaced; anything else of that name is an error. The content is on the disk then, also
+    /// that of a file that stays; the name is not before the directory is [synced](OutputDir::sync).
     pub(crate) fn publish(
         self,
         to: &OutputDir,
@@ -77,8 +77,14 @@ impl PendingFile {
     ) -> Result<Naming> {
         match self.link_new(to, name) {
             Ok(()) => Ok(Naming::New),
-            Err(Errno::EXIST) if to.file_matches(name, fingerprint, cancel)? => Ok(Naming::Found),
-            Err(Errno::EXIST) => self.replace(to, name).map(|()| Naming::Replaced),
+            Err(Errno::EXIST) => {
+                let (hasher, existing) = to.hash_file(name, Hasher::default(), cancel)?;
+                if hasher.finish() == *fingerprint {
+                    existing.sync().map(|()| Naming::Found)
+                } else {
+                    self.replace(to, name).map(|()| Naming::Replaced)
+                }
+            }
             Err(error) => Err(Error::io("publish", to.path().join(name), error)),
         }
     }

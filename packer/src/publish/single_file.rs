@@ -37,7 +37,8 @@ impl Destination for SingleFile {
         let name = format!("{fingerprint}{}", self.extension);
         let image = self.sealed.take(Role::Image)?;
         let naming = image.file.publish(&self.directory, fingerprint, &name, cancel)?;
-        self.directory.sync()?;
-        Ok(Committed { outcome: naming.into(), path: Some(self.directory.path().join(name)) })
+        let path = self.directory.path().join(name);
+        self.directory.sync_published(&path)?;
+        Ok(Committed { outcome: naming.into(), path: Some(path) })
     }
 }

@@ -11,7 +11,7 @@ use crate::codec::Compression;
 use crate::error::{Error, Result};
 use crate::fingerprint::{Fingerprint, Hasher};
 use crate::publish::local_upload::SealedParts;
-use crate::publish::output_dir::OutputDir;
+use crate::publish::output_dir::{ExistingFile, OutputDir};
 use crate::publish::pending_file::PendingFile;
 use crate::publish::temp_name::{self, DIRECTORY, TempDirectory};
 use crate::sink::destination::{Committed, Destination, Outcome, Role, ScratchFile, Upload};
@@ -52,14 +52,17 @@ impl SplitDirectory {
             Ok(()) => temporary.keep(),
             Err(Errno::EXIST | Errno::NOTEMPTY) => {
                 let existing = self.existing(name)?;
-                if self.matches(&existing, fingerprint, cancel)? {
+                if let Some(files) = self.matching(&existing, fingerprint, cancel)? {
+                    files.iter().try_for_each(ExistingFile::sync)?;
+                    existing.sync()?;
+                    self.directory.sync_published(&path)?;
                     return Ok(Outcome::AlreadyThere);
                 }
                 self.replace(temporary, name, &existing)?;
             }
             Err(error) => return Err(failed(error)),
         }
-        self.directory.sync()?;
+        self.directory.sync_published(&path)?;
         Ok(Outcome::Published)
     }
 
@@ -87,19 +90,27 @@ impl SplitDirectory {
         }
     }
 
-    /// Whether the files in a directory hash to `fingerprint`, one behind the other.
-    fn matches(&self, existing: &OutputDir, fingerprint: &Fingerprint, cancel: &CancelToken) -> Result<bool> {
-        let mut hasher = Hasher::default();
+    /// The files in a directory, if they hash to `fingerprint` one behind the other.
+    fn matching(
+        &self,
+        existing: &OutputDir,
+        fingerprint: &Fingerprint,
+        cancel: &CancelToken,
+    ) -> Result<Option<Vec<ExistingFile>>> {
+        let (mut hasher, mut files) = (Hasher::default(), Vec::new());
         for (_, name) in &self.files {
-            hasher = match existing.hash_file(name, hasher, cancel) {
-                Ok(hasher) => hasher,
+            match existing.hash_file(name, hasher, cancel) {
+                Ok((continued, file)) => {
+                    hasher = continued;
+                    files.push(file);
+                }
                 Err(error) if error.io_error().is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound) => {
-                    return Ok(false);
+                    return Ok(None);
                 }
                 Err(error) => return Err(error),
-            };
+            }
         }
-        Ok(hasher.finish() == *fingerprint)
+        Ok((hasher.finish() == *fingerprint).then_some(files))
     }
 
     /// Replaces the remains of a crash atomically.

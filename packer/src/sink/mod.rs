@@ -5,6 +5,7 @@ pub(crate) mod destination;
 pub(crate) mod output;
 pub(crate) mod program;
 pub(crate) mod scratch_tar;
+pub(crate) mod size_limit;
 pub(crate) mod tar_digest;
 pub(crate) mod writer;
 
@@ -16,6 +17,7 @@ use crate::sink::destination::Upload;
 use crate::sink::output::{Output, Written};
 use crate::sink::program::compressor::Compressor;
 use crate::sink::program::squashfs::SquashfsWriter;
+use crate::sink::size_limit::SizeLimit;
 
 /// What becomes of the pieces of one archive.
 #[derive(Clone, Debug)]
@@ -23,8 +25,7 @@ pub(crate) struct SinkOptions {
     pub(crate) compression: Compression,
     /// The hash that the archive's continues from, if it is not the archive's alone.
     pub(crate) hasher: Option<Hasher>,
-    /// The most bytes that the result may have.
-    pub(crate) max_size: Option<u64>,
+    pub(crate) size_limit: Option<SizeLimit>,
 }
 
 /// Takes the encoded pieces in order.
@@ -44,12 +45,12 @@ impl<'scope, 'to: 'scope> Sink<'scope, 'to> {
         upload: Box<dyn Upload + 'to>,
         options: &SinkOptions,
     ) -> Result<Self> {
-        let (hasher, max_size) = (options.hasher.clone().unwrap_or_default(), options.max_size);
+        let (hasher, size_limit) = (options.hasher.clone().unwrap_or_default(), options.size_limit);
         if options.compression.is_filesystem() {
-            let writer = SquashfsWriter::start(context, upload, hasher, max_size)?;
+            let writer = SquashfsWriter::start(context, upload, hasher, size_limit)?;
             return Ok(Sink::Filesystem { writer });
         }
-        let mut output = Output::start(context, upload, hasher, max_size)?;
+        let mut output = Output::start(context, upload, hasher, size_limit)?;
         if let Compression::External(program, level) = options.compression {
             let compressor = Compressor::start(context, program, level, output)?;
             return Ok(Sink::Program { compressor });

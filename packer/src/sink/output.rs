@@ -4,11 +4,12 @@
 
 use crate::buffer::{Buffer, Buffers};
 use crate::cancel::CancelToken;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::fingerprint::{Fingerprint, Hasher};
 use crate::metrics::{Metrics, Step};
 use crate::sink::context::SinkContext;
 use crate::sink::destination::Upload;
+use crate::sink::size_limit::SizeLimit;
 use crate::sink::writer::Writer;
 
 /// A part of an image that is being hashed and written.
@@ -16,22 +17,22 @@ use crate::sink::writer::Writer;
 pub(crate) struct Output<'scope, 'to> {
     writer: Writer<'scope, Box<dyn Upload + 'to>>,
     hasher: Hasher,
-    max_size: Option<u64>,
+    size_limit: Option<SizeLimit>,
     metrics: &'scope Metrics,
     cancel: &'scope CancelToken,
     buffers: &'scope Buffers,
 }
 
 impl<'scope, 'to: 'scope> Output<'scope, 'to> {
-    /// Fails beyond `max_size` bytes. The hash continues from `hasher`.
+    /// Fails beyond `size_limit`. The hash continues from `hasher`.
     pub(crate) fn start(
         context: SinkContext<'scope, '_>,
         upload: Box<dyn Upload + 'to>,
         hasher: Hasher,
-        max_size: Option<u64>,
+        size_limit: Option<SizeLimit>,
     ) -> Result<Self> {
         let SinkContext { metrics, cancel, buffers, .. } = context;
-        Ok(Output { writer: Writer::start(context, upload)?, hasher, max_size, metrics, cancel, buffers })
+        Ok(Output { writer: Writer::start(context, upload)?, hasher, size_limit, metrics, cancel, buffers })
     }
 
     /// An empty buffer to fill and hand to [`write`](Self::write).
@@ -41,8 +42,8 @@ impl<'scope, 'to: 'scope> Output<'scope, 'to> {
 
     pub(crate) fn write(&mut self, bytes: Buffer) -> Result<()> {
         self.cancel.check()?;
-        if let Some(limit) = self.max_size.filter(|limit| self.writer.length() + bytes.len() as u64 > *limit) {
-            return Err(Error::too_large(limit));
+        if let Some(limit) = self.size_limit {
+            limit.check(self.writer.length() + bytes.len() as u64)?;
         }
         self.metrics.time(Step::Hash, || self.hasher.update(&bytes));
         self.writer.write(bytes)

@@ -5,8 +5,8 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -31,20 +31,28 @@ pub(crate) fn open_file(top: impl AsFd, path: &str) -> Result<Option<File>> {
     match resolve(top.as_fd(), path.as_bytes()) {
         Ok(file) => Ok(file),
         Err(Failure::Replaced) => Err(Error::changed(path.as_bytes(), REPLACED)),
-        Err(Failure::Io(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG)) => Ok(None),
-        Err(Failure::Io(error)) => Err(Error::io("open", OsStr::from_bytes(path.as_bytes()), error)),
+        Err(Failure::Io(error)) => match Errno::from_io_error(&error) {
+            Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => Ok(None),
+            _ => Err(Error::io("open", OsStr::new(path), error)),
+        },
     }
 }
 
 enum Failure {
-    Io(Errno),
+    Io(io::Error),
     /// The name stood for another file at the second look.
     Replaced,
 }
 
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Failure::Io(error)
+    }
+}
+
 impl From<Errno> for Failure {
     fn from(error: Errno) -> Self {
-        Failure::Io(error)
+        Failure::Io(error.into())
     }
 }
 

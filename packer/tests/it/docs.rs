@@ -75,7 +75,7 @@ fn the_exit_codes_are_those_of_the_help() {
     let document = document("exit-codes.md");
     let rows = rows(&document);
     let codes: Vec<&str> = rows.iter().map(|(code, _)| code.as_str()).collect();
-    assert_eq!(codes, ["0", "1", "2", "3", "128 + N"]);
+    assert_eq!(codes, ["0", "1", "2", "3", "4", "128 + N"]);
     for subcommand in SUBCOMMANDS {
         let section = match subcommand {
             "completions" | "man" => "completions, man",

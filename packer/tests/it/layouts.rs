@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use packer::{Architecture, ContainerConfig, Format, Image, LxdOptions, OciOptions, Outcome, Pack};
+use packer::{Architecture, ContainerConfig, ErrorKind, Format, Image, LxdOptions, OciOptions, Outcome, Pack};
 use rustix::fs::{FileType, Mode};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -210,4 +210,25 @@ fn a_layout_with_something_else_for_an_index_stays_as_it_was() {
     let error = Pack::new(root.path()).format(tagged("two")).publish(layout.path()).unwrap_err().to_string();
     assert!(error.ends_with("index.json` is not a regular file"), "{error}");
     assert!(files(layout.path()) == before);
+}
+
+/// Whatever the image's parts are. An index of this image alone counts; the mark of a layout, which all its images share, does not.
+#[test]
+fn a_limit_of_size_counts_every_part_of_an_image() {
+    let root = system();
+    for format in [Format::Tar, Format::Split(LxdOptions::new()), tagged("a"), tagged(&"long".repeat(30))] {
+        let (output, limited) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let pack = Pack::new(root.path()).format(format);
+        let image = pack.publish(output.path()).unwrap();
+        let parts = files(output.path());
+        let size = parts.iter().filter(|(path, _)| *path != Path::new("oci-layout"));
+        let size = size.filter_map(|(_, bytes)| bytes.as_ref()).map(|bytes| bytes.len() as u64).sum::<u64>();
+        assert!(size >= image.size);
+        for most in [0, 1, size / 2, image.size - 1, size - 1] {
+            let error = pack.clone().max_size(most).publish(limited.path()).unwrap_err();
+            assert_eq!(error.to_string(), format!("the image is larger than the limit of {most} bytes"));
+            assert_eq!((error.kind(), names(limited.path())), (ErrorKind::TooLarge, Vec::new()));
+        }
+        pack.max_size(size).publish(limited.path()).unwrap();
+    }
 }

@@ -199,7 +199,10 @@ impl Place {
             let elsewhere = (self.has_program() || is_deep()) && elsewhere.iter().any(|words| told.contains(words));
             assert!(caused || elsewhere, "{at}: {told}");
         }
-        // The failure may be that of the last fsync: the image has its name, and is whole.
+        // The failure may be that of the last fsync, or of the report: the image has its name, and is whole.
+        let is_late = run.status.code() == Some(4);
+        assert!(!is_late || left == self.whole, "{at}: {:?}", left.keys());
+        assert!(is_late || standing != Standing::Nothing || left != self.whole, "{at}: {:?}", run.status);
         let before = self.before(standing);
         let kept = |(path, bytes): (&PathBuf, &Option<Vec<u8>>)| {
             [&before, &self.whole].iter().any(|files| files.get(path).is_some_and(|expected| expected == bytes))

@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use crate::args::PackArguments;
 use crate::exit_code::CHANGED;
+use crate::json_path::JsonPaths;
 use crate::messages::{eprint_line, format_size, print_line, warn_of_unmatched};
-use crate::record::{Changed, lossy};
+use crate::record::Changed;
 use crate::record_file::RecordOutput;
 
 /// The record of a dry run. Its fields mean what they mean in the record of a pack.
@@ -23,17 +24,16 @@ struct DryRunRecord {
     entries: u64,
     sockets_skipped: u64,
     mounts_skipped: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mounts_skipped_hex: Option<Vec<Option<String>>>,
     changes: Vec<Changed>,
 }
 
-pub(crate) fn report(
-    measurement: &Measurement,
-    arguments: &PackArguments,
-    record: &mut RecordOutput,
-) -> Result<ExitCode> {
+pub(crate) fn report(measurement: &Measurement, arguments: &PackArguments, record: &RecordOutput) -> Result<ExitCode> {
     let Measurement { entries, tar_size, sockets_skipped, mounts_skipped, unmatched_exclusions, changes, .. } =
         measurement;
     if record.is_wanted() {
+        let mounts = JsonPaths::new(mounts_skipped);
         let made = DryRunRecord {
             schema: 1,
             format: arguments.format.name(),
@@ -41,7 +41,8 @@ pub(crate) fn report(
             tar_size: *tar_size,
             entries: *entries,
             sockets_skipped: *sockets_skipped,
-            mounts_skipped: lossy(mounts_skipped),
+            mounts_skipped: mounts.texts,
+            mounts_skipped_hex: mounts.hex,
             changes: changes.iter().map(Changed::new).collect(),
         };
         record.write(&serde_json::to_string(&made).context("cannot write the record as JSON")?)?;

@@ -9,6 +9,9 @@ pub(crate) const WRONG_USE: u8 = 2;
 /// `pack --live`: entries changed while they were packed; the image, if one was asked for, is complete.
 pub(crate) const CHANGED: u8 = 3;
 
+/// `pack`: the image is complete, and something failed after that. The message has its path.
+pub(crate) const FAILED_LATE: u8 = 4;
+
 /// A signal ended the command: this plus the signal's number, which is what a shell makes of it, too.
 pub(crate) const SIGNAL: u8 = 128;
 
@@ -19,16 +22,18 @@ Exit codes:
   1        Failed; verify, inspect: the image is not sound; diff: the images differ
   2        Wrong use; verify, inspect, diff: also if the question could not be answered
   3        pack --live: entries changed while they were packed; the image is complete
+  4        pack: the image is complete, but could not be reported or its directory not be synced
   128 + N  Signal N ended the command";
 
 /// Ends `onepass pack --help`.
 pub(crate) const OF_PACK: &str = "\
 Exit codes:
   0        The image is complete and on the disk
-  1        The pack failed, and no image is left. If only the report failed, the image stays, and
-           the message names it
+  1        The pack failed, and no image is left
   2        Wrong use; nothing was packed
   3        With --live: entries changed while they were packed; the image is complete
+  4        The image is complete, but something failed after that: the line on standard output or the
+           record could not be written, or the directory not be synced. The message has the path
   128 + N  Signal N ended the pack, and no image is left";
 
 /// Ends `onepass verify --help`.

@@ -28,6 +28,7 @@ use packer::ErrorKind;
 
 use args::{Arguments, Command};
 use messages::{eprint_line, format_error};
+use pack::Late;
 use wrong_use::WrongUse;
 
 fn main() -> ExitCode {
@@ -57,6 +58,9 @@ fn report(command: &Command, error: &anyhow::Error) -> ExitCode {
     }
     // Nothing is left to be done if even this cannot be written.
     let _ = eprint_line(format!("onepass: {}", format_error(error)));
+    if Late::is(error) {
+        return ExitCode::from(exit_code::FAILED_LATE);
+    }
     let is_answer = error.downcast_ref().map(packer::Error::kind) == Some(ErrorKind::Malformed);
     ExitCode::from(if command.answers() && !is_answer { exit_code::WRONG_USE } else { exit_code::FAILED })
 }

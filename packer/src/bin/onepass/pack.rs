@@ -1,12 +1,13 @@
 //! `onepass pack`: packs, prints the fingerprint, and writes the record.
 
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use packer::{ErrorKind, Image, Outcome, Pack, escape_path};
+use packer::{ErrorKind, Fingerprint, Image, Outcome, Pack, escape_path};
 
 use crate::args::{Output, PackArguments};
 use crate::dry_run;
@@ -24,17 +25,17 @@ pub(crate) fn run(arguments: &PackArguments) -> Result<ExitCode> {
     arguments.inject_fault.iter().for_each(|fault| fault.inject());
     fakeroot::refuse()?;
     let pack = arguments.pack()?;
-    let mut record = RecordOutput::open(arguments.json.as_deref())?;
+    let record = RecordOutput::open(arguments.json.as_deref())?;
     let signals = Signals::handle()?;
     let pack = pack.cancel_token(signals.token());
     let Some(output) = arguments.output().filter(|_| !arguments.dry_run) else {
         return match pack.measure() {
-            Ok(measurement) => dry_run::report(&measurement, arguments, &mut record),
+            Ok(measurement) => dry_run::report(&measurement, arguments, &record),
             Err(error) => failed(error.into(), &signals, false),
         };
     };
     match pack_to(pack, output, arguments, &signals) {
-        Ok(image) => report(&image, arguments, &mut record),
+        Ok(image) => report(&image, arguments, &record),
         Err(error) => failed(error, &signals, output == Output::StandardOutput),
     }
 }
@@ -69,19 +70,49 @@ fn failed(error: anyhow::Error, signals: &Signals, is_streamed: bool) -> Result<
     }
 }
 
-/// Writes the record and prints the lines about an image. If that fails, the image stays, and the error names it.
-fn report(image: &Image, arguments: &PackArguments, record: &mut RecordOutput) -> Result<ExitCode> {
-    let reported = write_record(image, arguments, record).and_then(|()| print(image, arguments, record));
-    match &image.path {
-        Some(path) => {
-            reported.with_context(|| format!("the image is in `{}`, and this failed after it", escape_path(path)))?
-        }
-        None => reported?,
-    }
+/// Writes the record and prints the lines about an image. An error says that the image is complete.
+fn report(image: &Image, arguments: &PackArguments, record: &RecordOutput) -> Result<ExitCode> {
+    write_record(image, arguments, record)
+        .and_then(|()| print(image, arguments, record))
+        .map_err(|error| Late::mark(image, error))?;
     Ok(if image.changes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGED) })
 }
 
-fn write_record(image: &Image, arguments: &PackArguments, record: &mut RecordOutput) -> Result<()> {
+/// What an error is a cause of that came when the image was complete.
+#[derive(Debug)]
+pub(crate) struct Late {
+    fingerprint: Fingerprint,
+    /// `None` if standard output got the image.
+    path: Option<PathBuf>,
+}
+
+impl Late {
+    /// Adds this context, unless no image was kept.
+    fn mark(image: &Image, error: anyhow::Error) -> anyhow::Error {
+        match image.outcome {
+            Outcome::Unchanged => error,
+            _ => error.context(Late { fingerprint: image.fingerprint, path: image.path.clone() }),
+        }
+    }
+
+    /// Whether an error came when the image was complete.
+    pub(crate) fn is(error: &anyhow::Error) -> bool {
+        let is_published = |error: &packer::Error| error.published().is_some();
+        error.is::<Late>() || error.downcast_ref().is_some_and(is_published)
+    }
+}
+
+impl fmt::Display for Late {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the image {} is complete", self.fingerprint)?;
+        match &self.path {
+            Some(path) => write!(f, " in `{}`, but could not be reported", escape_path(path)),
+            None => f.write_str(", but could not be reported"),
+        }
+    }
+}
+
+fn write_record(image: &Image, arguments: &PackArguments, record: &RecordOutput) -> Result<()> {
     if !record.is_wanted() {
         return Ok(());
     }

@@ -1,14 +1,13 @@
 //! The JSON of `onepass pack --json`: schema 1, with sizes in bytes and times in integer nanoseconds.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use packer::{Change, Image};
 use serde::Serialize;
 
 use crate::args::PackArguments;
-use crate::json_path::{JsonPath, path_hex};
+use crate::json_path::{JsonPath, JsonPaths, path_hex};
 
 /// One pack.
 #[derive(Debug, Serialize)]
@@ -33,6 +32,9 @@ pub(crate) struct Record {
     sockets_skipped: u64,
     /// Mount points below the tree whose content was left out.
     mounts_skipped: Vec<String>,
+    /// The bytes of those that are not UTF-8, if there are any; null for the others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mounts_skipped_hex: Option<Vec<Option<String>>>,
     /// Entries that changed while they were packed, with `--live`.
     changes: Vec<Changed>,
     strategy: &'static str,
@@ -77,14 +79,10 @@ impl Changed {
     }
 }
 
-/// Paths as JSON strings; bytes that are not UTF-8 become replacement characters.
-pub(crate) fn lossy(paths: &[PathBuf]) -> Vec<String> {
-    paths.iter().map(|path| path.to_string_lossy().into_owned()).collect()
-}
-
 impl Record {
     pub(crate) fn new(image: &Image, arguments: &PackArguments) -> Self {
         let times = image.step_times;
+        let mounts = JsonPaths::new(&image.mounts_skipped);
         let steps = [
             ("walk", times.walk),
             ("frame", times.frame),
@@ -105,7 +103,8 @@ impl Record {
             layer: image.layer.map(|layer| layer.digest.to_string()),
             entries: image.entries,
             sockets_skipped: image.sockets_skipped,
-            mounts_skipped: lossy(&image.mounts_skipped),
+            mounts_skipped: mounts.texts,
+            mounts_skipped_hex: mounts.hex,
             changes: image.changes.iter().map(Changed::new).collect(),
             strategy: arguments.strategy.name(),
             compression: arguments.compression.to_string(),

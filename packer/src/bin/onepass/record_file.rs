@@ -1,7 +1,8 @@
 //! Where the record of `pack --json` goes.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -9,6 +10,9 @@ use packer::escape_path;
 
 use crate::messages::print_line;
 use crate::stdout::STANDARD_STREAM;
+
+/// The most symbolic links that are followed to a file, as in Linux.
+const MAX_LINKS: usize = 40;
 
 /// Where the record goes.
 pub(crate) enum RecordOutput {
@@ -31,7 +35,7 @@ impl RecordOutput {
         !matches!(self, RecordOutput::None)
     }
 
-    pub(crate) fn write(&mut self, record: &str) -> Result<()> {
+    pub(crate) fn write(&self, record: &str) -> Result<()> {
         match self {
             RecordOutput::None => Ok(()),
             RecordOutput::StandardOutput => print_line(record),
@@ -40,42 +44,113 @@ impl RecordOutput {
     }
 }
 
-/// A file for the record. An earlier record in it stays until the new one is written; a new file goes with this value until then.
+/// A file for the record. An earlier record in it stays until the new one is complete.
 pub(crate) struct RecordFile {
-    file: File,
+    /// As the caller gave it; for messages.
     path: PathBuf,
-    remove: bool,
+    target: Target,
+}
+
+enum Target {
+    /// A regular file, or nothing yet: a complete file is renamed over it.
+    Replace(PathBuf),
+    /// A pipe, a device, an inherited handle (`/dev/fd/3`), or a file in a directory that cannot be written to.
+    Write(File),
 }
 
 impl RecordFile {
     fn open(path: &Path) -> Result<Self> {
-        let (file, remove) = match OpenOptions::new().write(true).create_new(true).open(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                (OpenOptions::new().write(true).create(true).truncate(false).open(path), false)
-            }
-            created => (created, true),
+        let target =
+            Target::find(path).with_context(|| format!("cannot create `{}` for the record", escape_path(path)))?;
+        Ok(RecordFile { path: path.to_owned(), target })
+    }
+
+    fn write(&self, record: &str) -> Result<()> {
+        let written = match &self.target {
+            Target::Replace(path) => replace(path, record),
+            Target::Write(file) => empty(file).and_then(|()| writeln!(&*file, "{record}")),
         };
-        let file = file.with_context(|| format!("cannot create `{}` for the record", escape_path(path)))?;
-        Ok(RecordFile { file, path: path.to_owned(), remove })
-    }
-
-    fn write(&mut self, record: &str) -> Result<()> {
-        let written = self.empty().and_then(|()| writeln!(self.file, "{record}"));
-        written.with_context(|| format!("cannot write the record to `{}`", escape_path(&self.path)))?;
-        self.remove = false;
-        Ok(())
-    }
-
-    /// Empties a regular file; pipes and devices have no length.
-    fn empty(&self) -> io::Result<()> {
-        if self.file.metadata()?.is_file() { self.file.set_len(0) } else { Ok(()) }
+        written.with_context(|| format!("cannot write the record to `{}`", escape_path(&self.path)))
     }
 }
 
-impl Drop for RecordFile {
-    fn drop(&mut self) {
-        if self.remove {
-            let _ = std::fs::remove_file(&self.path);
+impl Target {
+    fn find(path: &Path) -> io::Result<Self> {
+        let open = || OpenOptions::new().write(true).create(true).truncate(false).open(path);
+        let Some(real) = replaceable(path) else { return open().map(Target::Write) };
+        let exists = real.symlink_metadata().is_ok();
+        // Nobody may replace what they must not write to.
+        let file = if exists { Some(open()?) } else { None };
+        match (TemporaryFile::create(&real), file) {
+            (Ok(_), _) => Ok(Target::Replace(real)),
+            (Err(_), Some(file)) => Ok(Target::Write(file)),
+            (Err(error), None) => Err(error),
         }
+    }
+}
+
+/// The path behind all symbolic links, if a regular file or nothing is there. None for an inherited handle: its holder reads from
+/// the file that is open. None for the name of a directory, which opening it refuses.
+fn replaceable(path: &Path) -> Option<PathBuf> {
+    if path.as_os_str().as_bytes().ends_with(b"/") {
+        return None;
+    }
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let directory = fs::canonicalize(parent).ok()?;
+        if directory.starts_with("/proc") {
+            return None;
+        }
+        path = directory.join(path.file_name()?);
+        match path.symlink_metadata() {
+            Ok(found) if found.is_symlink() => path = directory.join(fs::read_link(&path).ok()?),
+            Ok(found) => return found.is_file().then_some(path),
+            Err(error) => return (error.kind() == io::ErrorKind::NotFound).then_some(path),
+        }
+    }
+    None
+}
+
+/// Writes a file beside `path` and renames it to that. It has the permissions of the one that it replaces.
+fn replace(path: &Path, record: &str) -> io::Result<()> {
+    let temporary = TemporaryFile::create(path)?;
+    if let Ok(found) = path.metadata() {
+        temporary.file.set_permissions(found.permissions())?;
+    }
+    writeln!(&temporary.file, "{record}")?;
+    fs::rename(&temporary.path, path)
+}
+
+/// Empties a regular file; pipes and devices have no length.
+fn empty(file: &File) -> io::Result<()> {
+    if file.metadata()?.is_file() { file.set_len(0) } else { Ok(()) }
+}
+
+/// A file that is removed with this value, unless it was renamed. It exists for a moment only, so a killed pack hardly ever leaves one.
+struct TemporaryFile {
+    file: File,
+    path: PathBuf,
+}
+
+impl TemporaryFile {
+    /// Creates one beside `path`.
+    fn create(path: &Path) -> io::Result<Self> {
+        let process = std::process::id();
+        let mut number = 0_u32;
+        loop {
+            let path = path.with_file_name(format!(".onepass-record-{process}-{number}.tmp"));
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                // A process of the same number was killed in its moment.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+                created => return created.map(|file| TemporaryFile { file, path }),
+            }
+        }
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
     }
 }

@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
-use crate::format::oci::{Platform, Tag};
+use crate::format::oci::{Document, Platform, Tag};
 use crate::publish::local_upload::SealedParts;
 use crate::publish::output_dir::OutputDir;
 use crate::publish::pending_file::PendingFile;
@@ -46,6 +46,15 @@ pub(crate) struct OciLayout {
     tag: Option<String>,
     platform: Platform,
     sealed: SealedParts,
+}
+
+/// The size of the index of a layout that has this image alone, in bytes.
+pub(crate) fn index_size(manifest: &Document, platform: Platform, tag: Option<&Tag>) -> Result<u64> {
+    let Document { digest, bytes } = manifest;
+    let tag = tag.map(Tag::to_string);
+    let manifest = Manifest { digest: *digest, size: bytes.len() as u64, platform, tag: tag.as_deref() };
+    let index = serde_json::to_vec(&Value::Object(index::with(index::empty(), &manifest)));
+    index.map(|index| index.len() as u64).map_err(|error| Error::unfit(INDEX, error.to_string()))
 }
 
 impl OciLayout {
@@ -80,7 +89,7 @@ impl OciLayout {
         Ok(layout)
     }
 
-    /// Names the sealed blobs and lists the manifest. Whole blobs that are there already stay.
+    /// Names the sealed blobs and lists the manifest. Whole blobs that are there already stay. All of the image is on the disk then.
     fn add(&self, fingerprint: &Fingerprint, cancel: &CancelToken) -> Result<Outcome> {
         let _lock = LayoutLock::take(&self.top, cancel)?;
         let mut added = Rollback::default();
@@ -93,7 +102,9 @@ impl OciLayout {
             added.blob(&blobs, blob, cancel)?;
         }
         blobs.sync()?;
-        if self.document(MARKER)?.is_none() {
+        if self.document(MARKER)?.is_some() {
+            self.top.sync_file(MARKER)?;
+        } else {
             self.file(br#"{"imageLayoutVersion":"1.0.0"}"#)?.replace(&self.top, MARKER)?;
             added.track_file(&self.top, MARKER);
         }
@@ -102,14 +113,16 @@ impl OciLayout {
         let manifest = Manifest { digest: *fingerprint, size: manifest_size, platform: *platform, tag: tag.as_deref() };
         let after = index::with(before.clone(), &manifest);
         let known = before == after && added.is_empty();
-        if !known {
+        if known {
+            self.top.sync_file(INDEX)?;
+        } else {
             cancel.check()?;
             let text =
                 serde_json::to_vec(&Value::Object(after)).map_err(|error| self.unfit(INDEX, error.to_string()))?;
             self.file(&text)?.replace(&self.top, INDEX)?;
         }
         added.keep();
-        self.top.sync()?;
+        self.top.sync_published(self.top.path())?;
         Ok(if known { Outcome::AlreadyThere } else { Outcome::Published })
     }
 

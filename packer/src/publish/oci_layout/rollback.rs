@@ -21,7 +21,7 @@ pub(super) struct Rollback {
 }
 
 impl Rollback {
-    /// Opens the directory `name` in `parent`, creating it if need be.
+    /// Opens the directory `name` in `parent`, creating it if need be. Its name is on the disk then.
     pub(super) fn directory(&mut self, parent: &Arc<OutputDir>, name: &str) -> Result<Arc<OutputDir>> {
         let path = parent.path().join(name);
         let is_new = match rustix::fs::mkdirat(parent.handle(), name, Mode::RWXU) {
@@ -37,8 +37,9 @@ impl Rollback {
         let directory = Arc::new(parent.subdirectory(Arc::new(handle), name));
         if is_new {
             directory.set_own_permissions()?;
-            parent.sync()?;
         }
+        // Also a directory that another process made may have a name in memory only.
+        parent.sync()?;
         Ok(directory)
     }
 

@@ -26,6 +26,7 @@ use crate::sink::program::command::command;
 use crate::sink::program::process::{Process, STOPPED};
 use crate::sink::program::squashfs_file::is_whole;
 use crate::sink::program::timings::ProgramTimings;
+use crate::sink::size_limit::SizeLimit;
 use crate::tree::entry::Entry;
 
 /// The program, of squashfs-tools-ng.
@@ -71,7 +72,7 @@ pub(crate) struct SquashfsWriter<'scope, 'to> {
 struct SquashfsFile<'scope, 'to> {
     upload: Box<dyn Upload + 'to>,
     hasher: Hasher,
-    max_size: Option<u64>,
+    size_limit: Option<SizeLimit>,
     metrics: &'scope Metrics,
     cancel: &'scope CancelToken,
     /// Its length when it was last looked at.
@@ -79,12 +80,12 @@ struct SquashfsFile<'scope, 'to> {
 }
 
 impl<'scope, 'to: 'scope> SquashfsWriter<'scope, 'to> {
-    /// Starts the program on an empty file. Fails beyond `max_size` bytes. The hash continues from `hasher`.
+    /// Starts the program on an empty file. Fails beyond `size_limit`. The hash continues from `hasher`.
     pub(crate) fn start(
         context: SinkContext<'scope, '_>,
         upload: Box<dyn Upload + 'to>,
         hasher: Hasher,
-        max_size: Option<u64>,
+        size_limit: Option<SizeLimit>,
     ) -> Result<Self> {
         let SinkContext { metrics, cancel, timings, .. } = context;
         let LocalFile { file, directory } = upload.local_file()?;
@@ -95,7 +96,7 @@ impl<'scope, 'to: 'scope> SquashfsWriter<'scope, 'to> {
         let mut command = command(PROGRAM);
         command.args(ARGUMENTS);
         let (process, _) = Process::start(context, PROGRAM, command, Stdio::from(output))?;
-        let file = SquashfsFile { upload, hasher, max_size, metrics, cancel, length: 0 };
+        let file = SquashfsFile { upload, hasher, size_limit, metrics, cancel, length: 0 };
         Ok(SquashfsWriter { process, file, timings })
     }
 
@@ -163,10 +164,8 @@ impl<'to> SquashfsFile<'_, 'to> {
     /// beyond that is the limit certainly exceeded.
     fn is_idle(&mut self) -> Result<bool> {
         let length = self.local()?.file.metadata().map_err(|error| self.unreadable(error))?.len();
-        match self.max_size {
-            Some(limit) if length / 2 > limit => Err(Error::too_large(limit)),
-            _ => Ok(std::mem::replace(&mut self.length, length) == length),
-        }
+        self.size_limit.map_or(Ok(()), |limit| limit.check(length / 2))?;
+        Ok(std::mem::replace(&mut self.length, length) == length)
     }
 
     /// Writes a little more than there is.
@@ -192,10 +191,8 @@ impl<'to> SquashfsFile<'_, 'to> {
             self.metrics.count_read(count as u64);
             length += count as u64;
         }
-        match self.max_size {
-            Some(limit) if length > limit => Err(Error::too_large(limit)),
-            _ => Ok(Written { upload: self.upload, hasher: self.hasher, length }),
-        }
+        self.size_limit.map_or(Ok(()), |limit| limit.check(length))?;
+        Ok(Written { upload: self.upload, hasher: self.hasher, length })
     }
 
     fn unreadable(&self, error: io::Error) -> Error {

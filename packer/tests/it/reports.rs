@@ -1,0 +1,255 @@
+//! What a pack says when its image is complete: the line, the record, and the exit code if one of them cannot be written.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use testkit::log::skip;
+
+use crate::formats::files;
+use crate::laws::names;
+use crate::strace::{self, strace};
+
+/// A small tree, and a place for images.
+fn place() -> TempDir {
+    let place = TempDir::new().unwrap();
+    fs::create_dir(place.path().join("tree")).unwrap();
+    fs::create_dir(place.path().join("out")).unwrap();
+    fs::write(place.path().join("tree/file"), "text").unwrap();
+    place
+}
+
+fn onepass(place: &TempDir, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_onepass"));
+    command.args(["pack", "tree"]).args(arguments).current_dir(place.path());
+    command
+}
+
+/// Runs a script in which `$ONEPASS` is the command.
+fn shell(place: &TempDir, script: &str) -> Output {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).current_dir(place.path()).env("ONEPASS", env!("CARGO_BIN_EXE_onepass"));
+    command.output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// The fingerprint and the path in the line of a pack.
+fn line(run: &Output) -> (String, String) {
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    let (fingerprint, path) = text(&run.stdout).trim_end().split_once("  ").unwrap();
+    (fingerprint.to_owned(), path.to_owned())
+}
+
+/// Whether the image is new or was there before.
+#[test]
+fn a_report_that_cannot_be_written_is_told_with_the_path_of_the_image() {
+    let place = place();
+    for way in [&["-f", "tar"][..], &["-f", "split", "--arch", "amd64"], &["-f", "oci", "--arch", "amd64"]] {
+        let whole = place.path().join("whole");
+        fs::create_dir(&whole).unwrap();
+        let (fingerprint, path) = line(&onepass(&place, &["-o", "whole"]).args(way).output().unwrap());
+        let start = format!("onepass: the image {fingerprint} is complete in `{}`, ", path.replace("whole", "out"));
+        let check = |report: &[&str], stdout: Stdio, cause: &str| {
+            let run = onepass(&place, &["-o", "out"]).args(way).args(report).stdout(stdout).output().unwrap();
+            let told = format!("{start}but could not be reported: {cause}\n");
+            assert_eq!((run.status.code(), text(&run.stderr)), (Some(4), &*told), "{way:?} {report:?}");
+            assert!(files(&place.path().join("out")) == files(&whole), "{way:?} {report:?}");
+        };
+        let full = || Stdio::from(fs::File::options().write(true).open("/dev/full").unwrap());
+        for report in [&[][..], &["--json"]] {
+            check(report, full(), "cannot write to standard output: no space left on device");
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            check(report, writer.into(), "cannot write to standard output: broken pipe");
+        }
+        let cause = "cannot write the record to `/dev/full`: no space left on device";
+        check(&["--json=/dev/full"], Stdio::null(), cause);
+        fs::remove_dir_all(place.path().join("out")).unwrap();
+        fs::create_dir(place.path().join("out")).unwrap();
+        fs::remove_dir_all(whole).unwrap();
+    }
+    let run = onepass(&place, &["-o", "-", "--json=/dev/full"]).output().unwrap();
+    let told = text(&run.stderr);
+    assert_eq!(run.status.code(), Some(4), "{told}");
+    assert!(told.contains(" is complete, but could not be reported: cannot write the record"), "{told}");
+}
+
+/// There is no image that could have been reported.
+#[test]
+fn an_unchanged_image_that_cannot_be_reported_is_a_failure() {
+    let place = place();
+    let (fingerprint, path) = line(&onepass(&place, &["-o", "out"]).output().unwrap());
+    fs::remove_file(place.path().join(path)).unwrap();
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let run = onepass(&place, &["-o", "out", "--if-changed", &fingerprint]).stdout(full).output().unwrap();
+    let told = "onepass: cannot write to standard output: no space left on device\n";
+    assert_eq!((run.status.code(), text(&run.stderr)), (Some(1), told));
+    assert_eq!(names(&place.path().join("out")).len(), 0);
+}
+
+/// Each fsync of a pack fails in turn. Only the last comes when the image has its name.
+#[test]
+fn a_directory_that_cannot_be_synced_is_told_with_the_path_of_the_image() {
+    if !strace::is_installed() {
+        return;
+    }
+    for way in [&["-f", "tar"][..], &["-f", "split", "--arch", "amd64"], &["-f", "oci", "--arch", "amd64"]] {
+        let (place, mut codes) = (place(), Vec::new());
+        let (log, out) = (place.path().join("log"), place.path().join("out"));
+        loop {
+            let injection = format!("inject=fsync:error=EIO:when={}", codes.len() + 1);
+            let mut command = strace(&["-f", "-e", "trace=fsync", "-e", &injection], &log);
+            command.args(["pack", "tree", "-t", "1", "-o", "out"]).args(way).current_dir(place.path());
+            let run = command.output().unwrap();
+            let told = text(&run.stderr);
+            match run.status.code() {
+                Some(0) => break,
+                Some(1) => assert_eq!(names(&out).len(), 0, "{way:?}: {told}"),
+                code => {
+                    assert_eq!(code, Some(4), "{told}");
+                    let end = ", but the directory `out` cannot be synced: input/output error\n";
+                    assert!(told.starts_with("onepass: the image got its name, `out") && told.ends_with(end), "{told}");
+                }
+            }
+            let code = run.status.code().unwrap();
+            let whole = if code == 4 { files(&out) } else { Default::default() };
+            fs::remove_dir_all(&out).unwrap();
+            fs::create_dir(&out).unwrap();
+            if code == 4 {
+                line(&onepass(&place, &["-o", "out"]).args(way).output().unwrap());
+                assert!(files(&out) == whole, "{way:?}");
+                fs::remove_dir_all(&out).unwrap();
+                fs::create_dir(&out).unwrap();
+            }
+            codes.push(code);
+        }
+        let late = codes.iter().position(|code| *code == 4);
+        assert_eq!(late, Some(codes.len() - 1), "{way:?}: {codes:?}");
+    }
+}
+
+/// The standard library puts `/dev/null` in the place of a closed stream, where an image would be lost without a word.
+#[test]
+fn no_image_goes_to_a_closed_standard_output() {
+    let place = place();
+    let run = shell(&place, "exec $ONEPASS pack tree -o - >&-");
+    let told = "onepass: standard output is closed, or is /dev/null opened for reading and writing\n";
+    assert_eq!((run.status.code(), text(&run.stderr)), (Some(1), told));
+    // Who asks for no output gets none.
+    for script in ["exec $ONEPASS pack tree -o - > /dev/null", "exec $ONEPASS pack tree -o out >&-"] {
+        let run = shell(&place, script);
+        assert!(run.status.success(), "{script}: {}", text(&run.stderr));
+    }
+    assert_eq!(names(&place.path().join("out")).len(), 1);
+}
+
+#[test]
+fn an_earlier_record_stays_until_the_new_one_is_complete() {
+    let place = place();
+    let (record, before) = (place.path().join("record"), "an earlier record\n");
+    let listed = || {
+        let mut names = names(place.path());
+        names.sort();
+        names
+    };
+    fs::write(&record, before).unwrap();
+    let (names, inode) = (listed(), fs::metadata(&record).unwrap().ino());
+    // The first pack fails; of the second, the record cannot be written.
+    for (script, code, words) in [
+        ("exec $ONEPASS pack missing -o out --json=record", 1, "cannot open the root filesystem `missing`"),
+        (
+            "ulimit -f 0; exec $ONEPASS pack tree -o - --json=record > /dev/null",
+            4,
+            "record to `record`: file too large",
+        ),
+    ] {
+        let run = shell(&place, script);
+        let told = text(&run.stderr);
+        assert!(run.status.code() == Some(code) && told.contains(words), "{script}: {:?} {told}", run.status);
+        assert_eq!(fs::read_to_string(&record).unwrap(), before, "{script}");
+        assert_eq!((fs::metadata(&record).unwrap().ino(), listed()), (inode, names.clone()), "{script}");
+    }
+    // None is begun, either.
+    for script in ["exec $ONEPASS pack missing -o out --json=new", "exec $ONEPASS pack tree -o out --json=new/"] {
+        let run = shell(&place, script);
+        assert_eq!((run.status.code(), listed()), (Some(1), names.clone()), "{script}");
+    }
+    fs::set_permissions(&record, fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("record", place.path().join("link")).unwrap();
+    line(&onepass(&place, &["-o", "out", "--json=link"]).output().unwrap());
+    assert!(fs::symlink_metadata(place.path().join("link")).unwrap().is_symlink());
+    let found = fs::metadata(&record).unwrap();
+    assert!(found.ino() != inode, "the record was not replaced as a whole");
+    assert_eq!(found.mode() & 0o7777, 0o640);
+    serde_json::from_slice::<Value>(&fs::read(&record).unwrap()).unwrap();
+}
+
+/// Its holder reads what is open, not what has the name.
+#[test]
+fn an_inherited_handle_gets_the_record() {
+    let place = place();
+    let run = shell(&place, "exec 3<> file; $ONEPASS pack tree -o out --json=/dev/fd/3 > line && cat <&3");
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    let record: Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(record["outcome"], "published");
+}
+
+#[test]
+fn the_line_is_what_sha256sum_takes_and_the_record_has_the_bytes_of_the_path() {
+    let place = place();
+    for name in [&b"plain"[..], b"new\nline", b"back\\slash", b"return\r", b"not \xff text"] {
+        let name = OsStr::from_bytes(name);
+        fs::create_dir(place.path().join(name)).unwrap();
+        let run = onepass(&place, &["-o"]).arg(name).output().unwrap();
+        assert!(run.status.success());
+        let mut check = Command::new("sha256sum");
+        check.args(["--check", "--strict", "-"]).current_dir(place.path());
+        let mut check = check.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        check.stdin.take().unwrap().write_all(&run.stdout).unwrap();
+        let check = check.wait_with_output().unwrap();
+        assert!(check.status.success(), "{name:?}: {}", String::from_utf8_lossy(&check.stderr));
+        let run = onepass(&place, &["--json", "-o"]).arg(name).output().unwrap();
+        let record: Value = serde_json::from_slice(&run.stdout).unwrap();
+        let path = Path::new(name).join(format!("{}.tar.gz", record["fingerprint"].as_str().unwrap()));
+        assert_eq!(record["path"], *path.to_string_lossy(), "{name:?}");
+        let bytes = path.as_os_str().as_bytes();
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = if path.to_str().is_some() { Value::Null } else { hex.into() };
+        assert_eq!(record["path_hex"], hex, "{name:?}");
+    }
+}
+
+#[test]
+fn the_record_has_the_bytes_of_skipped_mounts() {
+    let place = place();
+    for name in [&b"a"[..], b"\xff"] {
+        fs::create_dir(place.path().join("tree").join(OsStr::from_bytes(name))).unwrap();
+    }
+    let script = "for directory in tree/*/; do mount --bind \"$directory\" \"$directory\" || exit 77; done; \
+         \"$ONEPASS\" pack tree -o out --json && \"$ONEPASS\" pack tree --dry-run --json";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--map-root-user", "sh", "-c", script]).current_dir(place.path());
+    let run = command.env("ONEPASS", env!("CARGO_BIN_EXE_onepass")).output().unwrap();
+    let told = String::from_utf8_lossy(&run.stderr);
+    if run.status.code() == Some(77) || told.starts_with("unshare:") {
+        return skip(&format!("no mount in a namespace: {told}"));
+    }
+    assert!(run.status.success(), "{told}");
+    let records: Vec<Value> = text(&run.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for record in &records {
+        let mounts = record["mounts_skipped"].as_array().unwrap();
+        assert!(mounts.len() == 2 && mounts[1].as_str().unwrap().ends_with('\u{fffd}'), "{record}");
+        let hex = record["mounts_skipped_hex"].as_array().unwrap();
+        assert!(hex.len() == 2 && hex[0].is_null() && hex[1].as_str().unwrap().ends_with("ff"), "{record}");
+    }
+    assert_eq!(records.len(), 2);
+}
