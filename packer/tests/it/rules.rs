@@ -133,7 +133,7 @@ fn an_output_directory_in_the_tree_has_to_be_excluded() {
         assert_eq!(error.kind(), packer::ErrorKind::InvalidInput);
         assert!(error.to_string().contains("the next image would hold this one"), "{error}");
         assert_eq!(
-            fs::read_dir(&output)
+            fs::read_dir(output)
                 .unwrap()
                 .filter(|entry| {
                     entry.as_ref().unwrap().path().extension().is_some_and(|extension| extension == "gz")
