@@ -19,14 +19,17 @@ const CODECS: [&str; 3] = ["none", "gzip", "zstd"];
 const WHITEOUT: &str = ".wh.";
 
 pub(crate) fn run(setup: &Setup<'_>, checks: &mut CheckLog<'_>) -> Result<()> {
-    let expected =
-        TreeSnapshot::of(setup.tree).map_err(|error| Error::run("reading the tree", error))?.without(WHITEOUT);
+    let tree = TreeSnapshot::of(setup.tree).map_err(|error| Error::run("reading the tree", error))?;
+    let mut exclusions = vec!["--exclude".to_owned(), format!("**/{WHITEOUT}*")];
+    exclusions.extend(tree.overlay_whiteouts().flat_map(|path| ["--exclude".to_owned(), path.display().to_string()]));
+    let exclusions: Vec<&str> = exclusions.iter().map(String::as_str).collect();
+    let expected = tree.without_whiteouts(WHITEOUT);
     let layout = setup.scratch.join("layout");
     for codec in CODECS.into_iter().filter(|codec| setup.includes(codec)) {
         // All into one layout.
         let options =
             ["--format", "oci", "--tag", codec, "-c", codec, "--cmd", "/bin/sh", "--env", "PATH=/bin:/usr/bin"];
-        let image = setup.pack(&layout, &[&options[..], &["--exclude", &format!("**/{WHITEOUT}*")]].concat())?;
+        let image = setup.pack(&layout, &[&options[..], &exclusions].concat())?;
         umoci(&image, codec, &expected, setup, checks)?;
         skopeo(&image, codec, setup, checks)?;
         registry(&image, codec, setup, checks)?;

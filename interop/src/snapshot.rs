@@ -82,11 +82,17 @@ impl TreeSnapshot {
         Ok(())
     }
 
-    /// The same without the files whose names begin so.
-    pub(crate) fn without(mut self, beginning: &str) -> Self {
+    /// The character devices 0:0, which an overlay filesystem takes for the absence of their names.
+    pub(crate) fn overlay_whiteouts(&self) -> impl Iterator<Item = &Path> {
+        let found = self.0.iter().filter(|(_, entry)| entry.kind == 'c' && entry.device == 0);
+        found.map(|(path, _)| &**path)
+    }
+
+    /// The same without what a layer takes for a whiteout: files whose names begin so, and character devices 0:0.
+    pub(crate) fn without_whiteouts(mut self, beginning: &str) -> Self {
         let begins =
             |path: &PathBuf| path.file_name().is_some_and(|name| name.as_bytes().starts_with(beginning.as_bytes()));
-        self.0.retain(|path, _| !begins(path));
+        self.0.retain(|path, entry| !(begins(path) || entry.kind == 'c' && entry.device == 0));
         self
     }
 
