@@ -38,6 +38,13 @@ const OLD: [usize; 2] = [40, 120];
 /// How many of the slowest tests are printed and recorded.
 const SLOWEST: usize = 20;
 
+/// Fixtures that are near a real tree, or of a known size, at their full scale; the fidelity of each is a claim.
+const NEAR: [&str; 8] =
+    ["debian-base", "node-app", "alpine-mini", "tiny-50k", "incompressible", "zeros", "sparse", "tar-corners"];
+
+/// Fixtures that are near a real tree at a quarter of their scale, which is what the suites use.
+const NEAR_AT_A_QUARTER: [&str; 2] = ["python-app", "toolchain"];
+
 const RECORD: &str = "results/deep.json";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -127,7 +134,11 @@ fn steps(outcome: &mut Outcome) -> Result<()> {
     for (name, arguments) in [
         ("rootfs", &["rootfs", "--minimal", &tree][..]),
         ("interop", &["interop", "--strict", "--rootfs", &tree, "--scratch", place]),
-        ("fixtures", &["fixtures", "--verify", "--scratch", place]),
+        ("fixtures", &[&["fixtures", "--verify"], &NEAR[..], &["--scratch", place]].concat()),
+        (
+            "fixtures x0.25",
+            &[&["fixtures", "--verify"], &NEAR_AT_A_QUARTER[..], &["--scale", "0.25", "--scratch", place]].concat(),
+        ),
         ("planted", &["planted", "--scratch", place]),
     ] {
         print(format!("== {name}"))?;
