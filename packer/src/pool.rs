@@ -46,10 +46,10 @@ where
     if size.threads <= 1 {
         return one_by_one(jobs, worker, sink);
     }
-    // The thread that feeds takes the jobs once it runs; else they are still here.
+    // The thread that feeds takes the jobs. If it cannot be started, they are still here at the end.
     let jobs = Mutex::new(Some(jobs));
     let take_jobs = || jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let is_fed = thread::scope(|scope| -> Result<bool, Error> {
+    thread::scope(|scope| -> Result<(), Error> {
         let (job_sender, job_queue) = bounded(size.threads);
         let (order_sender, order) = bounded(size.window);
         let start_worker = |_: &usize| {
@@ -57,12 +57,12 @@ where
             try_start(scope, move || worker_loop(worker, &job_queue)).is_ok()
         };
         if (0..size.threads).take_while(start_worker).count() == 0 {
-            return Ok(false);
+            return Ok(());
         }
         drop(job_queue);
         let feed = move || take_jobs().map_or((), |jobs| feed_jobs(jobs, &job_sender, &order_sender));
         if try_start(scope, feed).is_err() {
-            return Ok(false);
+            return Ok(());
         }
         // `order` is dropped on the way out, which stops the source and with it the workers.
         for result in order {
@@ -70,12 +70,9 @@ where
                 result.recv().unwrap_or_else(|_| Err(Panicked("a worker ended early".into()).into()));
             handed_on.and_then(&mut sink).inspect_err(|_| stop.cancel())?;
         }
-        Ok(true)
+        Ok(())
     })?;
-    match take_jobs() {
-        Some(jobs) if !is_fed => one_by_one(jobs, worker, sink),
-        _ => Ok(()),
-    }
+    take_jobs().map_or(Ok(()), |jobs| one_by_one(jobs, worker, sink))
 }
 
 /// Runs every job in the caller's thread.

@@ -18,7 +18,7 @@ pub(crate) struct Writer<'scope, To> {
     queue: Sender<Buffer>,
     /// `None` once it has been joined.
     thread: Option<ScopedJoinHandle<'scope, std::result::Result<To, ()>>>,
-    /// Has its error.
+    /// Keeps the error of the thread.
     abort: &'scope Abort,
     length: u64,
 }
@@ -34,7 +34,7 @@ impl<'scope, To: PieceWriter + 'scope> Writer<'scope, To> {
             metrics.time(Step::Write, || to.flush())?;
             Ok(to)
         };
-        // The next piece may be seconds away: nobody encodes it for nothing.
+        // A failure ends the workers: the next piece, which would be told of it, may take seconds to encode.
         let thread = threads::start(context.scope, move || write_all().map_err(|error| abort.fail(error)))?;
         Ok(Writer { queue, thread: Some(thread), abort, length: 0 })
     }

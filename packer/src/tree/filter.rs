@@ -79,7 +79,7 @@ fn normalized(glob: &str) -> std::result::Result<String, &'static str> {
         match component {
             "" | "." => {}
             ".." => return Err("`..` would lead out of the tree"),
-            // A slash in here is one between braces.
+            // A slash in a component stands between braces.
             component if component.split(['/', '{', ',', '}']).any(|part| part == "..") && component.contains('/') => {
                 return Err("`..` would lead out of the tree");
             }
@@ -103,7 +103,8 @@ fn components(glob: &str) -> Vec<&str> {
                 // A bracket that stands first in a set, or first behind its negation, is one of the set.
                 let set = &glob[at + 1..];
                 let first = set.find(|next| next != '!' && next != '^').unwrap_or(set.len());
-                let end = set.get(first + 1..).and_then(|rest| rest.find(']')).map_or(set.len(), |end| first + 1 + end);
+                let end = set.char_indices().find(|(at, character)| *at > first && *character == ']');
+                let end = end.map_or(set.len(), |(end, _)| end);
                 while characters.clone().next().is_some_and(|(next, _)| next <= at + 1 + end) {
                     characters.next();
                 }
@@ -198,6 +199,13 @@ mod tests {
             ("..x/x..", "..x/x..", true),
         ] {
             assert_eq!(set(glob).matches(path.as_bytes()), expected, "{glob} {path}");
+        }
+    }
+
+    #[test]
+    fn a_glob_is_kept_without_empty_components() {
+        for (glob, kept) in [("[é]/./x", "[é]/x"), ("//a/[!]]/.//{b,c/d}//", "a/[!]]/{b,c/d}")] {
+            assert_eq!(Exclusion::new(glob).unwrap().to_string(), kept);
         }
     }
 

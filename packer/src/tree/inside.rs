@@ -52,7 +52,7 @@ impl Tree<'_> {
             let above = fstat(&parent).map_err(failed)?.identity;
             let is_root = above == identity;
             // A mount point is an entry, and what is below it is not.
-            let is_below_mount_point = depth > 0 && above.mount != identity.mount && !self.rules.cross_mounts;
+            let is_below_mount_point = depth > 0 && !above.is_on_mount_of(&identity) && !self.rules.cross_mounts;
             if is_root || is_below_mount_point {
                 return Ok(None);
             }

@@ -1,4 +1,4 @@
-//! What the parent process leaves to this one, and would harm it.
+//! Limits and settings of signals that this process inherits, and that would harm it.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::signals::is_ignored;
 /// Raises the limit of open files, and makes the ends of programs known again. What cannot be changed stays.
 pub(crate) fn amend() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Of a pack, every thread opens directories. The limit is low for programs that use `select`, and this one does not.
+    // Every thread of a pack holds directories open. The usual limit is low for the sake of programs that use `select`.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     // Where the signal is ignored, the system forgets how a program ended before anybody asks.
     if is_ignored(SIGCHLD) {
