@@ -42,15 +42,24 @@ pub(crate) enum Depth {
     Whole,
     /// Enough to show faults that do not depend on the level: a level of each codec, and the memory of the default one.
     Faults,
-    /// The same without memory, whose inputs take most of the time.
-    FaultsWithoutMemory,
+    /// Two cases that differ in all, and no memory, whose inputs take most of the time.
+    Quick,
 }
 
 impl Depth {
+    fn cases(self) -> Vec<Case> {
+        match self {
+            Depth::Whole | Depth::Faults => Case::all(&[Compression::None, Compression::GZIP, Compression::ZSTD], 2),
+            Depth::Quick => [(Compression::None, 1), (Compression::GZIP, 2)]
+                .map(|(compression, threads)| Case { compression: compression.to_string(), threads })
+                .to_vec(),
+        }
+    }
+
     fn levels(self) -> &'static [&'static str] {
         match self {
             Depth::Whole => &LEVELS,
-            Depth::Faults | Depth::FaultsWithoutMemory => &["none", "gzip:5", "zstd:3", "xz:0"],
+            Depth::Faults | Depth::Quick => &["none", "gzip:5", "zstd:3", "xz:0"],
         }
     }
 
@@ -58,7 +67,7 @@ impl Depth {
         BUDGETS.into_iter().filter(move |(compression, _)| match self {
             Depth::Whole => true,
             Depth::Faults => *compression == "gzip:5",
-            Depth::FaultsWithoutMemory => false,
+            Depth::Quick => false,
         })
     }
 }
@@ -137,7 +146,7 @@ impl GateTrees {
         let exact = ExactGates {
             owner: OWNER,
             tree: next()?,
-            cases: Case::all(&[Compression::None, Compression::GZIP, Compression::ZSTD], 2),
+            cases: depth.cases(),
             further: next()?,
             compressions: depth.levels().iter().map(|level| (*level).to_owned()).collect(),
             inputs: [next()?, next()?],

@@ -11,7 +11,7 @@ use super::image_size::Size;
 use super::paired_trial::TimedCase;
 use super::time;
 use crate::error::Result;
-use crate::record::{Interval, Journal, read};
+use crate::record::{Journal, read};
 use crate::run::Environment;
 use crate::verify::{Finding, GateVerdict};
 
@@ -245,8 +245,7 @@ impl fmt::Display for TimeMeasurement {
 
 /// One case in one line.
 fn told(timed: &TimedCase, base: &str) -> String {
-    let interval = |ratio: &Interval| format!("{:.3} [{:.3}, {:.3}]", ratio.value, ratio.low, ratio.high);
-    let batches: Vec<String> = timed.batches.iter().map(|batch| interval(&batch.ratio)).collect();
+    let batches: Vec<String> = timed.batches.iter().map(|batch| batch.ratio.to_string()).collect();
     let ruling = match timed.ruling {
         Decision::Slower => ": slower, twice",
         Decision::Inconclusive

@@ -1,6 +1,7 @@
 //! The two strategies side by side, as records keep them.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -64,5 +65,66 @@ impl Interval {
             _ if self.low > 1.0 => Ordering::Greater,
             _ => Ordering::Equal,
         }
+    }
+
+    /// A factor: `3.4× [3.2, 3.6]`.
+    #[must_use]
+    pub fn factor(&self) -> String {
+        self.text("×")
+    }
+
+    /// The estimate and its ends, with three digits if the interval is no wider than ±5 of the third, and with two otherwise;
+    /// with one more where an end would be rounded to 1, and it could not be seen who is faster.
+    #[must_use]
+    pub fn digits(&self) -> [String; 3] {
+        let magnitude = self.value.log10().floor();
+        let third = 10_f64.powf(magnitude - 2.0);
+        let digits = if (self.high - self.low) / 2.0 <= 5.0 * third { 2.0 } else { 1.0 };
+        let decimals = (digits - magnitude).clamp(0.0, 9.0) as usize;
+        let rounded =
+            |value: f64, decimals: usize| (value * 10_f64.powf(decimals as f64)).round() / 10_f64.powf(decimals as f64);
+        let hides =
+            |end: f64| (rounded(end, decimals) - 1.0).abs() < 1e-9 && (rounded(end, decimals + 1) - 1.0).abs() > 1e-9;
+        let decimals = if hides(self.low) || hides(self.high) { decimals + 1 } else { decimals };
+        [self.value, self.low, self.high].map(|value| format!("{value:.decimals$}"))
+    }
+
+    fn text(&self, unit: &str) -> String {
+        let [value, low, high] = self.digits();
+        let sure = if self.confidence >= 0.95 { String::new() } else { format!(" ({:.0} %)", self.confidence * 100.0) };
+        format!("{value}{unit} [{low}, {high}]{sure}")
+    }
+}
+
+/// `0.89 [0.86, 0.92]`, with the confidence if it is not 95 %.
+impl fmt::Display for Interval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text(""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_digits_stand_only_where_the_interval_carries_them() {
+        for ([value, low, high], expected) in [
+            ([3.4123, 3.2, 3.6], "3.4× [3.2, 3.6]"),
+            ([3.4123, 3.39, 3.44], "3.41× [3.39, 3.44]"),
+            ([0.9312, 0.901, 0.966], "0.93× [0.90, 0.97]"),
+            ([0.9312, 0.929, 0.933], "0.931× [0.929, 0.933]"),
+            ([1.04, 1.01, 1.13], "1.04× [1.01, 1.13]"),
+            ([1.24, 1.004, 1.43], "1.2× [1.0, 1.4]"),
+            ([71.9, 60.0, 80.0], "72× [60, 80]"),
+            ([71.94, 71.7, 72.1], "71.9× [71.7, 72.1]"),
+            ([719.4, 719.0, 720.0], "719× [719, 720]"),
+        ] {
+            let ratio = Interval { value, low, high, confidence: 0.95 };
+            assert_eq!(ratio.factor(), expected);
+            assert_eq!(ratio.to_string(), expected.replace('×', ""));
+        }
+        let unsure = Interval { value: 2.0, low: 1.0, high: 3.0, confidence: 0.75 };
+        assert_eq!(unsure.factor(), "2.0× [1.0, 3.0] (75 %)");
     }
 }

@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use super::tables::{Table, interval};
+use super::tables::Table;
 use crate::record::{Interval, PeerComparison, Record, StrategyComparison};
 use crate::stats::{comparisons, peer_lines};
 
@@ -135,7 +135,7 @@ fn both<'a, Of>(lists: &'a [Vec<Of>; 2], name: impl Fn(&Of) -> String) -> (Vec<(
 }
 
 fn row(what: String, one: &Interval, other: &Interval) -> Row {
-    ([what, interval(one), interval(other)], Conclusion::of_times(one, other))
+    ([what, one.to_string(), other.to_string()], Conclusion::of_times(one, other))
 }
 
 fn time(one: &StrategyComparison, other: &StrategyComparison) -> Row {

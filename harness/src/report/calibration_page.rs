@@ -2,7 +2,7 @@
 
 use super::page::{Block, Page, Section};
 use super::provenance;
-use super::tables::{Table, interval};
+use super::tables::Table;
 use crate::format::time;
 use crate::gate::calibration::{Calibration, SAME, SLOWED};
 use crate::gate::decision::{Decision, PAIRS, half_width};
@@ -69,8 +69,8 @@ pub(super) fn table(calibration: &Calibration) -> Table {
     let row = |number: usize, fault: Option<&String>, timed: &TimedCase| {
         let TimedCase { batches, ruling, cold, .. } = timed;
         let ratio = |batch: &Batch| match batch.pairs > PAIRS {
-            true => format!("{}, {} pairs", interval(&batch.ratio), batch.pairs),
-            false => interval(&batch.ratio),
+            true => format!("{}, {} pairs", batch.ratio, batch.pairs),
+            false => batch.ratio.to_string(),
         };
         let medians = batches.first().map_or([0; 2], |batch| batch.medians_ns);
         let ruling = match ruling {

@@ -76,7 +76,7 @@ fn case(one: &StrategyComparison, other: &StrategyComparison, comparable: &Compa
     let name = |what: &str| format!("{}: {what}", one.case);
     let ratios = quotient(&one.ratio, &other.ratio);
     let [first, second] = [one, other].map(|comparison| three(comparison.ratio.value));
-    let mut rows = vec![[name("time ÷ that of two passes"), first, second, interval(&ratios), told(&ratios)]];
+    let mut rows = vec![[name("time ÷ that of two passes"), first, second, ratios.to_string(), told(&ratios)]];
     for (what, arm) in [
         ("single-stream", (|one| &one.single_stream) as fn(&StrategyComparison) -> &Arm),
         ("two-pass", |one| &one.two_pass),
@@ -85,7 +85,7 @@ fn case(one: &StrategyComparison, other: &StrategyComparison, comparable: &Compa
         if comparable.machine {
             let quotient = quotient(&one.wall_ns, &other.wall_ns);
             let [first, second] = [one, other].map(|arm| time(arm.wall_ns.value));
-            rows.push([name(what), first, second, interval(&quotient), told(&quotient)]);
+            rows.push([name(what), first, second, quotient.to_string(), told(&quotient)]);
         }
         if comparable.tree {
             for (size, of) in [
@@ -108,10 +108,6 @@ fn case(one: &StrategyComparison, other: &StrategyComparison, comparable: &Compa
         }
     }
     rows
-}
-
-fn interval(quotient: &Interval) -> String {
-    format!("{} [{}, {}]", three(quotient.value), three(quotient.low), three(quotient.high))
 }
 
 fn told(quotient: &Interval) -> String {

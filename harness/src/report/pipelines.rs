@@ -2,7 +2,6 @@
 
 use super::plot::{Plot, WIDTH};
 use super::svg::{Anchor, Svg, ticks};
-use super::tables::digits;
 use crate::format::{bytes, time};
 use crate::plan::PeerKind;
 use crate::record::{Interval, PeerComparison, PeerRecord, Record, Role, StrategyComparison};
@@ -89,7 +88,7 @@ fn row(svg: &mut Svg, bar: &Bar, y: f64, x: impl Fn(f64) -> f64) {
     svg.text((LEFT - 10.0, y + 16.0), Anchor::End, name, &bar.label);
     svg.bar((LEFT, y + 3.0), (x(value) - LEFT, 18.0), bar.class);
     svg.line((x(low), y + 12.0), (x(high), y + 12.0), "interval ink");
-    let label = bar.times.map_or_else(|| time(value), |times| format!("{}   {}×", time(value), digits(&times)[0]));
+    let label = bar.times.map_or_else(|| time(value), |times| format!("{}   {}×", time(value), times.digits()[0]));
     svg.text((x(high) + 8.0, y + 16.0), Anchor::Start, &format!("strong {}", bar.class), &label);
     svg.text((WIDTH - 6.0, y + 16.0), Anchor::End, name, &bytes(bar.disk));
 }

@@ -44,8 +44,7 @@ fn forest(found: &[StrategyComparison]) -> Plot {
         svg.text((left - 14.0, y + 4.0), Anchor::End, "", &case.case);
         svg.line((x(case.ratio.low), y), (x(case.ratio.high), y), &format!("interval {class}"));
         svg.dot((x(case.ratio.value), y), 5.0, class);
-        let label = format!("{:.3}  [{:.3}, {:.3}]", case.ratio.value, case.ratio.low, case.ratio.high);
-        svg.text((right + 16.0, y + 4.0), Anchor::Start, "", &label);
+        svg.text((right + 16.0, y + 4.0), Anchor::Start, "", &case.ratio.to_string());
     }
     let confidence = found.iter().map(|case| case.ratio.confidence).fold(0.95, f64::min);
     let mut caption = format!(

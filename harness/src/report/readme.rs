@@ -3,7 +3,6 @@
 use std::cmp::Ordering;
 
 use super::pipelines::{short, usual};
-use super::tables::digits;
 use super::{markdown, verdict};
 use crate::format::{bytes, change};
 use crate::plan::PeerKind;
@@ -58,7 +57,7 @@ fn time(record: &Record, compressing: &[&StrategyComparison]) -> Option<String> 
         .into_iter()
         .filter(|line| line.peer.kind() == PeerKind::Pipeline)
         .filter_map(|line| Some((line.peer, line.one.filter(|one| one.ratio.value < 1.0)?.ratio)))
-        .map(|(peer, ratio)| format!("{}× as fast as `{}`", digits(&ratio)[0], short(&peer.title)))
+        .map(|(peer, ratio)| format!("{}× as fast as `{}`", ratio.digits()[0], short(&peer.title)))
         .collect();
     // Older records have the other tool with all cores only.
     let is_pinned = record.run.peers.iter().any(|peer| peer.parallelism.is_some());
@@ -70,8 +69,8 @@ fn time(record: &Record, compressing: &[&StrategyComparison]) -> Option<String> 
     Some(format!(
         "**Time.** With {} cores onepass is {} to {}× as fast as the pipelines above.{alone} {}",
         record.run.environment.cores,
-        digits(low)[0],
-        digits(high)[0],
+        low.digits()[0],
+        high.digits()[0],
         strategies(compressing)
     ))
 }

@@ -91,18 +91,12 @@ fn saved(comparison: &StrategyComparison) -> [String; 7] {
     [
         "    difference".into(),
         change(single.wall_ns.value / two.wall_ns.value),
-        interval(&comparison.ratio),
+        comparison.ratio.to_string(),
         less(two.scratch_peak, single.scratch_peak),
         less(two.bytes_written, single.bytes_written),
         less(two.memory, single.memory),
         less(two.image_size, single.image_size),
     ]
-}
-
-/// `0.89 [0.86, 0.92]`, with the confidence if it is not 95 %.
-pub(super) fn interval(ratio: &Interval) -> String {
-    let text = format!("{:.3} [{:.3}, {:.3}]", ratio.value, ratio.low, ratio.high);
-    if ratio.confidence >= 0.95 { text } else { format!("{text} ({:.0} %)", ratio.confidence * 100.0) }
 }
 
 /// The times of our single stream beside their lower bounds; `None` if those were not measured.
@@ -156,35 +150,13 @@ pub(super) fn likeness(record: &Record) -> Option<Table> {
     (!rows.is_empty()).then(|| Table::new(["", "real tree", "fixture", ""], rows))
 }
 
-/// `3.4× [3.2, 3.6]`, with the confidence if it is not 95 %.
-pub(super) fn factor(ratio: &Interval) -> String {
-    let [value, low, high] = digits(ratio);
-    let sure = if ratio.confidence >= 0.95 { String::new() } else { format!(" ({:.0} %)", ratio.confidence * 100.0) };
-    format!("{value}× [{low}, {high}]{sure}")
-}
-
-/// An estimate and its ends, with three digits if the interval is no wider than ±5 of the third, and with two otherwise;
-/// with one more where an end would be rounded to 1, and it could not be seen who is faster.
-pub(super) fn digits(ratio: &Interval) -> [String; 3] {
-    let magnitude = ratio.value.log10().floor();
-    let third = 10_f64.powf(magnitude - 2.0);
-    let digits = if (ratio.high - ratio.low) / 2.0 <= 5.0 * third { 2.0 } else { 1.0 };
-    let decimals = (digits - magnitude).clamp(0.0, 9.0) as usize;
-    let rounded =
-        |value: f64, decimals: usize| (value * 10_f64.powf(decimals as f64)).round() / 10_f64.powf(decimals as f64);
-    let hides =
-        |end: f64| (rounded(end, decimals) - 1.0).abs() < 1e-9 && (rounded(end, decimals + 1) - 1.0).abs() > 1e-9;
-    let decimals = if hides(ratio.low) || hides(ratio.high) { decimals + 1 } else { decimals };
-    [ratio.value, ratio.low, ratio.high].map(|value| format!("{value:.decimals$}"))
-}
-
 /// Peers beside our single stream.
 pub(super) fn peers(record: &Record) -> Table {
     let lines = peer_lines(record);
     // Older records know less.
     let together = lines.iter().any(|line| line.times.iter().any(|times| times.memory_together.is_some()));
     let memory = lines.iter().any(|line| line.times.iter().any(|times| times.memory.is_some()));
-    let factor = |beside: &Option<PeerComparison>| beside.as_ref().map_or_else(String::new, |one| factor(&one.ratio));
+    let factor = |beside: &Option<PeerComparison>| beside.as_ref().map_or_else(String::new, |one| one.ratio.factor());
     let row = |line: PeerLine<'_>| {
         let time_of = |times: &PeerTimes| {
             let threads = match times.threads {
@@ -236,28 +208,4 @@ pub(super) fn losses(record: &Record) -> Option<Table> {
     };
     let rows: Vec<[String; 2]> = record.run.peers.iter().filter_map(row).collect();
     (!rows.is_empty()).then(|| Table::new(["what people use", "its image lacks"], rows))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn three_digits_stand_only_where_the_interval_carries_them() {
-        for ([value, low, high], expected) in [
-            ([3.4123, 3.2, 3.6], "3.4× [3.2, 3.6]"),
-            ([3.4123, 3.39, 3.44], "3.41× [3.39, 3.44]"),
-            ([0.9312, 0.901, 0.966], "0.93× [0.90, 0.97]"),
-            ([0.9312, 0.929, 0.933], "0.931× [0.929, 0.933]"),
-            ([1.04, 1.01, 1.13], "1.04× [1.01, 1.13]"),
-            ([1.24, 1.004, 1.43], "1.2× [1.0, 1.4]"),
-            ([71.9, 60.0, 80.0], "72× [60, 80]"),
-            ([71.94, 71.7, 72.1], "71.9× [71.7, 72.1]"),
-            ([719.4, 719.0, 720.0], "719× [719, 720]"),
-        ] {
-            assert_eq!(factor(&Interval { value, low, high, confidence: 0.95 }), expected);
-        }
-        let unsure = Interval { value: 2.0, low: 1.0, high: 3.0, confidence: 0.75 };
-        assert_eq!(factor(&unsure), "2.0× [1.0, 3.0] (75 %)");
-    }
 }

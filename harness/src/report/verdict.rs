@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 
 use super::claim_2019;
 use super::pipelines::short;
-use super::tables::factor;
 use crate::format::bytes;
 use crate::plan::PeerKind;
 use crate::record::{Record, Role, StrategyComparison};
@@ -112,8 +111,8 @@ fn others(record: &Record) -> Option<String> {
         .into_iter()
         .filter(|line| line.peer.kind() == PeerKind::Pipeline)
         .filter_map(|line| {
-            let one = line.one.map_or_else(String::new, |one| format!(", with one thread {}", factor(&one.ratio)));
-            Some(format!("{} as fast as `{}`{one}", factor(&line.all?.ratio), short(&line.peer.title)))
+            let one = line.one.map_or_else(String::new, |one| format!(", with one thread {}", one.ratio.factor()));
+            Some(format!("{} as fast as `{}`{one}", line.all?.ratio.factor(), short(&line.peer.title)))
         })
         .collect();
     (!told.is_empty()).then(|| format!("Other tools: onepass in one stream, with all cores, is {}.", told.join("; ")))

@@ -77,14 +77,18 @@ mod tests {
         assert!(thin.contains(&(617, 9_999)));
     }
 
+    /// Where another process frees space meanwhile, less is seen, so there are several tries.
     #[test]
     fn a_file_without_a_name_is_seen() {
         let directory = tempfile::tempdir_in("/dev/shm").unwrap();
-        let ((), curve) = watch(directory.path(), || {
-            let mut file = tempfile::tempfile_in(directory.path()).unwrap();
-            std::io::Write::write_all(&mut file, &vec![1; 32 << 20]).unwrap();
-            thread::sleep(4 * PAUSE);
-        });
-        assert!(curve.peak >= 32 << 20, "{}", curve.peak);
+        let peak = || {
+            let write = || {
+                let mut file = tempfile::tempfile_in(directory.path()).unwrap();
+                std::io::Write::write_all(&mut file, &vec![1; 32 << 20]).unwrap();
+                thread::sleep(4 * PAUSE);
+            };
+            watch(directory.path(), write).1.peak
+        };
+        assert!((0..10).any(|_| peak() >= 32 << 20));
     }
 }

@@ -36,7 +36,7 @@ fn must_be_faster(case: &Case) -> bool {
 }
 
 fn told(found: &StrategyComparison) -> String {
-    format!("{}: {:.3} [{:.3}, {:.3}]", found.case, found.ratio.value, found.ratio.low, found.ratio.high)
+    format!("{}: {}", found.case, found.ratio)
 }
 
 #[cfg(test)]

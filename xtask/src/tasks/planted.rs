@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
     /// Faults [default: all]; each `slow-…` wastes a fifth of the time in one step, and needs two minutes
     #[arg(value_name = "FAULT", value_parser = names())]
     faults: Vec<String>,
-    /// Check memory only with the faults that break it: the inputs of that gate take most of the time
+    /// Two cases instead of six, and memory only with the faults that break it
     #[arg(long)]
     quick: bool,
     /// Parent of the scratch directory, which needs 2 GB [default: the directory for temporary files]
@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut unseen = 0;
     for (fault, gates) in FAULTS.into_iter().filter(|(fault, _)| wanted(fault)) {
         let depth = match arguments.quick && !gates.contains(&Gate::Memory) {
-            true => Depth::FaultsWithoutMemory,
+            true => Depth::Quick,
             false => Depth::Faults,
         };
         let broken = broken(&trees, fault, depth, &mut log)?;
@@ -63,7 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         print(line(fault, &broken, gates))?;
     }
     for fault in SLOW_DOWNS.into_iter().filter(|fault| wanted(fault)) {
-        let broken = broken(&trees, fault, Depth::FaultsWithoutMemory, &mut log)?;
+        let broken = broken(&trees, fault, Depth::Quick, &mut log)?;
         let slowed = slowed(&trees, fault, &mut log)?;
         unseen += usize::from(slowed.ruling != Decision::Slower || !broken.is_empty());
         print(slow_line(fault, &slowed, &broken))?;
@@ -84,7 +84,7 @@ fn names() -> PossibleValuesParser {
 /// The gates that a fault breaks.
 fn broken(trees: &GateTrees, fault: &str, depth: Depth, log: &mut SampleLog<'_>) -> Result<Vec<Gate>> {
     let mut examined = trees.exact(depth, &injecting(fault), &expected()?, log)?;
-    if depth == Depth::FaultsWithoutMemory {
+    if depth == Depth::Quick {
         examined.findings.retain(|finding| finding.gate != Gate::Memory);
     }
     let missing = examined.findings.iter().find(|finding| matches!(finding.verdict, GateVerdict::NotMeasured(_)));
