@@ -98,14 +98,7 @@ impl PendingFile {
     fn link_new(&self, to: &OutputDir, name: &str) -> rustix::io::Result<()> {
         let (from, to) = (self.directory.handle(), to.handle());
         let Some(temporary) = &self.name else { return self.link(to, name) };
-        let flags = RenameFlags::NOREPLACE;
-        match rustix::fs::renameat_with(from, &temporary.name, to, name, flags) {
-            // A filesystem that does not know the flag (NFS) knows links, and one without links (FAT) knows the flag.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                rustix::fs::linkat(from, &temporary.name, to, name, AtFlags::empty())
-            }
-            result => result,
-        }
+        rename_new(from, &temporary.name, to, name)
     }
 
     /// Gives a file without a name one in `directory` that nothing has.
@@ -132,6 +125,26 @@ impl PendingFile {
             }
         };
         rustix::fs::renameat_with(from, &temporary.name, to.handle(), name, RenameFlags::empty())
+    }
+}
+
+/// Gives a file with a temporary name one in `to` that nothing has. The filesystem decides at once whether something has it, where it
+/// knows the flag of rename or hard links. Where it knows neither (exFAT over FUSE, mounted object stores), there is a look before the
+/// rename, and what another process names between the two is replaced.
+fn rename_new(from: &OwnedFd, temporary: &str, to: &OwnedFd, name: &str) -> rustix::io::Result<()> {
+    match rustix::fs::renameat_with(from, temporary, to, name, RenameFlags::NOREPLACE) {
+        // NFS, most filesystems over FUSE.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+        result => return result,
+    }
+    match rustix::fs::linkat(from, temporary, to, name, AtFlags::empty()) {
+        Err(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+        result => return result,
+    }
+    match rustix::fs::statat(to, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => Err(Errno::EXIST),
+        Err(Errno::NOENT) => rustix::fs::renameat_with(from, temporary, to, name, RenameFlags::empty()),
+        Err(error) => Err(error),
     }
 }
 

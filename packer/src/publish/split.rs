@@ -113,7 +113,7 @@ impl SplitDirectory {
         Ok((hasher.finish() == *fingerprint).then_some(files))
     }
 
-    /// Replaces the remains of a crash atomically.
+    /// Replaces the remains of a crash, atomically where the filesystem can exchange two names.
     fn replace(&self, temporary: TempDirectory, name: &str, existing: &OutputDir) -> Result<()> {
         let failed = |error: Errno| Error::io("publish", existing.path(), error);
         let ours = |found: &CStr| self.files.iter().any(|(_, name)| name.as_bytes() == found.to_bytes());
@@ -125,9 +125,16 @@ impl SplitDirectory {
             ));
         }
         let handle = self.directory.handle();
-        rustix::fs::renameat_with(handle, &temporary.name, handle, name, RenameFlags::EXCHANGE).map_err(failed)?;
-        // The remains now have the temporary name. If they cannot be removed, the next pack removes them.
-        let _ = temp_name::remove_directory(handle, existing.handle(), &*temporary.name, &found);
+        match rustix::fs::renameat_with(handle, &temporary.name, handle, name, RenameFlags::EXCHANGE) {
+            // The remains now have the temporary name. If they cannot be removed, the next pack removes them.
+            Ok(()) => drop(temp_name::remove_directory(handle, existing.handle(), &*temporary.name, &found)),
+            // Remains are no image, so none is missing meanwhile.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                temp_name::remove_directory(handle, existing.handle(), name, &found).map_err(failed)?;
+                self.rename(&temporary, name).map_err(failed)?;
+            }
+            Err(error) => return Err(failed(error)),
+        }
         temporary.keep();
         Ok(())
     }

@@ -51,4 +51,5 @@ mod surroundings;
 mod sweep;
 mod trees;
 mod user_namespaces;
+mod without_links;
 mod workshop;
