@@ -1,13 +1,15 @@
-//! Shows progress on standard error: a bar, or one JSON object a line.
+//! Shows progress on standard error: a bar, or one JSON object a line. What does not fit there is dropped: nobody may read it, and the
+//! pack goes on.
 
 use std::io::{IsTerminal, Write, stderr};
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use packer::{Pass, Progress};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
-/// How progress is escape_path, on standard error.
+/// How progress is shown, on standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Show {
     /// A bar if standard error is a terminal, else nothing
@@ -39,6 +41,9 @@ impl ProgressDisplay {
     }
 
     pub(crate) fn show(&self, progress: &Progress) {
+        if !has_room() {
+            return;
+        }
         match self {
             ProgressDisplay::Bar(bar) => {
                 bar.set_message(match progress.pass {
@@ -53,7 +58,8 @@ impl ProgressDisplay {
             }
             ProgressDisplay::Json => {
                 // A reader that is gone does not end the pack.
-                let _ = serde_json::to_string(&Line::of(progress)).map(|line| writeln!(stderr(), "{line}"));
+                let line = serde_json::to_string(&Line::of(progress)).unwrap_or_default() + "\n";
+                let _ = stderr().write_all(line.as_bytes());
             }
         }
     }
@@ -64,6 +70,14 @@ impl ProgressDisplay {
             bar.finish_and_clear();
         }
     }
+}
+
+/// Whether standard error takes a line at once. A pipe that polls as writable has room for 4,096 bytes (`PIPE_BUF`), and a terminal
+/// that was stopped does not poll so.
+fn has_room() -> bool {
+    let err = stderr();
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::new(&err, PollFlags::OUT)], Some(&now)).is_ok_and(|ready| ready > 0)
 }
 
 fn bar() -> ProgressBar {
