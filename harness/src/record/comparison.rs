@@ -108,6 +108,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_side_is_sure_at_95_percent_only() {
+        let side = |low, high, confidence| Interval { value: f64::midpoint(low, high), low, high, confidence }.side();
+        for (low, high, found) in
+            [(0.8, 0.9, Ordering::Less), (0.9, 1.1, Ordering::Equal), (1.1, 1.2, Ordering::Greater)]
+        {
+            assert_eq!(side(low, high, 0.95), found);
+            assert_eq!(side(low, high, 0.94), Ordering::Equal);
+        }
+    }
+
+    #[test]
     fn three_digits_stand_only_where_the_interval_carries_them() {
         for ([value, low, high], expected) in [
             ([3.4123, 3.2, 3.6], "3.4× [3.2, 3.6]"),

@@ -65,16 +65,13 @@ impl TempDirectory {
                 Err(Errno::EXIST) => continue,
                 Err(error) => return Err(error),
             }
-            match rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()) {
-                Ok(handle) => {
-                    lock(&handle);
+            // A process that removes leftovers may have removed it meanwhile.
+            match open_locked(parent, name) {
+                Ok(Some(handle)) => {
                     let (parent, handle) = (Arc::clone(parent), Arc::new(handle));
-                    if is_at(&handle, &parent, name) {
-                        return Ok(TempDirectory { parent, handle, name: name.clone(), files: Vec::new() });
-                    }
+                    return Ok(TempDirectory { parent, handle, name: name.clone(), files: Vec::new() });
                 }
-                // A process that removes leftovers may have removed it meanwhile.
-                Err(Errno::NOENT) => {}
+                Ok(None) => {}
                 Err(error) => {
                     let _ = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
                     return Err(error);
@@ -100,6 +97,17 @@ impl Drop for TempDirectory {
             let _ = remove_directory(&self.parent, &self.handle, &*self.name, self.files.iter().map(|file| &**file));
         }
     }
+}
+
+/// Opens and locks the directory `name` in `parent`; `None` if it is gone.
+fn open_locked(parent: &OwnedFd, name: &str) -> rustix::io::Result<Option<OwnedFd>> {
+    let handle = match rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()) {
+        Ok(handle) => handle,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    lock(&handle);
+    Ok(is_at(&handle, parent, name)?.then_some(handle))
 }
 
 /// How a directory is opened.
@@ -140,7 +148,7 @@ pub(crate) fn create(directory: &Arc<OwnedFd>) -> rustix::io::Result<(File, Temp
             Ok(file) => {
                 lock(&file);
                 // A process that removes leftovers may have removed it meanwhile.
-                if is_at(&file, directory, &name.name) {
+                if is_at(&file, directory, &name.name)? {
                     return Ok((file.into(), name));
                 }
             }
@@ -172,7 +180,7 @@ fn remove_if_dead(directory: &OwnedFd, name: &CStr) -> rustix::io::Result<()> {
     };
     rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
     // Between opening and locking it may have got its final name, and something else this one.
-    match (is_at(&file, directory, name), is_directory) {
+    match (is_at(&file, directory, name)?, is_directory) {
         (false, _) => Ok(()),
         (true, false) => rustix::fs::unlinkat(directory, name, AtFlags::empty()),
         (true, true) => remove_directory(directory, &file, name, names(&file)?),
@@ -185,13 +193,13 @@ pub(crate) fn is_temporary(name: &CStr) -> bool {
 }
 
 /// Whether an open file is what `name` stands for.
-fn is_at(file: impl AsFd, directory: &OwnedFd, name: impl rustix::path::Arg) -> bool {
-    let (Ok(open), Ok(named)) =
-        (rustix::fs::fstat(file), rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW))
-    else {
-        return false;
-    };
-    (open.st_dev, open.st_ino) == (named.st_dev, named.st_ino)
+fn is_at(file: impl AsFd, directory: &OwnedFd, name: impl rustix::path::Arg) -> rustix::io::Result<bool> {
+    let open = rustix::fs::fstat(file)?;
+    match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(named) => Ok((open.st_dev, open.st_ino) == (named.st_dev, named.st_ino)),
+        Err(Errno::NOENT) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]

@@ -91,10 +91,21 @@ const OTHERS: usize = 32;
 
 /// The capacity of each chain if so many threads share the files that the process may open.
 pub(crate) fn chain_capacity(threads: usize) -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let limit = open_files_limit().map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     // The walk, and the walk that finds the total, have handles of their own.
     (limit.saturating_sub(OTHERS) / (threads + 2)).saturating_sub(BESIDE).clamp(1, CAPACITY)
+}
+
+/// How many files this process may open; `None` if any number. The call for it is refused in some sandboxes, where rustix panics, so
+/// the kernel's file comes first.
+fn open_files_limit() -> Option<u64> {
+    match std::fs::read_to_string("/proc/self/limits") {
+        Ok(limits) => {
+            let limit = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+            limit.split_whitespace().next()?.parse().ok()
+        }
+        Err(_) => rustix::process::getrlimit(rustix::process::Resource::Nofile).current,
+    }
 }
 
 impl<'a> DirHandleCache<'a> {

@@ -37,6 +37,7 @@ mod progress;
 mod races;
 mod reading;
 mod readme;
+mod refused;
 mod reports;
 mod rules;
 mod same_bytes;

@@ -1,7 +1,7 @@
 //! Every system call of a pack fails once: no image, nothing left and the cause told, or an image that is whole.
 //!
 //! The fast tier lists the calls of a pack, and fails each that differs from those before it in its name, its arguments or its
-//! result. The deep tier fails every call with every error, over every kind of output directory, with one and two threads.
+//! result. The deep tier fails every call with every error, over every kind of output directory, with one and four threads.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -268,12 +268,12 @@ fn every_different_call(place: &Place, before: &[Standing]) -> usize {
 
 /// Fails every call with every error.
 fn every_call(place: &Place, before: &[Standing]) -> usize {
-    /// After so many runs in which no thread made the Nth call there is none. With two threads it depends on the run.
+    /// After so many runs in which no thread made the Nth call there is none. With four threads it depends on the run.
     const MISSES: usize = 3;
     let mut failures = 0;
     for (call, errors) in calls(place) {
         for (error, standing) in errors.iter().flat_map(|error| before.iter().map(move |standing| (error, standing))) {
-            for threads in ["1", "2"] {
+            for threads in ["1", "4"] {
                 let (mut number, mut misses) = (1, 0);
                 while misses < MISSES {
                     let failed = place.fails(threads, call, error, number, *standing);

@@ -55,13 +55,24 @@ impl FromStr for Moment {
 pub(crate) struct FileMode(pub(crate) u32);
 
 impl FileMode {
-    /// The permissions that a program gives a new file: reading and writing for everybody, without the umask of this process. The
-    /// process must have one thread, because the umask can only be read by setting it.
+    /// The permissions that a program gives a new file: reading and writing for everybody, without the umask of this process. Where
+    /// the kernel does not tell the umask (before 4.7, without /proc), it can only be read by setting it; the process must have one
+    /// thread then.
     pub(crate) fn from_umask() -> Self {
-        let umask = rustix::process::umask(Mode::from_raw_mode(0o077));
-        rustix::process::umask(umask);
-        FileMode(0o666 & !umask.as_raw_mode())
+        let umask = told_umask().unwrap_or_else(|| {
+            let umask = rustix::process::umask(Mode::from_raw_mode(0o077));
+            rustix::process::umask(umask);
+            umask.as_raw_mode()
+        });
+        FileMode(0o666 & !umask)
     }
+}
+
+/// The umask, if the kernel tells it.
+fn told_umask() -> Option<u32> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
+    u32::from_str_radix(umask.trim(), 8).ok()
 }
 
 impl FromStr for FileMode {
