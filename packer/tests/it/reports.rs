@@ -153,6 +153,20 @@ fn no_image_goes_to_a_closed_standard_output() {
 }
 
 #[test]
+fn the_record_has_the_exclusions_that_matched_nothing() {
+    let place = place();
+    for way in ["-o out --json", "--dry-run --json"] {
+        let exclusions = "--exclude ./nothing --exclude 'f*' --exclude file --exclude 'no*/[x]'";
+        let run = shell(&place, &format!("exec $ONEPASS pack tree {way} {exclusions}"));
+        let record: Value = serde_json::from_slice(&run.stdout).unwrap();
+        assert_eq!(record["unmatched_exclusions"], serde_json::json!(["nothing", "no*/[x]"]), "{way}");
+        let run = shell(&place, &format!("exec $ONEPASS pack tree {way}"));
+        let record: Value = serde_json::from_slice(&run.stdout).unwrap();
+        assert_eq!(record["unmatched_exclusions"], serde_json::json!([]), "{way}");
+    }
+}
+
+#[test]
 fn an_earlier_record_stays_until_the_new_one_is_complete() {
     let place = place();
     let (record, before) = (place.path().join("record"), "an earlier record\n");
