@@ -53,3 +53,4 @@ mod trees;
 mod user_namespaces;
 mod without_links;
 mod workshop;
+mod xattrs;
