@@ -147,6 +147,7 @@ pub use tree::changes::Change;
 pub use tree::filter::{Exclusion, InvalidExclusion};
 pub use tree::holes::{InvalidSparse, Sparse};
 pub use tree::id_map::{IdKind, IdMap, IdRange, InvalidIdRange, InvalidOwner, Owner, OwnerPolicy};
+pub use tree::xattr::filter::{InvalidXattrGlob, XattrGlob};
 
 // Any thread may own or share what a caller holds; an async runtime needs that.
 const _: () = {

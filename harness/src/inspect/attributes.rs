@@ -32,6 +32,9 @@ impl Attributes {
         let names = names[..length].split(|byte| *byte == 0);
         for name in names.filter(|name| !name.is_empty() && !is_of_this_machine(name)) {
             let length = rustix::fs::lgetxattr(path, name, &mut value[..])?;
+            if is_unsigned(name, &value[..length]) {
+                continue;
+            }
             attributes.insert(name, &value[..length]);
             if let Some((_, key)) = ACLS.iter().find(|(acl, _)| *acl == name) {
                 attributes.insert(key, &value[..length]);
@@ -113,7 +116,22 @@ fn is_acl(name: &[u8]) -> bool {
 
 /// Whether an attribute says something about an inode that is true on this machine or this filesystem only.
 fn is_of_this_machine(name: &[u8]) -> bool {
-    name == b"security.evm" || name.starts_with(b"btrfs.") || name.starts_with(b"trusted.SGI_ACL_")
+    const STARTS: [&[u8]; 4] = [b"btrfs.", b"trusted.SGI_ACL_", b"security.SMACK64", b"system.nfs4_"];
+    const OVERLAY: [&[u8]; 5] = [b"origin", b"upper", b"uuid", b"impure", b"nlink"];
+    let overlay = name.strip_prefix(b"trusted.overlay.").or_else(|| name.strip_prefix(b"user.overlay."));
+    name == b"security.selinux"
+        || name == b"security.csm"
+        || STARTS.iter().any(|start| name.starts_with(start))
+        || overlay.is_some_and(|name| OVERLAY.contains(&name))
+}
+
+/// Whether a value of IMA or EVM is no signature that comes with the file: a hash, or bound to the inode.
+fn is_unsigned(name: &[u8], value: &[u8]) -> bool {
+    match name {
+        b"security.ima" => !matches!(value, [3 | 6, ..]),
+        b"security.evm" => !matches!(value, [5, ..]),
+        _ => false,
+    }
 }
 
 /// The name in a key, in which `=` and `%` are escaped.

@@ -3,3 +3,4 @@
 pub(crate) mod image;
 pub(crate) mod measure;
 pub(crate) mod pack;
+mod rules;

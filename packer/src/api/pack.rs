@@ -30,9 +30,7 @@ use crate::sink::size_limit::SizeLimit;
 use crate::threads::MAX_THREADS;
 use crate::tree::Tree;
 use crate::tree::changes::Changes;
-use crate::tree::filter::Exclusion;
 use crate::tree::holes::Sparse;
-use crate::tree::id_map::OwnerPolicy;
 use crate::tree::rules::Rules;
 
 /// A pack to run: a directory and options. It can run more than once.
@@ -74,7 +72,8 @@ impl Pack {
     /// Packs the directory `rootfs`.
     ///
     /// Defaults: [`Format::Tar`], [`Compression::GZIP`], [`Strategy::SingleStream`], one thread, no diffID, mode 0600. The image has every
-    /// entry on the mount of `rootfs`, with its own owner and times. An entry that changes during the pack fails it.
+    /// entry on the mount of `rootfs`, with its own owner, times and extended attributes, except those of the host. An entry that changes
+    /// during the pack fails it.
     #[must_use]
     pub fn new(rootfs: impl Into<PathBuf>) -> Self {
         Pack {
@@ -126,35 +125,6 @@ impl Pack {
     #[must_use]
     pub fn diff_id(self, diff_id: bool) -> Self {
         Pack { diff_id, ..self }
-    }
-
-    /// Leaves out the entries that match, and everything below directories that match. If the first name of a hard-linked file is
-    /// left out, its next name has the content. Default: nothing is left out. Calls add up.
-    #[must_use]
-    pub fn exclude(mut self, exclusions: impl IntoIterator<Item = Exclusion>) -> Self {
-        self.rules.exclusions.extend(exclusions);
-        self
-    }
-
-    /// Sets the owners of the entries in the archive. Default: [`OwnerPolicy::Preserve`].
-    #[must_use]
-    pub fn owners(mut self, owners: OwnerPolicy) -> Self {
-        self.rules.owners = owners;
-        self
-    }
-
-    /// Replaces later modification times by this one, in seconds since 1970. Default: no time is replaced.
-    #[must_use]
-    pub fn clamp_mtime(mut self, latest: i64) -> Self {
-        self.rules.latest = Some(latest);
-        self
-    }
-
-    /// Packs the content of mount points below the tree. Default: off; they are listed in [`Image::mounts_skipped`].
-    #[must_use]
-    pub fn cross_mounts(mut self, cross_mounts: bool) -> Self {
-        self.rules.cross_mounts = cross_mounts;
-        self
     }
 
     /// Sets whether the archive leaves out the holes of files. Default: [`Sparse::Auto`] in the formats of LXD and Incus,

@@ -154,12 +154,12 @@ impl<'a> DirHandleCache<'a> {
         }
     }
 
-    /// The extended attributes of `name` in `directory`, or of the directory itself if the name is empty.
+    /// The extended attributes of `name` in `directory` that `reader` keeps, or of the directory itself if the name is empty.
     pub(crate) fn xattrs(
         &mut self,
         directory: &Arc<Directory>,
         name: &[u8],
-        reader: &mut XattrReader,
+        reader: &mut XattrReader<'_>,
     ) -> Result<Xattrs> {
         let path = || child_path(&directory.path(), name);
         reader.read(self.enter(directory)?, name).map_err(|cause| match cause {

@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::error::{Error, Result};
+use crate::tree::glob;
 
 /// A glob of paths below the top of a tree. A directory that matches is excluded with everything in it.
 ///
 /// The glob is anchored at the top, with or without a leading slash or `./`. `*` and `?` stop at slashes, `**` does not; `[…]` is a set of
 /// characters, `{a,b}` are alternatives, and a backslash escapes. `//` and `/./` count as one slash, as in paths; `..` is refused. Paths
-/// are matched as bytes, so they need not be UTF-8.
+/// are matched as bytes, so they need not be UTF-8: `?` is one byte, and a set with a character beyond ASCII is refused.
 ///
 /// ```
 /// use packer::Exclusion;
@@ -48,8 +49,7 @@ impl Exclusion {
         if anchored.is_empty() {
             return Err(invalid("it names nothing below the top".into()));
         }
-        let built = GlobBuilder::new(&anchored).literal_separator(true).backslash_escape(true).build();
-        built.map(Exclusion).map_err(|error| invalid(error.kind().to_string()))
+        glob::compile(GlobBuilder::new(&anchored).literal_separator(true)).map(Exclusion).map_err(invalid)
     }
 }
 
@@ -100,12 +100,8 @@ fn components(glob: &str) -> Vec<&str> {
         match character {
             '\\' => drop(characters.next()),
             '[' => {
-                // A bracket that stands first in a set, or first behind its negation, is one of the set.
-                let set = &glob[at + 1..];
-                let first = set.find(|next| next != '!' && next != '^').unwrap_or(set.len());
-                let end = set.char_indices().find(|(at, character)| *at > first && *character == ']');
-                let end = end.map_or(set.len(), |(end, _)| end);
-                while characters.clone().next().is_some_and(|(next, _)| next <= at + 1 + end) {
+                let end = at + 1 + glob::set_length(&glob[at + 1..]);
+                while characters.clone().next().is_some_and(|(next, _)| next <= end) {
                     characters.next();
                 }
             }
@@ -204,7 +200,9 @@ mod tests {
 
     #[test]
     fn a_glob_is_kept_without_empty_components() {
-        for (glob, kept) in [("[é]/./x", "[é]/x"), ("//a/[!]]/.//{b,c/d}//", "a/[!]]/{b,c/d}")] {
+        for (glob, kept) in
+            [("[e]é/./x", "[e]é/x"), ("//a/[!]]/.//{b,c/d}//", "a/[!]]/{b,c/d}"), ("[!^]/./x", "[!^]/x")]
+        {
             assert_eq!(Exclusion::new(glob).unwrap().to_string(), kept);
         }
     }
@@ -229,6 +227,8 @@ mod tests {
             ("{a,b//c}", "matches nothing"),
             ("[a", "unclosed"),
             ("{a", "unclosed"),
+            ("[é]", "single bytes"),
+            ("a/[!à-ü]/./b", "single bytes"),
         ] {
             let error = text.parse::<Exclusion>().unwrap_err().to_string();
             assert!(error.contains(reason), "`{text}`: {error}");

@@ -5,6 +5,8 @@ pub(crate) mod stat;
 pub(crate) mod changes;
 pub(crate) mod placement;
 
+pub(crate) mod glob;
+
 pub(crate) mod xattr;
 
 pub(crate) mod id_map;
@@ -42,6 +44,7 @@ use crate::tree::rules::Rules;
 use crate::tree::stat::{Stat, Timestamp};
 use crate::tree::user_namespace::UserNamespace;
 use crate::tree::xattr::XattrBackend;
+use crate::tree::xattr::filter::XattrFilter;
 
 /// A root filesystem, held open by its top directory.
 #[derive(Debug)]
@@ -52,6 +55,7 @@ pub(crate) struct Tree<'a> {
     link_counts: LinkCounts,
     rules: Rules,
     exclusions: ExclusionSet,
+    xattr_filter: XattrFilter,
     xattr_backend: XattrBackend,
     chain_capacity: usize,
     /// `None` if the owners on the disk do not count.
@@ -82,7 +86,7 @@ impl<'a> Tree<'a> {
             OwnerPolicy::Preserve | OwnerPolicy::Map(_) => Some(UserNamespace::read()?),
             OwnerPolicy::Fixed(_) => None,
         };
-        let exclusions = rules.exclusion_set()?;
+        let (exclusions, xattr_filter) = (rules.exclusion_set()?, XattrFilter::new(&rules.xattrs)?);
         Ok(Tree {
             path: path.to_owned(),
             top,
@@ -90,6 +94,7 @@ impl<'a> Tree<'a> {
             link_counts,
             rules,
             exclusions,
+            xattr_filter,
             xattr_backend,
             chain_capacity: chain_capacity(1),
             user_namespace,

@@ -6,11 +6,13 @@ use crate::tree::holes::Sparse;
 use crate::tree::id_map::OwnerPolicy;
 use crate::tree::placement::Placement;
 use crate::tree::stat::Timestamp;
+use crate::tree::xattr::filter::XattrGlobs;
 
-/// The options of the walk. By default everything on the tree's own mount is an entry, as it is.
+/// The options of the walk. By default everything on the tree's own mount is an entry, as it is, without the attributes of the host.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
     pub(crate) exclusions: Vec<Exclusion>,
+    pub(crate) xattrs: XattrGlobs,
     pub(crate) owners: OwnerPolicy,
     /// The latest modification time, in seconds since 1970; later ones become this one.
     pub(crate) latest: Option<i64>,

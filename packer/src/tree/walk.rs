@@ -38,7 +38,7 @@ pub(crate) struct Walk<'a> {
     tree: &'a Tree<'a>,
     changes: &'a Changes,
     handles: DirHandleCache<'a>,
-    xattr_reader: XattrReader,
+    xattr_reader: XattrReader<'a>,
     levels: Vec<Level>,
     /// The path of the lowest level.
     path: Vec<u8>,
@@ -74,7 +74,7 @@ impl Tree<'_> {
             tree: self,
             changes,
             handles: self.handles()?,
-            xattr_reader: XattrReader::new(self.xattr_backend),
+            xattr_reader: XattrReader::new(self.xattr_backend, &self.xattr_filter),
             levels: Vec::new(),
             path: Vec::new(),
             remaining: listing::MEMORY_LIMIT,
@@ -290,7 +290,7 @@ impl Walk<'_> {
         if asked { self.look_again(listed) } else { Ok(()) }
     }
 
-    /// The extended attributes of the listed inode, with the ids in them mapped.
+    /// The extended attributes of the listed inode that the filter keeps, with the ids in them mapped.
     fn xattrs(&mut self, listed: &Listed<'_>) -> Result<Xattrs> {
         let mut xattrs = self.handles.xattrs(&listed.directory, listed.name, &mut self.xattr_reader)?;
         if xattrs.is_empty() {

@@ -10,7 +10,7 @@ use std::process::Command;
 use tempfile::TempDir;
 use testkit::log::skip;
 
-use crate::corners_tree::{Order, create, nodes};
+use crate::corners_tree::{OF_THE_HOST, Order, create, nodes};
 use crate::snapshot::{Limit, Snapshot, differences, of_members, of_tree};
 
 /// Where trees are made that need a filesystem with all that a root filesystem has, which `/tmp` may lack.
@@ -39,15 +39,21 @@ pub(crate) fn packed() -> Option<Packed> {
 }
 
 impl Packed {
-    /// What a reader should see: all but sockets, and attributes that belong to the machine.
+    /// What a reader should see.
     fn expected(&self) -> Snapshot {
-        let mut expected = of_tree(&self.place.path().join("tree"));
-        expected.retain(|_, facts| facts["kind"] != "socket");
-        for facts in expected.values_mut() {
-            facts.remove("xattr:security.evm");
-        }
-        expected
+        of_kept(&self.place.path().join("tree"))
     }
+}
+
+/// What an image keeps of the corners: all but sockets, and attributes of the host.
+pub(crate) fn of_kept(tree: &Path) -> Snapshot {
+    let mut expected = of_tree(tree);
+    expected.retain(|_, facts| facts["kind"] != "socket");
+    for (name, _) in OF_THE_HOST {
+        let removed = expected.get_mut(&b"attributes/machine"[..]).unwrap().remove(&format!("xattr:{name}"));
+        assert!(removed.is_some(), "{name}");
+    }
+    expected
 }
 
 pub(crate) fn pack(tree: &Path, images: &Path, options: &[&str]) -> serde_json::Value {

@@ -14,7 +14,7 @@ fn the_archive_is_always_the_same() {
     let tar = fs::read(&packed.image).unwrap();
     let digest: String = Sha256::digest(&tar).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(packed.record["fingerprint"], digest.as_str());
-    insta::assert_snapshot!(digest, @"ba9929c9d2252fd8d9a3bfe5b4c3a7b6a4e0b3d0e538e066974baea66d6eb302");
+    insta::assert_snapshot!(digest, @"2888a1deb4d5d0a49162b68fed8476128f7e48965dec4ef3f146d68437eab67a");
 }
 
 #[test]
@@ -96,10 +96,10 @@ fn attributes_and_lists_are_these_records() {
         SCHILY.xattr.user.a=1
         SCHILY.xattr.user.a.a=5
         SCHILY.xattr.user.b=2
-    0 0755 1000:1000 1700000000 attributes/security
-        path=attributes/security
-        SCHILY.xattr.security.ima=\x04\x04\xff\n
-        SCHILY.xattr.security.selinux=system_u:object_r:etc_t:s0\x00
+    0 0755 1000:1000 1700000000 attributes/signed
+        path=attributes/signed
+        SCHILY.xattr.security.evm=\x05\x02\xff\n
+        SCHILY.xattr.security.ima=\x03\x04\xff\n
     0 0755 1000:1000 1700000000 attributes/zeros
         SCHILY.xattr.user.zero=\x00
         SCHILY.xattr.user.zeros=a\x00b\x00\x00

@@ -54,6 +54,14 @@ const ACCESS: &str = "user::rwx,user:1000:r-x,group::r-x,mask::rwx,other::r--";
 const DEFAULT: &str = "user::rwx,user:0:-wx,user:2097152:--x,group::r-x,group:1000:rw-,mask::rwx,other::---";
 const LARGE: &str = "user::rwx,user:2147483648:r--,group::r-x,group:4294967294:rw-,mask::rwx,other::---";
 
+/// Attributes of `attributes/machine` that an image leaves out.
+pub(crate) const OF_THE_HOST: [(&str, &[u8]); 4] = [
+    ("security.selinux", b"system_u:object_r:etc_t:s0\0"),
+    ("security.ima", b"\x04\x04hash"),
+    ("security.evm", b"\x03machine"),
+    ("trusted.overlay.origin", b"\0\xfb\x1d"),
+];
+
 /// Capabilities as the kernel keeps them: `cap_net_bind_service=ep`, for everyone and for one user namespace.
 const CAPABILITY_2: &[u8] = b"\x01\0\0\x02\0\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 const CAPABILITY_3: &[u8] = b"\x01\0\0\x03\0\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x40\x42\x0f\0";
@@ -220,7 +228,7 @@ fn attributes(nodes: &mut Vec<Node>) {
         ("zeros", &[("user.zero", b"\0"), ("user.zeros", b"a\0b\0\0")]),
         ("all", &[("user.all", &all), ("trusted.all", &all)]),
         ("order", &[("user.b", b"2"), ("user.a", b"1"), ("trusted.c", b"3"), ("user.B", b"4"), ("user.a.a", b"5")]),
-        ("security", &[("security.selinux", b"system_u:object_r:etc_t:s0\0"), ("security.ima", b"\x04\x04\xff\n")]),
+        ("signed", &[("security.ima", b"\x03\x04\xff\n"), ("security.evm", b"\x05\x02\xff\n")]),
         ("capability-2", &[("security.capability", CAPABILITY_2)]),
         ("capability-3", &[("security.capability", CAPABILITY_3), ("user.other", b"o")]),
     ];
@@ -240,9 +248,8 @@ fn attributes(nodes: &mut Vec<Node>) {
     for (name, kind) in [("character", FileType::CharacterDevice), ("block", FileType::BlockDevice)] {
         nodes.push(device(format!("attributes/{name}"), kind, 7, 7).attribute("trusted.device", "d%\n"));
     }
-    nodes.push(
-        file("attributes/machine", b"m".to_vec()).attribute("security.evm", "\x02machine").attribute("user.m", ""),
-    );
+    let machine = file("attributes/machine", b"m".to_vec()).attribute("user.m", "");
+    nodes.push(OF_THE_HOST.iter().fold(machine, |file, (name, value)| file.attribute(*name, value)));
 }
 
 /// Access and default lists, with entries below a directory that hands its list down.

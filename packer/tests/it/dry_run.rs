@@ -57,12 +57,24 @@ fn a_dry_run_counts_what_the_pack_of_each_format_counts() {
         let out = format!("out{number}");
         fs::create_dir(place.path().join(&out)).unwrap();
         let packed = record(&onepass(place.path(), &[&["tree", "-o", &out, "--json"], options].concat()));
-        for key in ["schema", "format", "entries", "tar_size", "sockets_skipped", "mounts_skipped", "changes"] {
+        for key in [
+            "schema",
+            "format",
+            "entries",
+            "tar_size",
+            "sockets_skipped",
+            "mounts_skipped",
+            "changes",
+            "unmatched_exclusions",
+        ] {
             assert_eq!(dry[key], packed[key], "{options:?}: {key}");
         }
         assert_eq!((&dry["outcome"], &dry["sockets_skipped"]), (&"dry-run".into(), &1.into()));
         let keys = dry.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>().join(" ");
-        assert_eq!(keys, "changes entries format mounts_skipped outcome schema sockets_skipped tar_size");
+        assert_eq!(
+            keys,
+            "changes entries format mounts_skipped outcome schema sockets_skipped tar_size unmatched_exclusions"
+        );
     }
 }
 

@@ -54,3 +54,4 @@ mod trees;
 mod user_namespaces;
 mod without_links;
 mod workshop;
+mod xattrs;

@@ -142,14 +142,71 @@ fn a_directory_that_cannot_be_synced_is_told_with_the_path_of_the_image() {
 fn no_image_goes_to_a_closed_standard_output() {
     let place = place();
     let run = shell(&place, "exec $ONEPASS pack tree -o - >&-");
-    let told = "onepass: standard output is closed, or is /dev/null opened for reading and writing\n";
+    let told = "onepass: cannot write the image to standard output: it is closed\n";
     assert_eq!((run.status.code(), text(&run.stderr)), (Some(1), told));
-    // Who asks for no output gets none.
-    for script in ["exec $ONEPASS pack tree -o - > /dev/null", "exec $ONEPASS pack tree -o out >&-"] {
-        let run = shell(&place, script);
-        assert!(run.status.success(), "{script}: {}", text(&run.stderr));
+}
+
+#[test]
+fn a_result_that_goes_to_a_closed_stream_is_an_error() {
+    let place = place();
+    let [one, other] =
+        ["none", "gzip"].map(|codec| line(&onepass(&place, &["-o", "out", "-c", codec]).output().unwrap()).1);
+    fs::create_dir(place.path().join("changed")).unwrap();
+    let changed = line(&shell(&place, "$ONEPASS pack changed -o out -c none")).1;
+    let start = "onepass: the image ";
+    for (command, code, words) in [
+        ("pack tree -o out", 4, start),
+        ("pack tree -o out --json", 4, start),
+        ("pack tree -o out --json=record", 4, start),
+        ("pack tree -f oci --arch amd64 -o layout", 4, start),
+        ("pack tree --dry-run", 1, ""),
+        ("pack tree --dry-run --json", 1, ""),
+        (&*format!("verify {one}"), 2, ""),
+        (&format!("verify {one} --against changed"), 2, ""),
+        (&format!("inspect {one}"), 2, ""),
+        (&format!("inspect {one} --json"), 2, ""),
+        (&format!("diff {one} {changed}"), 2, ""),
+        (&format!("diff {one} {other} --json"), 2, ""),
+        ("completions bash", 1, ""),
+        ("man pack", 1, ""),
+    ] {
+        let _ = fs::create_dir(place.path().join("layout"));
+        let run = shell(&place, &format!("exec $ONEPASS {command} >&-"));
+        let said = text(&run.stderr);
+        assert_eq!(run.status.code(), Some(code), "{command}: {said}");
+        let end = "cannot write to standard output: it is closed\n";
+        assert!(said.contains(words) && said.ends_with(end), "{command}: {said}");
+        // Who asks for no output gets none. Python's `DEVNULL` is open for reading, too.
+        for null in ["> /dev/null", "1<> /dev/null"] {
+            let run = shell(&place, &format!("exec $ONEPASS {command} {null}"));
+            let is_answer = command.contains("--against") || command.contains(&changed);
+            assert_eq!(run.status.code(), Some(i32::from(is_answer)), "{command} {null}: {}", text(&run.stderr));
+        }
     }
-    assert_eq!(names(&place.path().join("out")).len(), 1);
+    // Nothing is lost if there is nothing to say.
+    for command in [format!("verify {one} --against tree"), format!("diff {one} {other}")] {
+        let run = shell(&place, &format!("exec $ONEPASS {command} >&-"));
+        assert_eq!(run.status.code(), Some(0), "{command}: {}", text(&run.stderr));
+    }
+    // The fingerprint of a stream goes to standard error.
+    for (streams, code) in [("> image 2>&-", 4), ("> image 2> /dev/null", 0), ("1<> /dev/null", 0)] {
+        let run = shell(&place, &format!("exec $ONEPASS pack tree -o - {streams}"));
+        assert_eq!(run.status.code(), Some(code), "{streams}: {}", text(&run.stderr));
+    }
+}
+
+#[test]
+fn the_record_has_the_exclusions_that_matched_nothing() {
+    let place = place();
+    for way in ["-o out --json", "--dry-run --json"] {
+        let exclusions = "--exclude ./nothing --exclude 'f*' --exclude file --exclude 'no*/[x]'";
+        let run = shell(&place, &format!("exec $ONEPASS pack tree {way} {exclusions}"));
+        let record: Value = serde_json::from_slice(&run.stdout).unwrap();
+        assert_eq!(record["unmatched_exclusions"], serde_json::json!(["nothing", "no*/[x]"]), "{way}");
+        let run = shell(&place, &format!("exec $ONEPASS pack tree {way}"));
+        let record: Value = serde_json::from_slice(&run.stdout).unwrap();
+        assert_eq!(record["unmatched_exclusions"], serde_json::json!([]), "{way}");
+    }
 }
 
 #[test]

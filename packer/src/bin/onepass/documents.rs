@@ -1,17 +1,18 @@
 //! `onepass completions` and `onepass man`: generated from the same definition as the help.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::CommandFactory;
 
 use crate::args::{Arguments, CompletionsArguments, ManArguments};
+use crate::messages::print;
 
 pub(crate) fn completions(arguments: &CompletionsArguments) -> Result<ExitCode> {
     let mut text = Vec::new();
     clap_complete::generate(arguments.shell, &mut Arguments::command(), "onepass", &mut text);
-    write(&text)
+    print(text)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 pub(crate) fn man(arguments: &ManArguments) -> Result<ExitCode> {
@@ -21,11 +22,6 @@ pub(crate) fn man(arguments: &ManArguments) -> Result<ExitCode> {
     let page = arguments.command.as_ref().and_then(|name| command.find_subcommand(name)).unwrap_or(&command).clone();
     let mut text = Vec::new();
     clap_mangen::Man::new(page).render(&mut text).context("cannot write the page")?;
-    write(&text)
-}
-
-fn write(text: &[u8]) -> Result<ExitCode> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text).and_then(|()| out.flush()).context("cannot write to standard output")?;
+    print(text)?;
     Ok(ExitCode::SUCCESS)
 }

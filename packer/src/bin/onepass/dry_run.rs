@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use packer::Measurement;
+use packer::{Exclusion, Measurement};
 use serde::Serialize;
 
 use crate::args::PackArguments;
@@ -26,6 +26,7 @@ struct DryRunRecord {
     mounts_skipped: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mounts_skipped_hex: Option<Vec<Option<String>>>,
+    unmatched_exclusions: Vec<String>,
     changes: Vec<Changed>,
 }
 
@@ -43,6 +44,7 @@ pub(crate) fn report(measurement: &Measurement, arguments: &PackArguments, recor
             sockets_skipped: *sockets_skipped,
             mounts_skipped: mounts.texts,
             mounts_skipped_hex: mounts.hex,
+            unmatched_exclusions: unmatched_exclusions.iter().map(Exclusion::to_string).collect(),
             changes: changes.iter().map(Changed::new).collect(),
         };
         record.write(&serde_json::to_string(&made).context("cannot write the record as JSON")?)?;

@@ -41,21 +41,21 @@ pub(crate) const OF_VERIFY: &str = "\
 Exit codes:
   0        The image is sound; with --against, it also holds the same as ROOTFS
   1        The image is not sound, or differs from ROOTFS
-  2        Wrong use, or the image or ROOTFS could not be read";
+  2        Wrong use, the image or ROOTFS could not be read, or the result not be written";
 
 /// Ends `onepass inspect --help`.
 pub(crate) const OF_INSPECT: &str = "\
 Exit codes:
   0        The summary was printed
   1        The image is not sound
-  2        Wrong use, or the image could not be read";
+  2        Wrong use, the image could not be read, or the summary not be written";
 
 /// Ends `onepass diff --help`.
 pub(crate) const OF_DIFF: &str = "\
 Exit codes:
   0        The images do not differ
   1        The images differ, or one is not sound
-  2        Wrong use, or an image could not be read";
+  2        Wrong use, an image could not be read, or the result not be written";
 
 /// Ends `onepass completions --help` and `onepass man --help`.
 pub(crate) const OF_DOCUMENTS: &str = "\

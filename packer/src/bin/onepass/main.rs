@@ -1,6 +1,7 @@
 //! The command `onepass`: the library, with arguments, signals and a terminal.
 
 mod args;
+mod closed_streams;
 mod diff;
 mod documents;
 mod dry_run;

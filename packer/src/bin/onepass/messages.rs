@@ -6,6 +6,8 @@ use anyhow::{Context, Result};
 use indicatif::DecimalBytes;
 use packer::Exclusion;
 
+use crate::closed_streams;
+
 /// An error in one line: each cause once, in lower case, without the number of the operating system's error.
 pub(crate) fn format_error(error: &anyhow::Error) -> String {
     let mut text = String::new();
@@ -40,10 +42,20 @@ pub(crate) fn print_line(line: impl AsRef<[u8]>) -> Result<()> {
 
 /// Prints lines on standard output.
 pub(crate) fn print_lines<Line: AsRef<[u8]>>(lines: impl IntoIterator<Item = Line>) -> Result<()> {
+    lines.into_iter().try_for_each(|line| print([line.as_ref(), b"\n"].concat()))
+}
+
+/// Prints bytes on standard output. An error if it was closed when the process began.
+pub(crate) fn print(bytes: impl AsRef<[u8]>) -> Result<()> {
     let mut out = io::stdout().lock();
-    let mut print = |line: Line| out.write_all(line.as_ref()).and_then(|()| out.write_all(b"\n"));
-    let printed = lines.into_iter().try_for_each(&mut print);
+    let printed = closed_streams::check_stdout().and_then(|()| out.write_all(bytes.as_ref()));
     printed.and_then(|()| out.flush()).context("cannot write to standard output")
+}
+
+/// Prints a line on standard error that is a result. An error if it was closed when the process began.
+pub(crate) fn eprint_result(line: impl AsRef<[u8]>) -> Result<()> {
+    closed_streams::check_stderr().context("cannot write to standard error")?;
+    eprint_line(line)
 }
 
 /// Prints a line on standard error.

@@ -13,7 +13,7 @@ use crate::args::{Output, PackArguments};
 use crate::dry_run;
 use crate::exit_code::{CHANGED, SIGNAL};
 use crate::fakeroot;
-use crate::messages::{eprint_line, print_line, warn_of_unmatched};
+use crate::messages::{eprint_line, eprint_result, print_line, warn_of_unmatched};
 use crate::progress::ProgressDisplay;
 use crate::record::Record;
 use crate::record_file::RecordOutput;
@@ -124,7 +124,7 @@ fn print(image: &Image, arguments: &PackArguments, record: &RecordOutput) -> Res
     let fingerprint = image.fingerprint.to_string();
     match (&image.path, image.outcome) {
         // The image has taken standard output.
-        (_, Outcome::Streamed) => eprint_line(format!("{fingerprint}  {STANDARD_STREAM}"))?,
+        (_, Outcome::Streamed) => eprint_result(format!("{fingerprint}  {STANDARD_STREAM}"))?,
         _ if matches!(record, RecordOutput::StandardOutput) => {}
         (Some(path), _) => print_line(checksum_line(&fingerprint, path))?,
         (None, _) => print_line(&fingerprint)?,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use packer::{Change, Image};
+use packer::{Change, Exclusion, Image};
 use serde::Serialize;
 
 use crate::args::PackArguments;
@@ -35,6 +35,8 @@ pub(crate) struct Record {
     /// The bytes of those that are not UTF-8, if there are any; null for the others.
     #[serde(skip_serializing_if = "Option::is_none")]
     mounts_skipped_hex: Option<Vec<Option<String>>>,
+    /// Globs of `--exclude` that matched nothing.
+    unmatched_exclusions: Vec<String>,
     /// Entries that changed while they were packed, with `--live`.
     changes: Vec<Changed>,
     strategy: &'static str,
@@ -105,6 +107,7 @@ impl Record {
             sockets_skipped: image.sockets_skipped,
             mounts_skipped: mounts.texts,
             mounts_skipped_hex: mounts.hex,
+            unmatched_exclusions: image.unmatched_exclusions.iter().map(Exclusion::to_string).collect(),
             changes: image.changes.iter().map(Changed::new).collect(),
             strategy: arguments.strategy.name(),
             compression: arguments.compression.to_string(),

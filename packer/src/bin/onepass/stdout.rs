@@ -8,10 +8,11 @@ use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FileType, Mode, OFlags, major, minor};
+use rustix::fs::{FileType, Mode, OFlags};
 
+use crate::closed_streams;
 use crate::signals::Signals;
 use crate::wrong_use::WrongUse;
 
@@ -23,9 +24,6 @@ const TURN: Duration = Duration::from_millis(50);
 
 /// What a pipe that polls as writable takes without blocking, in bytes (`PIPE_BUF`).
 const ATOMIC_WRITE: usize = 4096;
-
-/// The numbers of `/dev/null`.
-const NULL_DEVICE: (u32, u32) = (1, 3);
 
 /// Standard output, as the destination of an image.
 pub(crate) struct StandardOutput {
@@ -43,9 +41,7 @@ impl StandardOutput {
             let message = "standard output is a terminal: send the image to a file or to another program";
             return Err(WrongUse::conflict(message));
         }
-        if is_closed(out.as_fd()) {
-            bail!("standard output is closed, or is /dev/null opened for reading and writing");
-        }
+        closed_streams::check_stdout().context("cannot write the image to standard output")?;
         let kind = rustix::fs::fstat(&out).map(|found| FileType::from_raw_mode(found.st_mode));
         let blocks = matches!(kind, Ok(FileType::Fifo | FileType::Socket));
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -53,19 +49,6 @@ impl StandardOutput {
         let max_write = if blocks && pipe.is_none() { ATOMIC_WRITE } else { usize::MAX };
         Ok(StandardOutput { pipe, max_write, signals: signals.clone() })
     }
-}
-
-/// Whether standard output was closed when the process began.
-///
-/// The standard library's start-up, which comes before all safe code, opens `/dev/null` for reading and writing in the place of a closed
-/// stream. A shell's `> /dev/null` opens it for writing. A caller that passes it opened for both, as Python's `DEVNULL`, looks like
-/// one that closed it; so this is asked only where the image itself would be lost.
-fn is_closed(out: BorrowedFd<'_>) -> bool {
-    let is_null = rustix::fs::fstat(out).is_ok_and(|found| {
-        FileType::from_raw_mode(found.st_mode) == FileType::CharacterDevice
-            && (major(found.st_rdev), minor(found.st_rdev)) == NULL_DEVICE
-    });
-    is_null && rustix::fs::fcntl_getfl(out).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR)
 }
 
 impl Write for StandardOutput {

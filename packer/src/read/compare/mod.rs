@@ -52,7 +52,7 @@ pub fn diff(first: &Source, second: &Source) -> Result<Vec<Difference>> {
 
 impl Source {
     /// Lists the differences of the image's tree, the first side, and the tree that `pack` would pack, the second side. Of the
-    /// options of `pack` those count that decide which entries are packed, and with which owners and times.
+    /// options of `pack` those count that decide which entries are packed, and with which owners, times and extended attributes.
     ///
     /// Contents are read and compared by sha256; nothing is packed. Sockets of the tree are ignored, as a pack ignores them. Entries
     /// beside the tree of the image, as `metadata.yaml`, are not compared.

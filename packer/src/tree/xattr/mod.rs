@@ -4,13 +4,18 @@
 //! and nothing is opened.
 
 pub(crate) mod acl;
+mod host;
 mod syscalls;
+
+pub(crate) mod filter;
 
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::Path;
 
 use rustix::io::Errno;
+
+use crate::tree::xattr::filter::XattrFilter;
 
 /// The extended attributes of one entry, sorted by the bytes of their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,12 +41,6 @@ pub(crate) enum XattrError {
 
 /// The longest list of names, and the longest value, that Linux returns, in bytes (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
 const MAX_SIZE: usize = 64 << 10;
-
-/// Whether an attribute describes the inode on this machine or filesystem only, and would be wrong anywhere else. `trusted.SGI_ACL_*`
-/// are ACLs in the on-disk form of xfs, which xfs lists to root beside the usual form.
-fn is_host_specific(name: &[u8]) -> bool {
-    name == b"security.evm" || name.starts_with(b"btrfs.") || name.starts_with(b"trusted.SGI_ACL_")
-}
 
 #[cfg(test)]
 impl FromIterator<(Vec<u8>, Vec<u8>)> for Xattrs {
@@ -70,10 +69,11 @@ impl Xattrs {
     }
 }
 
-/// Reads extended attributes into buffers that it reuses.
+/// Reads the extended attributes that a filter keeps, into buffers that it reuses.
 #[derive(Debug)]
-pub(crate) struct XattrReader {
+pub(crate) struct XattrReader<'a> {
     backend: XattrBackend,
+    filter: &'a XattrFilter,
     names: Vec<u8>,
     value: Vec<u8>,
 }
@@ -123,9 +123,9 @@ pub(crate) fn proc_path(directory: BorrowedFd<'_>, name: &[u8]) -> Vec<u8> {
     path
 }
 
-impl XattrReader {
-    pub(crate) fn new(backend: XattrBackend) -> Self {
-        XattrReader { backend, names: vec![0; MAX_SIZE], value: vec![0; MAX_SIZE] }
+impl<'a> XattrReader<'a> {
+    pub(crate) fn new(backend: XattrBackend, filter: &'a XattrFilter) -> Self {
+        XattrReader { backend, filter, names: vec![0; MAX_SIZE], value: vec![0; MAX_SIZE] }
     }
 
     /// The extended attributes of `name` in `directory`, or of the directory itself if the name is empty.
@@ -138,11 +138,14 @@ impl XattrReader {
             Err(error) => return Err(XattrError::Io(error)),
         };
         let mut xattrs = Vec::new();
-        let wanted = |attribute: &&[u8]| !attribute.is_empty() && !is_host_specific(attribute);
+        let wanted = |attribute: &&[u8]| !attribute.is_empty() && self.filter.wants(attribute);
         for attribute in self.names[..length].split(|byte| *byte == 0).filter(wanted) {
             match self.backend.get(directory, name, attribute, &mut self.value) {
                 Ok(length) => {
-                    xattrs.push(Xattr { name: attribute.into(), value: self.value[..length].into() });
+                    let value = &self.value[..length];
+                    if self.filter.keeps(attribute, value) {
+                        xattrs.push(Xattr { name: attribute.into(), value: value.into() });
+                    }
                 }
                 // Removed since it was listed. The caller sees it by the inode's change time.
                 Err(Errno::NODATA) => {}
@@ -187,7 +190,8 @@ mod tests {
             xattrs.iter().map(name).filter(known).collect()
         };
         for backend in [XattrBackend::ProcFd, XattrBackend::detect(handle.as_fd()).unwrap()] {
-            let mut reader = XattrReader::new(backend);
+            let filter = XattrFilter::new(&Default::default()).unwrap();
+            let mut reader = XattrReader::new(backend, &filter);
             let mut read = |name: &str| reader.read(handle.as_fd(), name.as_bytes()).unwrap();
             assert_eq!(read("file").get(b"user.a=%"), Some(&b"\n\0\xff"[..]));
             assert_eq!(named(read("file")), ["user.a=%", "user.empty", "user.z"], "{backend:?}");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use packer::{Exclusion, IdRange, Owner, OwnerPolicy, Pack};
+use packer::{Exclusion, IdRange, Owner, OwnerPolicy, Pack, XattrGlob};
 
 use crate::args::exclude_file;
 use crate::args::values::Moment;
@@ -18,6 +18,13 @@ pub(crate) struct RuleArguments {
     /// Repeatable
     #[arg(long, value_name = "FILE")]
     exclude_from: Vec<PathBuf>,
+    /// Keep the extended attributes whose names match GLOB, as `user.*`, and no others. `*` keeps all. Repeatable [default: all but
+    /// those of the host, as security.selinux]
+    #[arg(long, value_name = "GLOB")]
+    xattrs_include: Vec<XattrGlob>,
+    /// Leave out the extended attributes whose names match GLOB, even if they are included. Repeatable
+    #[arg(long, value_name = "GLOB")]
+    xattrs_exclude: Vec<XattrGlob>,
     /// Map a container's shifted ids back: u|g|both:CONTAINER:HOST:COUNT. An id outside the map is an error. Repeatable
     #[arg(long, value_name = "RANGE")]
     idmap: Vec<IdRange>,
@@ -43,7 +50,12 @@ impl RuleArguments {
             None if self.idmap.is_empty() => OwnerPolicy::Preserve,
             None => OwnerPolicy::Map(self.idmap.iter().copied().collect()),
         };
-        let mut pack = pack.exclude(self.exclude.iter().cloned()).owners(owners).cross_mounts(self.cross_mounts);
+        let mut pack = pack
+            .exclude(self.exclude.iter().cloned())
+            .include_xattrs(self.xattrs_include.iter().cloned())
+            .exclude_xattrs(self.xattrs_exclude.iter().cloned())
+            .owners(owners)
+            .cross_mounts(self.cross_mounts);
         for file in &self.exclude_from {
             pack = pack.exclude(exclude_file::read(file)?);
         }
