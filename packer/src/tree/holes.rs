@@ -134,7 +134,7 @@ fn append(ranges: &mut Vec<Range<u64>>, block: Range<u64>) {
 }
 
 /// The next range at or behind `at` that the filesystem has blocks for, widened to whole [`BLOCK`]s.
-fn next_allocated(file: &File, at: u64, size: u64) -> io::Result<Option<Range<u64>>> {
+pub(crate) fn next_allocated(file: &File, at: u64, size: u64) -> io::Result<Option<Range<u64>>> {
     if at >= size {
         return Ok(None);
     }
