@@ -291,6 +291,7 @@ impl Pack {
         let (started, metrics, cancel) = (Instant::now(), Metrics::default(), abort.token());
         let threads = self.threads.get().min(MAX_THREADS);
         let (tree, changes) = (self.open_tree(cancel)?.for_threads(threads), Changes::new(self.live));
+        let tree = if self.on_progress.is_wanted() { tree.for_two_walks() } else { tree };
         let extras = self.format.extra_members(&tree, cancel)?;
         let encoders = program::encoders(self.compression, &self.timings, cancel)?;
         let plan = self.format.plan(&tree)?;
@@ -337,7 +338,7 @@ impl Pack {
             wall: started.elapsed(),
             phases,
             step_times: StepTimes::of(&metrics),
-            bytes_read: metrics.bytes_read(),
+            bytes_read: metrics.bytes_read() + tree.bytes_searched(),
             temporary_tar: counts.scratch_size,
         })
     }

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use rustix::fs::FileType;
 
@@ -206,14 +207,16 @@ impl Walk<'_> {
 
     /// The kind of an entry that is no directory: a hard link if it is a further name of an earlier one.
     fn kind_or_link(&mut self, listed: &Listed<'_>) -> Result<Kind> {
-        let (kind, placement) = (self.kind(listed)?, self.tree.rules.placement);
+        let (placement, counts) = (self.tree.rules.placement, self.link_counts(listed));
         if !placement.allows_hard_link(&listed.path) {
-            return Ok(kind);
+            return self.kind(listed);
         }
-        let is_of_tree = listed.stat.identity.is_on_mount_of(&self.tree.stat.identity);
-        let counts = if is_of_tree { self.tree.link_counts } else { LinkCounts::Guessed };
-        match self.links.first_name(&listed.stat, counts, &[placement.prefix, &listed.path].concat()) {
-            Ok(first) => Ok(first.map_or(kind, |target| Kind::HardLink { target })),
+        if let Some(target) = self.links.first_name(&listed.stat, counts) {
+            return Ok(Kind::HardLink { target });
+        }
+        let kind = self.kind(listed)?;
+        match self.links.remember(&listed.stat, counts, &[placement.prefix, &listed.path].concat()) {
+            Ok(()) => Ok(kind),
             Err(TooManyLinks) => {
                 let limit = hard_links::MEMORY_LIMIT >> 20;
                 let what = match counts {
@@ -227,6 +230,11 @@ impl Walk<'_> {
                 Err(unfit(&listed.path, what))
             }
         }
+    }
+
+    fn link_counts(&self, listed: &Listed<'_>) -> LinkCounts {
+        let is_of_tree = listed.stat.identity.is_on_mount_of(&self.tree.stat.identity);
+        if is_of_tree { self.tree.link_counts } else { LinkCounts::Guessed }
     }
 
     fn kind(&mut self, listed: &Listed<'_>) -> Result<Kind> {
@@ -257,8 +265,14 @@ impl Walk<'_> {
         }
     }
 
-    /// Reads a large file for its holes; `None` if leaving them out is not worthwhile.
+    /// The extents of a large file; `None` if leaving out its holes is not worthwhile.
     fn extents(&mut self, listed: &Listed<'_>) -> Result<Option<Extents>> {
+        let (counts, scans) = (self.link_counts(listed), &self.tree.hole_scans);
+        scans.extents(&listed.stat, counts, &listed.path, |read| self.scan(listed, read))
+    }
+
+    /// Reads a large file for its holes.
+    fn scan(&mut self, listed: &Listed<'_>, read: &AtomicU64) -> Result<Option<Extents>> {
         let Listed { directory, name, path, stat } = listed;
         let file = File::from(self.handles.open(directory, name, OPEN_FLAGS)?);
         let check_unchanged = || {
@@ -266,7 +280,7 @@ impl Walk<'_> {
             stat.difference(&found).map_or(Ok(()), |what| Err(Error::changed(path, what)))
         };
         check_unchanged()?;
-        let extents = Extents::scan(&file, stat.size, self.tree.cancel);
+        let extents = Extents::scan(&file, stat.size, read, self.tree.cancel);
         // A file that changed meanwhile may have failed to read for that reason.
         check_unchanged()?;
         extents.map_err(|cause| match cause {
