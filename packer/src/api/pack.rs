@@ -74,7 +74,8 @@ impl Pack {
     /// Packs the directory `rootfs`.
     ///
     /// Defaults: [`Format::Tar`], [`Compression::GZIP`], [`Strategy::SingleStream`], one thread, no diffID, mode 0600. The image has every
-    /// entry on the mount of `rootfs`, with its own owner and times. An entry that changes during the pack fails it.
+    /// entry on the mount of `rootfs`, with its own owner and times. An entry that changes during the pack fails it, and so does a name that
+    /// comes or goes.
     #[must_use]
     pub fn new(rootfs: impl Into<PathBuf>) -> Self {
         Pack {
@@ -129,7 +130,7 @@ impl Pack {
     }
 
     /// Leaves out the entries that match, and everything below directories that match. If the first name of a hard-linked file is
-    /// left out, its next name has the content. Default: nothing is left out. Calls add up.
+    /// left out, its next name has the content. What is left out may change during the pack. Default: nothing is left out. Calls add up.
     #[must_use]
     pub fn exclude(mut self, exclusions: impl IntoIterator<Item = Exclusion>) -> Self {
         self.rules.exclusions.extend(exclusions);
@@ -165,7 +166,7 @@ impl Pack {
     }
 
     /// Tolerates changes of a tree in use, and lists them in [`Image::changes`]. A file that shrinks is filled up with zeros to the
-    /// size in its header; an entry that vanishes before its header is written is left out. Default: off, a change fails the
+    /// size in its header; an entry that vanishes before it is listed is left out; a directory that gets or loses a name is listed. Default: off, a change fails the
     /// pack. An entry that cannot be read fails it always.
     #[must_use]
     pub fn live(self, live: bool) -> Self {

@@ -21,8 +21,10 @@ pub(crate) mod entry;
 pub(crate) mod hard_links;
 pub(crate) mod hole_scans;
 pub(crate) mod inside;
+pub(crate) mod listed_directories;
 pub(crate) mod listing;
 pub(crate) mod resolve;
+pub(crate) mod second_look;
 
 pub(crate) mod walk;
 

@@ -29,6 +29,7 @@ mod laws;
 mod layouts;
 mod limits;
 mod modes;
+mod moments;
 mod mutations;
 mod oci;
 mod one_change;

@@ -40,7 +40,8 @@ pub(crate) fn load(path: &Path, rules: Rules, context: &ReadContext<'_>) -> Resu
 fn load_tree(tree: &Tree<'_>, context: &ReadContext<'_>) -> Result<Contents> {
     let mut contents = Contents::new(context.cancel());
     let mut reader = EntryReader { context, handles: tree.handles()?, buffer: vec![0; CHUNK] };
-    for entry in tree.walk(&Changes::Fatal)? {
+    let mut walk = tree.walk(&Changes::Fatal)?;
+    for entry in walk.by_ref() {
         let entry = entry?;
         let unlocated = |error: ReadError| error.at(Path::new(""));
         let kind = match &entry.member.kind {
@@ -57,6 +58,7 @@ fn load_tree(tree: &Tree<'_>, context: &ReadContext<'_>) -> Result<Contents> {
         };
         contents.insert(&entry.member.path, node(&entry, kind)).map_err(unlocated)?;
     }
+    walk.finish()?;
     Ok(contents)
 }
 
