@@ -1,7 +1,7 @@
 //! Stage 4: frames segments. A segment in, its part of the tar out; files are opened and read here.
 //!
 //! A file is compared with the listed one before and after it is read. One that was replaced, grew, shrank or was touched since fails
-//! the pack, or is listed if the tree is a live one. The header's size is a promise either way: exactly that many bytes follow it.
+//! the pack, or is listed if the tree is a live one. An entry without content is looked at once more by its name. The header's size is a promise either way: exactly that many bytes follow it.
 
 use std::ffi::OsStr;
 use std::ops::Range;
@@ -45,6 +45,9 @@ impl<'a> Framer<'a> {
                         read += self.append_content(entry, 0..length, out)?;
                         append_padding(length, out);
                     }
+                    if !is_read(&entry.member.kind) {
+                        self.look_again(entry)?;
+                    }
                 }
                 Part::Range { file, content } => {
                     if content.start == 0 {
@@ -60,6 +63,12 @@ impl<'a> Framer<'a> {
             }
         }
         Ok(read)
+    }
+
+    /// Looks once more at an entry of which nothing is read.
+    fn look_again(&mut self, entry: &Entry) -> Result<()> {
+        let found = self.handles.stat(&entry.directory, entry.name());
+        found.and_then(|found| self.compare(entry, &found)).or_else(|error| self.changes.tolerate(error))
     }
 
     /// Appends a range of a member's content, and returns how many bytes of the file were read for it.
@@ -111,6 +120,20 @@ impl<'a> Framer<'a> {
             Some(what) => self.changes.tolerate(Error::changed(&entry.member.path, what)),
             None => Ok(()),
         }
+    }
+}
+
+/// Whether a file is opened for the content of such a member, or compared elsewhere: the walk looks again at directories.
+fn is_read(kind: &Kind) -> bool {
+    match kind {
+        Kind::Directory => true,
+        Kind::File { size } => *size > 0,
+        Kind::SparseFile { extents } => !extents.ranges().is_empty(),
+        Kind::HardLink { .. }
+        | Kind::Symlink { .. }
+        | Kind::Fifo
+        | Kind::CharacterDevice { .. }
+        | Kind::BlockDevice { .. } => false,
     }
 }
 

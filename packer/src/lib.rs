@@ -55,8 +55,8 @@
 //!   bytes.
 //! * An image gets its name when it is complete and on the disk. A pack that fails, is cancelled or is killed leaves no file under a
 //!   fingerprint.
-//! * Nothing outside the tree gets into the image, even if the tree changes during the pack. A file that changes fails the pack,
-//!   unless [`Pack::live`] is set.
+//! * Nothing outside the tree gets into the image, even if the tree changes during the pack. An entry that changes fails the pack,
+//!   unless [`Pack::live`] is set, and so does a directory that gets or loses a name.
 //! * Memory is bounded by the number of threads, not by the size of the tree.
 //! * The library prints nothing and does not read the environment. It starts no program but a requested external compressor, and the
 //!   writer and reader of squashfs.

@@ -53,7 +53,7 @@ pub struct Image {
     pub phases: Vec<(Phase, Duration)>,
     /// The time that all threads together spent on each step.
     pub step_times: StepTimes,
-    /// Bytes of content read from the tree, and of the temporary tar read back.
+    /// Bytes of content read from the tree, for the archive and to find [holes](crate::Sparse::Auto), and of the temporary tar read back.
     pub bytes_read: u64,
     /// The size of the temporary tar, which was on the disk until the image was complete. 0 if there was none.
     pub temporary_tar: u64,

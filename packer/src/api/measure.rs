@@ -23,7 +23,7 @@ pub struct Measurement {
     pub mounts_skipped: Vec<PathBuf>,
     /// Exclusions that match nothing, as [`Image::unmatched_exclusions`](crate::Image::unmatched_exclusions).
     pub unmatched_exclusions: Vec<Exclusion>,
-    /// Entries that were gone before they were looked at; only of a [`live`](Pack::live) tree.
+    /// Entries that were gone before they were looked at, and directories that changed meanwhile; only of a [`live`](Pack::live) tree.
     pub changes: Vec<Change>,
 }
 
@@ -56,6 +56,7 @@ impl Pack {
             tar_size += entry.and_then(|entry| tar::framed_length(&entry.member)).map_err(located)?;
             entries += 1;
         }
+        walk.finish().map_err(located)?;
         let skipped = walk.left_out();
         Ok(Measurement {
             entries,

@@ -73,7 +73,7 @@ impl Pack {
     ///
     /// Defaults: [`Format::Tar`], [`Compression::GZIP`], [`Strategy::SingleStream`], one thread, no diffID, mode 0600. The image has every
     /// entry on the mount of `rootfs`, with its own owner, times and extended attributes, except those of the host. An entry that changes
-    /// during the pack fails it.
+    /// during the pack fails it, and so does a name that comes or goes.
     #[must_use]
     pub fn new(rootfs: impl Into<PathBuf>) -> Self {
         Pack {
@@ -135,7 +135,7 @@ impl Pack {
     }
 
     /// Tolerates changes of a tree in use, and lists them in [`Image::changes`]. A file that shrinks is filled up with zeros to the
-    /// size in its header; an entry that vanishes before its header is written is left out. Default: off, a change fails the
+    /// size in its header; an entry that vanishes before it is listed is left out; a directory that gets or loses a name is listed. Default: off, a change fails the
     /// pack. An entry that cannot be read fails it always.
     #[must_use]
     pub fn live(self, live: bool) -> Self {
@@ -261,6 +261,7 @@ impl Pack {
         let (started, metrics, cancel) = (Instant::now(), Metrics::default(), abort.token());
         let threads = self.threads.get().min(MAX_THREADS);
         let (tree, changes) = (self.open_tree(cancel)?.for_threads(threads), Changes::new(self.live));
+        let tree = if self.on_progress.is_wanted() { tree.for_two_walks() } else { tree };
         let extras = self.format.extra_members(&tree, cancel)?;
         let encoders = program::encoders(self.compression, &self.timings, cancel)?;
         let plan = self.format.plan(&tree)?;
@@ -307,7 +308,7 @@ impl Pack {
             wall: started.elapsed(),
             phases,
             step_times: StepTimes::of(&metrics),
-            bytes_read: metrics.bytes_read(),
+            bytes_read: metrics.bytes_read() + tree.bytes_searched(),
             temporary_tar: counts.scratch_size,
         })
     }

@@ -7,7 +7,7 @@ use crate::tree::xattr::filter::XattrGlob;
 
 impl Pack {
     /// Leaves out the entries that match, and everything below directories that match. If the first name of a hard-linked file is
-    /// left out, its next name has the content. Default: nothing is left out. Calls add up.
+    /// left out, its next name has the content. What is left out may change during the pack. Default: nothing is left out. Calls add up.
     #[must_use]
     pub fn exclude(mut self, exclusions: impl IntoIterator<Item = Exclusion>) -> Self {
         self.rules.exclusions.extend(exclusions);

@@ -45,7 +45,8 @@ pub(super) fn read(directory: &Path, modified: i64, cancel: &CancelToken) -> Res
     let mut framer = Framer::new(tree.handles().map_err(located)?, &changes);
     let (mut out, mut content) = (Buffer::default(), Buffer::default());
     let (mut names, mut count) = (BTreeSet::new(), 0);
-    for entry in tree.walk(&changes).map_err(located)? {
+    let mut walk = tree.walk(&changes).map_err(located)?;
+    for entry in walk.by_ref() {
         let entry = entry.map_err(located)?;
         let mut member = member(&entry).map_err(located)?;
         member.modified = Timestamp { seconds: modified, nanoseconds: 0 };
@@ -63,6 +64,7 @@ pub(super) fn read(directory: &Path, modified: i64, cancel: &CancelToken) -> Res
         tar::append_member(&member, &content, &mut out);
         count += 1;
     }
+    walk.finish().map_err(located)?;
     Ok(Templates { framed: FramedMembers { bytes: out[..].into(), count }, names })
 }
 

@@ -42,6 +42,12 @@ impl<'a> CountedSegments<'a> {
         LeftOut { sockets: *sockets, mounts: mounts.iter().map(|path| self.tree.path().join(path)).collect() }
     }
 
+    /// Looks at all directories once more, when everything has been read.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        let walk = self.segments.entries_mut();
+        self.metrics.time(Step::Walk, || walk.finish()).map_err(|error| error.below(self.tree.path()))
+    }
+
     fn checked(&self, segment: Result<Segment>) -> Result<Segment> {
         let segment = segment?;
         program::check_representable(self.compression, &segment)?;

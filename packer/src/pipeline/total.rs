@@ -36,7 +36,7 @@ pub(crate) fn with_total<Value>(
 fn measure(context: &Context<'_>, extras: &ExtraMembers, working: &AtomicBool) -> Result<Option<u64>> {
     let mut length = extras.length() + tar::END_OF_ARCHIVE_SIZE as u64;
     // A list of its own: the two walks together would list some changes twice, and others that do not matter.
-    for entry in context.tree.walk(&context.changes.anew())? {
+    for entry in context.tree.walk_once(&context.changes.anew())? {
         length += tar::framed_length(&entry?.member)?;
         if !working.load(Ordering::Relaxed) {
             return Ok(None);

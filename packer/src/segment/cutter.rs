@@ -60,6 +60,11 @@ impl<Entries: Iterator<Item = Result<Entry>>> Segments<Entries> {
     }
 
     /// The iterator that the entries come from.
+    pub(crate) fn entries_mut(&mut self) -> &mut Entries {
+        &mut self.entries
+    }
+
+    /// The same, to be looked at.
     pub(crate) fn entries(&self) -> &Entries {
         &self.entries
     }

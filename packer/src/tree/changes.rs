@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, Result, escape_path};
 
-/// An entry that changed while it was packed.
+/// An entry that changed while it was packed; a directory also if names in it came or went.
 ///
 /// The archive has exactly as many bytes of it as its header says, with zeros for those that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

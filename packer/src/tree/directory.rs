@@ -15,7 +15,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
-use crate::tree::stat::{Identity, REPLACED, Stat, VANISHED};
+use crate::tree::stat::{DirectoryChange, Identity, REPLACED, Stat, VANISHED};
 use crate::tree::user_namespace;
 use crate::tree::xattr::acl::Subject;
 use crate::tree::xattr::{XattrError, XattrReader, Xattrs, proc_path};
@@ -43,6 +43,21 @@ impl Directory {
     /// The directory `name` inside `self`.
     pub(crate) fn child(self: &Arc<Self>, name: &[u8], identity: Identity) -> Arc<Self> {
         Arc::new(Directory { parent: Some(Arc::clone(self)), name: name.into(), identity, depth: self.depth + 1 })
+    }
+
+    /// The directory that it is in; `None` for the top.
+    pub(crate) fn parent(&self) -> Option<&Arc<Directory>> {
+        self.parent.as_ref()
+    }
+
+    /// Its name in its parent; empty for the top.
+    pub(crate) fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// The number of directories above it.
+    pub(crate) fn depth(&self) -> usize {
+        self.depth
     }
 
     /// The path below the top; empty for the top itself.
@@ -125,6 +140,11 @@ impl<'a> DirHandleCache<'a> {
         Ok(self.current())
     }
 
+    /// Whether [`enter`](Self::enter) needs to open nothing.
+    pub(crate) fn is_open(&self, directory: &Arc<Directory>) -> bool {
+        directory.parent.is_none() || self.contains(directory)
+    }
+
     /// Opens `name` in `directory`. The caller compares the file with the listed one.
     pub(crate) fn open(&mut self, directory: &Arc<Directory>, name: &[u8], flags: OFlags) -> Result<OwnedFd> {
         let handle = self.enter(directory)?;
@@ -204,7 +224,7 @@ impl<'a> DirHandleCache<'a> {
                 .map_err(|error| entry_error("open directory", &directory.path(), error))?;
             let found = fstat(handle.as_fd()).map_err(|error| entry_error("stat", &directory.path(), error))?;
             if found.identity != directory.identity {
-                return Err(Error::changed(&directory.path(), "another directory took its place"));
+                return Err(Error::changed(&directory.path(), DirectoryChange::Replaced.what()));
             }
             self.chain.push_back((Arc::clone(directory), handle));
             if self.chain.len() > self.capacity {

@@ -138,6 +138,10 @@ impl ExclusionSet {
         Ok(ExclusionSet { set, exclusions: exclusions.to_vec(), matched })
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.exclusions.is_empty()
+    }
+
     /// Whether `path`, below the top and without a leading slash, matches one of the globs.
     pub(crate) fn matches(&self, path: &[u8]) -> bool {
         if self.set.is_empty() || !self.set.is_match(OsStr::from_bytes(path)) {

@@ -81,39 +81,40 @@ impl HardLinks {
         HardLinks { first: HashMap::new(), remaining: memory_limit }
     }
 
-    /// Records `path` as a name of the inode, and returns the inode's first name if this is a further one.
-    pub(crate) fn first_name(
-        &mut self,
-        stat: &Stat,
-        counts: LinkCounts,
-        path: &[u8],
-    ) -> Result<Option<Arc<[u8]>>, TooManyLinks> {
-        if counts == LinkCounts::Stored && stat.links < 2 {
-            return Ok(None);
+    /// Counts a name of the inode, and returns the inode's first name if one was remembered.
+    pub(crate) fn first_name(&mut self, stat: &Stat, counts: LinkCounts) -> Option<Arc<[u8]>> {
+        if has_one_name(stat, counts) {
+            return None;
         }
-        let further = stat.links.saturating_sub(1);
-        match self.first.entry(key(stat, counts)) {
-            Slot::Vacant(slot) => {
-                self.remaining = self.remaining.checked_sub(path.len() + OVERHEAD).ok_or(TooManyLinks)?;
-                slot.insert(First { path: path.into(), awaited: further });
-                Ok(None)
-            }
-            Slot::Occupied(slot) if counts == LinkCounts::Guessed => {
-                let first = slot.get();
-                Ok((first.awaited > 0 || further > 0).then(|| Arc::clone(&first.path)))
-            }
-            Slot::Occupied(mut slot) => {
-                let first = slot.get_mut();
-                first.awaited = first.awaited.saturating_sub(1);
-                let target = Arc::clone(&first.path);
-                if first.awaited == 0 {
-                    self.remaining += target.len() + OVERHEAD;
-                    slot.remove();
-                }
-                Ok(Some(target))
-            }
+        let Slot::Occupied(mut slot) = self.first.entry(key(stat, counts)) else { return None };
+        let first = slot.get_mut();
+        let target = Arc::clone(&first.path);
+        if counts == LinkCounts::Guessed {
+            return (first.awaited > 0 || stat.links > 1).then_some(target);
         }
+        first.awaited = first.awaited.saturating_sub(1);
+        if first.awaited == 0 {
+            self.remaining += target.len() + OVERHEAD;
+            slot.remove();
+        }
+        Some(target)
     }
+
+    /// Remembers `path` as the first name of an inode that has none yet.
+    pub(crate) fn remember(&mut self, stat: &Stat, counts: LinkCounts, path: &[u8]) -> Result<(), TooManyLinks> {
+        if has_one_name(stat, counts) {
+            return Ok(());
+        }
+        if let Slot::Vacant(slot) = self.first.entry(key(stat, counts)) {
+            self.remaining = self.remaining.checked_sub(path.len() + OVERHEAD).ok_or(TooManyLinks)?;
+            slot.insert(First { path: path.into(), awaited: stat.links.saturating_sub(1) });
+        }
+        Ok(())
+    }
+}
+
+fn has_one_name(stat: &Stat, counts: LinkCounts) -> bool {
+    counts == LinkCounts::Stored && stat.links < 2
 }
 
 fn key(stat: &Stat, counts: LinkCounts) -> Key {
@@ -142,14 +143,28 @@ mod tests {
         (place, stat)
     }
 
+    /// Meets a name as the walk does.
+    fn meet(
+        links: &mut HardLinks,
+        stat: &Stat,
+        counts: LinkCounts,
+        path: &[u8],
+    ) -> Result<Option<Arc<[u8]>>, TooManyLinks> {
+        let first = links.first_name(stat, counts);
+        if first.is_none() {
+            links.remember(stat, counts, path)?;
+        }
+        Ok(first)
+    }
+
     #[test]
     fn memory_is_given_back_when_the_last_name_is_met() {
         let (_place, stat) = linked();
         let mut links = HardLinks::new(OVERHEAD + 4);
         for _ in 0..3 {
-            assert_eq!(links.first_name(&stat, LinkCounts::Stored, b"name"), Ok(None));
+            assert_eq!(meet(&mut links, &stat, LinkCounts::Stored, b"name"), Ok(None));
             assert_eq!(
-                links.first_name(&stat, LinkCounts::Stored, b"further name").unwrap().as_deref(),
+                meet(&mut links, &stat, LinkCounts::Stored, b"further name").unwrap().as_deref(),
                 Some(&b"name"[..])
             );
         }
@@ -161,10 +176,10 @@ mod tests {
         let mut links = HardLinks::new(100 * (OVERHEAD + 4));
         for inode in 0..100 {
             stat.identity.inode = inode;
-            assert_eq!(links.first_name(&stat, LinkCounts::Stored, b"name"), Ok(None));
+            assert_eq!(meet(&mut links, &stat, LinkCounts::Stored, b"name"), Ok(None));
         }
         stat.identity.inode = 100;
-        assert_eq!(links.first_name(&stat, LinkCounts::Stored, b"name"), Err(TooManyLinks));
+        assert_eq!(meet(&mut links, &stat, LinkCounts::Stored, b"name"), Err(TooManyLinks));
     }
 
     /// What each name is a link to, of looks that have link counts, sizes and inode numbers.
@@ -174,7 +189,7 @@ mod tests {
         let first = |&(name, count, size, inode): &(&str, u32, u64, u64)| {
             let mut stat = Stat { links: count, size, ..stat };
             stat.identity.inode = inode;
-            let first = links.first_name(&stat, counts, name.as_bytes()).unwrap();
+            let first = meet(&mut links, &stat, counts, name.as_bytes()).unwrap();
             first.map(|path| String::from_utf8_lossy(&path).into_owned())
         };
         looks.iter().map(first).collect()
@@ -211,7 +226,7 @@ mod tests {
         for inode in 0..101 {
             stat.identity.inode = inode;
             let expected = if inode < 100 { Ok(None) } else { Err(TooManyLinks) };
-            assert_eq!(links.first_name(&stat, LinkCounts::Guessed, b"name"), expected);
+            assert_eq!(meet(&mut links, &stat, LinkCounts::Guessed, b"name"), expected);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::SeekFrom;
 use rustix::io::Errno;
@@ -23,7 +24,7 @@ pub enum Sparse {
     #[default]
     Never,
     /// A file that becomes at least 16 MiB smaller without its holes is archived in GNU tar's sparse format 1.0. To find the holes,
-    /// files of at least 16 MiB are read once more, during the walk.
+    /// files of at least 16 MiB are read once more, during the walk, whatever names they have.
     Auto,
 }
 
@@ -83,8 +84,14 @@ impl Extents {
         Extents { ranges, file_size }
     }
 
-    /// Reads a file of `file_size` bytes for its extents; `None` if leaving out its holes is not [worthwhile](WORTHWHILE).
-    pub(crate) fn scan(file: &File, file_size: u64, cancel: &CancelToken) -> Result<Option<Self>, ScanError> {
+    /// Reads a file of `file_size` bytes for its extents; `None` if leaving out its holes is not [worthwhile](WORTHWHILE). `read` adds up
+    /// the bytes that are read.
+    pub(crate) fn scan(
+        file: &File,
+        file_size: u64,
+        read: &AtomicU64,
+        cancel: &CancelToken,
+    ) -> Result<Option<Self>, ScanError> {
         let mut ranges: Vec<Range<u64>> = Vec::new();
         let mut buffer = vec![0; CHUNK as usize];
         let mut at = 0;
@@ -93,6 +100,7 @@ impl Extents {
                 let chunk = &mut buffer[..(allocated.end - start).min(CHUNK) as usize];
                 cancel.check().map_err(ScanError::Cancelled)?;
                 file.read_exact_at(chunk, start)?;
+                read.fetch_add(chunk.len() as u64, Ordering::Relaxed);
                 for (number, block) in chunk.chunks(BLOCK as usize).enumerate() {
                     if block.iter().any(|byte| *byte != 0) {
                         let from = start + number as u64 * BLOCK;
@@ -134,7 +142,7 @@ fn append(ranges: &mut Vec<Range<u64>>, block: Range<u64>) {
 }
 
 /// The next range at or behind `at` that the filesystem has blocks for, widened to whole [`BLOCK`]s.
-fn next_allocated(file: &File, at: u64, size: u64) -> io::Result<Option<Range<u64>>> {
+pub(crate) fn next_allocated(file: &File, at: u64, size: u64) -> io::Result<Option<Range<u64>>> {
     if at >= size {
         return Ok(None);
     }
@@ -180,7 +188,8 @@ mod tests {
     fn scan(size: u64, data: &[Range<u64>]) -> Option<Vec<Range<u64>>> {
         let found = ["/dev/shm", env!("CARGO_MANIFEST_DIR")].iter().flat_map(|directory| {
             [false, true].map(|allocated| {
-                Extents::scan(&file(directory, size, data, allocated), size, &CancelToken::NEVER).unwrap()
+                let file = file(directory, size, data, allocated);
+                Extents::scan(&file, size, &AtomicU64::new(0), &CancelToken::NEVER).unwrap()
             })
         });
         let found: Vec<_> = found.collect();

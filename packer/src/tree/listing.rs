@@ -1,6 +1,8 @@
 //! A directory's names in the order of the archive.
 
+use std::ffi::OsStr;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::RawDir;
 use rustix::io::Errno;
@@ -12,7 +14,7 @@ use crate::error::Error;
 pub(crate) const MEMORY_LIMIT: usize = 256 << 20;
 
 /// The names in one directory, sorted by their bytes and stored in one allocation.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
     bytes: Vec<u8>,
     /// Where each name starts, and its length.
@@ -28,6 +30,23 @@ pub(crate) enum ListError {
     /// The names exceed the memory limit.
     TooLong,
     Cancelled(Error),
+}
+
+impl ListError {
+    /// The error of listing the directory at `path`.
+    pub(crate) fn at(self, path: &[u8]) -> Error {
+        let path = OsStr::from_bytes(path);
+        match self {
+            ListError::Cancelled(error) => error,
+            ListError::Io(error) => Error::io("read directory", path, error),
+            ListError::TooLong => {
+                let limit = MEMORY_LIMIT >> 20;
+                let what =
+                    format!("and the directories above it hold more names than fit {limit} MiB, which is the limit");
+                Error::unfit(path, what)
+            }
+        }
+    }
 }
 
 impl Names {

@@ -21,9 +21,12 @@ pub(crate) mod directory;
 
 pub(crate) mod entry;
 pub(crate) mod hard_links;
+pub(crate) mod hole_scans;
 pub(crate) mod inside;
+pub(crate) mod listed_directories;
 pub(crate) mod listing;
 pub(crate) mod resolve;
+pub(crate) mod second_look;
 
 pub(crate) mod walk;
 
@@ -39,6 +42,7 @@ use crate::error::{Error, Result};
 use crate::tree::directory::{DirHandleCache, OPEN_FLAGS, chain_capacity, fstat};
 use crate::tree::filter::{Exclusion, ExclusionSet};
 use crate::tree::hard_links::LinkCounts;
+use crate::tree::hole_scans::HoleScans;
 use crate::tree::id_map::OwnerPolicy;
 use crate::tree::rules::Rules;
 use crate::tree::stat::{Stat, Timestamp};
@@ -58,6 +62,7 @@ pub(crate) struct Tree<'a> {
     xattr_filter: XattrFilter,
     xattr_backend: XattrBackend,
     chain_capacity: usize,
+    hole_scans: HoleScans,
     /// `None` if the owners on the disk do not count.
     user_namespace: Option<UserNamespace>,
     cancel: &'a CancelToken,
@@ -97,6 +102,7 @@ impl<'a> Tree<'a> {
             xattr_filter,
             xattr_backend,
             chain_capacity: chain_capacity(1),
+            hole_scans: HoleScans::default(),
             user_namespace,
             cancel,
         })
@@ -105,6 +111,16 @@ impl<'a> Tree<'a> {
     /// The same tree, to be read by so many threads: they share the files that the process may open.
     pub(crate) fn for_threads(self, threads: usize) -> Self {
         Tree { chain_capacity: chain_capacity(threads), ..self }
+    }
+
+    /// The same tree, to be walked twice at the same time.
+    pub(crate) fn for_two_walks(self) -> Self {
+        Tree { hole_scans: HoleScans::for_two_walks(), ..self }
+    }
+
+    /// The bytes of content that walks have read to find holes.
+    pub(crate) fn bytes_searched(&self) -> u64 {
+        self.hole_scans.bytes_read()
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -3,6 +3,7 @@
 //! A kernel or filesystem that leaves a field out says so in the answer's mask, and the field holds no meaning. Such an answer is an
 //! error. Only the mount may be missing.
 
+use std::hash::Hash;
 use std::io;
 use std::os::fd::AsFd;
 
@@ -85,6 +86,53 @@ impl Stat {
             Some("it was touched")
         } else {
             None
+        }
+    }
+
+    /// What shows whether a directory has the same names and metadata. Link counts are not in it: they may grow while names are looked up.
+    pub(crate) fn directory_look(&self) -> impl Hash + PartialEq + use<> {
+        (self.mode, self.uid, self.gid, self.size, self.modified, self.changed)
+    }
+
+    /// How a directory changed between this look and a later one.
+    pub(crate) fn directory_change(&self, later: &Stat) -> Option<DirectoryChange> {
+        DirectoryChange::between(
+            self.identity == later.identity,
+            self.directory_look() == later.directory_look(),
+            later.file_type(),
+        )
+    }
+}
+
+/// The change of a directory between two looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DirectoryChange {
+    /// Its name stands for a file of another type.
+    NotDirectory,
+    /// Its name stands for another directory.
+    Replaced,
+    /// It has other names or other metadata.
+    Relisted,
+}
+
+impl DirectoryChange {
+    /// The change that a later look shows, which found a file of this type.
+    pub(crate) fn between(same_identity: bool, same_look: bool, later: FileType) -> Option<Self> {
+        if later != FileType::Directory {
+            Some(DirectoryChange::NotDirectory)
+        } else if !same_identity {
+            Some(DirectoryChange::Replaced)
+        } else {
+            (!same_look).then_some(DirectoryChange::Relisted)
+        }
+    }
+
+    /// A clause that tells it.
+    pub(crate) fn what(self) -> &'static str {
+        match self {
+            DirectoryChange::NotDirectory => REPLACED,
+            DirectoryChange::Replaced => "another directory took its place",
+            DirectoryChange::Relisted => "names in it came or went, or it was touched",
         }
     }
 }

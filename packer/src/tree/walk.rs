@@ -8,6 +8,7 @@ use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use rustix::fs::FileType;
 
@@ -19,7 +20,8 @@ use crate::tree::entry::{Entry, Kind, Member};
 use crate::tree::hard_links::{self, HardLinks, LinkCounts, TooManyLinks};
 use crate::tree::holes::{Extents, ScanError, Sparse, WORTHWHILE};
 use crate::tree::id_map::Owner;
-use crate::tree::listing::{self, ListError, Names};
+use crate::tree::listing::{self, Names};
+use crate::tree::second_look::{OpenLook, SecondLooks};
 use crate::tree::stat::Stat;
 use crate::tree::xattr::{XattrReader, Xattrs};
 
@@ -47,6 +49,8 @@ pub(crate) struct Walk<'a> {
     links: HardLinks,
     started: bool,
     left_out: LeftOut,
+    /// `None` in a walk that does not mind changes.
+    second_looks: Option<SecondLooks<'a>>,
 }
 
 /// A directory on the way down, and the rest of its listing.
@@ -56,6 +60,7 @@ struct Level {
     /// The length of its parent's path.
     parent_length: usize,
     names: Names,
+    look: Option<OpenLook>,
 }
 
 /// A name of the lowest level, and the first look at its file.
@@ -68,8 +73,15 @@ struct Listed<'a> {
 }
 
 impl Tree<'_> {
-    /// All entries in the archive's order. An entry that vanishes before the first look at it goes to `changes`.
+    /// All entries in the archive's order. An entry that vanishes before the first look at it goes to `changes`, and so does a directory
+    /// that changes after it was listed: [`Walk::finish`] looks again.
     pub(crate) fn walk<'b>(&'b self, changes: &'b Changes) -> Result<Walk<'b>> {
+        let walk = self.walk_once(changes)?;
+        Ok(Walk { second_looks: Some(SecondLooks::new(self, changes)), ..walk })
+    }
+
+    /// All entries in the archive's order, without second looks at directories.
+    pub(crate) fn walk_once<'b>(&'b self, changes: &'b Changes) -> Result<Walk<'b>> {
         Ok(Walk {
             tree: self,
             changes,
@@ -81,6 +93,7 @@ impl Tree<'_> {
             links: HardLinks::new(hard_links::MEMORY_LIMIT),
             started: false,
             left_out: LeftOut::default(),
+            second_looks: None,
         })
     }
 }
@@ -94,7 +107,9 @@ impl Iterator for Walk<'_> {
         }
         while let Some(level) = self.levels.last_mut() {
             let Some(name) = level.names.next() else {
-                self.ascend();
+                if let Err(error) = self.ascend().or_else(|error| self.changes.tolerate(error)) {
+                    return Some(Err(error));
+                }
                 continue;
             };
             match self.visit(&name) {
@@ -117,49 +132,54 @@ impl Walk<'_> {
         &self.left_out
     }
 
+    /// Looks at all directories once more, behind the last entry. Those that changed since they were listed go to `changes`.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        self.second_looks.as_mut().map_or(Ok(()), |looks| looks.finish(&mut self.handles))
+    }
+
     fn start(&mut self) -> Result<Entry> {
         self.started = true;
         let stat = self.tree.stat;
         let top = Listed { directory: Directory::top(stat.identity), name: b"", path: Box::default(), stat };
         self.check_owner(&top)?;
         let xattrs = self.xattrs(&top)?;
-        self.descend(&top.directory, &top.path)?;
+        self.descend(&top.directory, &top.path, &stat)?;
         self.entry(top, Kind::Directory, xattrs)
     }
 
-    fn descend(&mut self, directory: &Arc<Directory>, path: &[u8]) -> Result<()> {
+    fn descend(&mut self, directory: &Arc<Directory>, path: &[u8], stat: &Stat) -> Result<()> {
         let handle = self.handles.enter(directory)?;
-        let names = Names::read(handle, self.remaining, self.tree.cancel).map_err(|cause| match cause {
-            ListError::Cancelled(error) => error,
-            ListError::Io(error) => Error::io("read directory", OsStr::from_bytes(path), error),
-            ListError::TooLong => {
-                let limit = listing::MEMORY_LIMIT >> 20;
-                let what =
-                    format!("and the directories above it hold more names than fit {limit} MiB, which is the limit");
-                unfit(path, what)
-            }
-        })?;
+        let names = Names::read(handle, self.remaining, self.tree.cancel).map_err(|cause| cause.at(path))?;
+        let begin = |looks: &SecondLooks<'_>| looks.begin(directory, stat, handle, &names);
+        let look = self.second_looks.as_ref().map(begin).transpose()?;
         self.remaining -= names.size;
-        self.levels.push(Level { directory: Arc::clone(directory), parent_length: self.path.len(), names });
+        self.levels.push(Level { directory: Arc::clone(directory), parent_length: self.path.len(), names, look });
         self.path.clear();
         self.path.extend_from_slice(path);
         Ok(())
     }
 
     /// Leaves the lowest level.
-    fn ascend(&mut self) {
-        if let Some(level) = self.levels.pop() {
-            self.remaining += level.names.size;
-            self.path.truncate(level.parent_length);
+    fn ascend(&mut self) -> Result<()> {
+        let Some(level) = self.levels.pop() else { return Ok(()) };
+        self.remaining += level.names.size;
+        self.path.truncate(level.parent_length);
+        match (level.look, &mut self.second_looks) {
+            (Some(look), Some(looks)) => looks.end(look, &mut self.handles),
+            _ => Ok(()),
         }
     }
 
     /// The entry called `name` in the lowest level; `None` if it is left out.
     fn visit(&mut self, name: &[u8]) -> Result<Option<Entry>> {
-        let Some(level) = self.levels.last() else { return Ok(None) };
+        let Some(level) = self.levels.last_mut() else { return Ok(None) };
         let directory = Arc::clone(&level.directory);
         let path: Box<[u8]> = child_path(&self.path, name).into();
-        if self.tree.exclusions.matches(&path) {
+        let is_excluded = self.tree.exclusions.matches(&path);
+        if let Some(look) = &mut level.look {
+            if is_excluded { look.exclude() } else { look.keep(name) }
+        }
+        if is_excluded {
             self.tree.cancel.check()?;
             return Ok(None);
         }
@@ -180,7 +200,7 @@ impl Walk<'_> {
         } else {
             // A mounted directory is kept as an empty directory.
             if !is_mount_point {
-                self.descend(&listed.directory.child(name, stat.identity), &listed.path)?;
+                self.descend(&listed.directory.child(name, stat.identity), &listed.path, &stat)?;
             }
             Kind::Directory
         };
@@ -206,14 +226,16 @@ impl Walk<'_> {
 
     /// The kind of an entry that is no directory: a hard link if it is a further name of an earlier one.
     fn kind_or_link(&mut self, listed: &Listed<'_>) -> Result<Kind> {
-        let (kind, placement) = (self.kind(listed)?, self.tree.rules.placement);
+        let (placement, counts) = (self.tree.rules.placement, self.link_counts(listed));
         if !placement.allows_hard_link(&listed.path) {
-            return Ok(kind);
+            return self.kind(listed);
         }
-        let is_of_tree = listed.stat.identity.is_on_mount_of(&self.tree.stat.identity);
-        let counts = if is_of_tree { self.tree.link_counts } else { LinkCounts::Guessed };
-        match self.links.first_name(&listed.stat, counts, &[placement.prefix, &listed.path].concat()) {
-            Ok(first) => Ok(first.map_or(kind, |target| Kind::HardLink { target })),
+        if let Some(target) = self.links.first_name(&listed.stat, counts) {
+            return Ok(Kind::HardLink { target });
+        }
+        let kind = self.kind(listed)?;
+        match self.links.remember(&listed.stat, counts, &[placement.prefix, &listed.path].concat()) {
+            Ok(()) => Ok(kind),
             Err(TooManyLinks) => {
                 let limit = hard_links::MEMORY_LIMIT >> 20;
                 let what = match counts {
@@ -227,6 +249,11 @@ impl Walk<'_> {
                 Err(unfit(&listed.path, what))
             }
         }
+    }
+
+    fn link_counts(&self, listed: &Listed<'_>) -> LinkCounts {
+        let is_of_tree = listed.stat.identity.is_on_mount_of(&self.tree.stat.identity);
+        if is_of_tree { self.tree.link_counts } else { LinkCounts::Guessed }
     }
 
     fn kind(&mut self, listed: &Listed<'_>) -> Result<Kind> {
@@ -257,8 +284,14 @@ impl Walk<'_> {
         }
     }
 
-    /// Reads a large file for its holes; `None` if leaving them out is not worthwhile.
+    /// The extents of a large file; `None` if leaving out its holes is not worthwhile.
     fn extents(&mut self, listed: &Listed<'_>) -> Result<Option<Extents>> {
+        let (counts, scans) = (self.link_counts(listed), &self.tree.hole_scans);
+        scans.extents(&listed.stat, counts, &listed.path, |read| self.scan(listed, read))
+    }
+
+    /// Reads a large file for its holes.
+    fn scan(&mut self, listed: &Listed<'_>, read: &AtomicU64) -> Result<Option<Extents>> {
         let Listed { directory, name, path, stat } = listed;
         let file = File::from(self.handles.open(directory, name, OPEN_FLAGS)?);
         let check_unchanged = || {
@@ -266,7 +299,7 @@ impl Walk<'_> {
             stat.difference(&found).map_or(Ok(()), |what| Err(Error::changed(path, what)))
         };
         check_unchanged()?;
-        let extents = Extents::scan(&file, stat.size, self.tree.cancel);
+        let extents = Extents::scan(&file, stat.size, read, self.tree.cancel);
         // A file that changed meanwhile may have failed to read for that reason.
         check_unchanged()?;
         extents.map_err(|cause| match cause {

@@ -1,6 +1,7 @@
 //! The laws that images keep, tried on random trees, on fixtures, and through the command.
 
 mod against;
+mod against_holes;
 mod bad_input;
 mod cancel;
 mod changes;
@@ -28,6 +29,7 @@ mod laws;
 mod layouts;
 mod limits;
 mod modes;
+mod moments;
 mod mutations;
 mod oci;
 mod one_change;

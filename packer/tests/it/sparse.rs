@@ -9,6 +9,7 @@ use packer::{Compression, Image, Pack, Sparse, Strategy};
 use tempfile::TempDir;
 
 use crate::corners::PLACE;
+use crate::strace;
 use testkit::log::skip;
 
 const MIB: u64 = 1 << 20;
@@ -144,5 +145,52 @@ fn a_sparse_file_that_changes_is_noticed() {
                 packer::verify(image.path.as_ref().unwrap()).unwrap();
             }
         }
+    }
+}
+
+/// The bytes that a pack reads of the files of a tree, as the kernel answers its calls; and its record.
+fn bytes_read(tree: &Path, options: &[&str]) -> (u64, serde_json::Value) {
+    let place = TempDir::new_in(PLACE).unwrap();
+    let mut pack = strace::strace(&["-ff", "-y", "-e", "trace=read,pread64"], &place.path().join("log"));
+    pack.arg("pack").arg(tree).args(["-c", "none", "--json", "-o"]).arg(place.path()).args(options);
+    let run = pack.output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let mut bytes = 0;
+    for entry in fs::read_dir(place.path()).unwrap().map(Result::unwrap) {
+        if entry.file_name().to_str().unwrap().starts_with("log.") {
+            let calls = fs::read_to_string(entry.path()).unwrap();
+            let of_tree = calls.lines().filter(|line| line.contains("/tree/"));
+            bytes += of_tree.map(|line| line.rsplit(" = ").next().unwrap().parse::<u64>().unwrap()).sum::<u64>();
+        }
+    }
+    (bytes, serde_json::from_slice(&run.stdout).unwrap())
+}
+
+/// Whatever names it has and whoever watches. Beside that, it is read for each member that has its content.
+#[test]
+fn a_large_file_is_searched_for_holes_once() {
+    if !strace::is_installed() {
+        return;
+    }
+    const SIZE: u64 = 20 * MIB;
+    let place = TempDir::new_in(PLACE).unwrap();
+    let tree = place.path().join("tree");
+    fs::create_dir_all(tree.join("dev")).unwrap();
+    fs::write(tree.join("0"), vec![7; SIZE as usize]).unwrap();
+    for name in ["1", "2", "dev/3", "dev/4"] {
+        fs::hard_link(tree.join("0"), tree.join(name)).unwrap();
+    }
+    for (options, members) in [
+        (&["-f", "tar", "--sparse", "auto"][..], 1),
+        (&["-f", "tar", "--sparse", "auto", "--progress", "json", "-t", "2"], 1),
+        // Names below `dev` have content of their own there.
+        (&["-f", "unified", "--arch", "amd64"], 3),
+        (&["-f", "unified", "--arch", "amd64", "--progress", "json"], 3),
+        (&["-f", "tar"], 1),
+    ] {
+        let searches = u64::from(options != ["-f", "tar"]);
+        let (read, record) = bytes_read(&tree, options);
+        assert_eq!(read, (searches + members) * SIZE, "{options:?}");
+        assert_eq!(record["bytes_read"], read, "{options:?}");
     }
 }

@@ -5,20 +5,20 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::read::archive::error::ReadError;
 use crate::read::compare::contents::{Contents, Node, NodeKind};
 use crate::read::compare::digest::{ContentDigest, ContentHasher};
-use crate::read::context::{ReadContext, is_cancelled};
+use crate::read::context::ReadContext;
 use crate::tree::Tree;
 use crate::tree::changes::Changes;
 use crate::tree::directory::{DirHandleCache, OPEN_FLAGS, fstat};
 use crate::tree::entry::{Entry, Kind};
-use crate::tree::holes::Sparse;
+use crate::tree::holes::{ScanError, Sparse, next_allocated};
 use crate::tree::rules::Rules;
 
 /// The most content that is read at once, in bytes.
@@ -40,7 +40,8 @@ pub(crate) fn load(path: &Path, rules: Rules, context: &ReadContext<'_>) -> Resu
 fn load_tree(tree: &Tree<'_>, context: &ReadContext<'_>) -> Result<Contents> {
     let mut contents = Contents::new(context.cancel());
     let mut reader = EntryReader { context, handles: tree.handles()?, buffer: vec![0; CHUNK] };
-    for entry in tree.walk(&Changes::Fatal)? {
+    let mut walk = tree.walk(&Changes::Fatal)?;
+    for entry in walk.by_ref() {
         let entry = entry?;
         let unlocated = |error: ReadError| error.at(Path::new(""));
         let kind = match &entry.member.kind {
@@ -57,6 +58,7 @@ fn load_tree(tree: &Tree<'_>, context: &ReadContext<'_>) -> Result<Contents> {
         };
         contents.insert(&entry.member.path, node(&entry, kind)).map_err(unlocated)?;
     }
+    walk.finish()?;
     Ok(contents)
 }
 
@@ -88,17 +90,44 @@ impl EntryReader<'_> {
         };
         unchanged(&file)?;
         let mut hasher = ContentHasher::default();
-        let mut content = self.context.watch(&file);
-        loop {
-            match content.read(&mut self.buffer) {
-                Ok(0) => break,
-                Ok(count) => hasher.data(&self.buffer[..count]),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) if is_cancelled(&error) => return Err(Error::cancelled()),
-                Err(error) => return Err(Error::io("read", path, error)),
+        let read = self.hash(&file, entry.stat.size, &mut hasher);
+        // A file that changed meanwhile may have failed to read for that reason.
+        unchanged(&file)?;
+        read.map_err(|cause| match cause {
+            ScanError::Io(error) => Error::io("read", path, error),
+            ScanError::Cancelled(error) => error,
+        })?;
+        Ok(hasher.finish())
+    }
+
+    /// Hashes a file of `size` bytes. Holes that its filesystem reports are not read.
+    fn hash(&mut self, file: &File, size: u64, hasher: &mut ContentHasher) -> std::result::Result<(), ScanError> {
+        let mut at = 0;
+        while let Some(allocated) = next_allocated(file, at, size)? {
+            self.hole(allocated.start - at, hasher);
+            at = allocated.start;
+            while at < allocated.end {
+                self.context.cancel().check().map_err(ScanError::Cancelled)?;
+                let length = (allocated.end - at).min(CHUNK as u64) as usize;
+                match file.read_at(&mut self.buffer[..length], at) {
+                    // Some files of the kernel have fewer bytes than they claim.
+                    Ok(0) => return Ok(()),
+                    Ok(count) => {
+                        hasher.data(&self.buffer[..count]);
+                        self.context.advance(count as u64);
+                        at += count as u64;
+                    }
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
-        unchanged(&file)?;
-        Ok(hasher.finish())
+        self.hole(size - at, hasher);
+        Ok(())
+    }
+
+    fn hole(&self, length: u64, hasher: &mut ContentHasher) {
+        hasher.hole(length);
+        self.context.advance(length);
     }
 }

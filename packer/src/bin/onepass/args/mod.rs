@@ -36,7 +36,8 @@ pub(crate) enum Command {
     /// Pack a directory into an image that is named by its fingerprint
     ///
     /// The command prints `<fingerprint>  <path>`. If the image is one file, `sha256sum -c` accepts that line. Once the line is
-    /// printed, the image is on the disk. The directory must not change meanwhile: an entry that changes fails the pack.
+    /// printed, the image is on the disk. The directory must not change meanwhile: an entry that changes
+    /// fails the pack, as does a name that comes or goes.
     #[command(
         override_usage = "onepass pack [OPTIONS] --output <DIR> <ROOTFS>\n       onepass pack [OPTIONS] --dry-run <ROOTFS>",
         after_long_help = format!("{}\n\n{}", examples::OF_PACK, exit_code::OF_PACK)
