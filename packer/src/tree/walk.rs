@@ -25,6 +25,10 @@ use crate::tree::second_look::{OpenLook, SecondLooks};
 use crate::tree::stat::Stat;
 use crate::tree::xattr::{XattrReader, Xattrs};
 
+/// The attributes that make a file a whiteout to an overlay filesystem, since Linux 6.7, beside a character device 0:0. Source:
+/// `overlayfs.rst`, "Nesting overlayfs mounts".
+const OVERLAY_WHITEOUTS: [&[u8]; 2] = [b"trusted.overlay.whiteout", b"user.overlay.whiteout"];
+
 /// Entries that were skipped without being asked to: sockets and mount points. Excluded ones are not counted.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LeftOut {
@@ -331,6 +335,11 @@ impl Walk<'_> {
         }
         // They were read by name, so they are this inode's only if the name still stands for it.
         self.look_again(listed)?;
+        let is_whiteout = OVERLAY_WHITEOUTS.iter().any(|name| xattrs.get(name).is_some());
+        if self.tree.rules.placement.is_layer && is_whiteout {
+            let what = "has an attribute that stands for the absence of a file in an overlay, and has to be excluded";
+            return Err(unfit(&listed.path, what));
+        }
         for xattr in xattrs.iter_mut() {
             let mapped = self.tree.rules.owners.map_xattr(&xattr.name, &xattr.value).map_err(|what| {
                 let name = String::from_utf8_lossy(&xattr.name).escape_debug().to_string();

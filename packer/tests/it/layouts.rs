@@ -200,6 +200,23 @@ fn what_an_overlay_would_take_for_a_whiteout_is_refused() {
 }
 
 #[test]
+fn what_an_overlay_would_take_for_a_whiteout_by_its_attribute_is_refused() {
+    let (root, layout) = (system(), TempDir::new().unwrap());
+    let file = root.path().join("etc/gone");
+    fs::write(&file, "").unwrap();
+    if rustix::fs::setxattr(&file, "user.overlay.whiteout", b"y", rustix::fs::XattrFlags::empty()).is_err() {
+        return skip("the directory for temporary files has no attributes");
+    }
+    let pack = Pack::new(root.path()).format(tagged("x"));
+    let error = pack.publish(layout.path()).unwrap_err();
+    assert!(error.to_string().contains("etc/gone` has an attribute that stands for the absence"), "{error}");
+    assert_eq!(names(layout.path()).len(), 0);
+    pack.clone().exclude(["etc/gone".parse().unwrap()]).publish(layout.path()).unwrap();
+    pack.exclude_xattrs(["user.overlay.*".parse().unwrap()]).publish(layout.path()).unwrap();
+    Pack::new(root.path()).publish(TempDir::new().unwrap().path()).unwrap();
+}
+
+#[test]
 fn a_layout_with_something_else_for_an_index_stays_as_it_was() {
     let (root, layout) = (system(), TempDir::new().unwrap());
     Pack::new(root.path()).format(tagged("one")).publish(layout.path()).unwrap();
