@@ -72,7 +72,7 @@ impl Depth {
     }
 }
 
-/// The faults that waste a fifth of the processor time, each in one step.
+/// The faults that waste a fifth more processor time, each in one step.
 pub(crate) const SLOW_DOWNS: [&str; 5] = ["slow-walk", "slow-frame", "slow-encode", "slow-hash", "slow-write"];
 
 /// The options of a pack with a fault.

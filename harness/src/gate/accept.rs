@@ -2,6 +2,7 @@
 
 use super::expected::Expected;
 use super::gate_run::{GateRun, TimeGate};
+use super::paired_trial::TimedCase;
 use crate::verify::Gate;
 
 /// What is accepted of a run.
@@ -18,7 +19,8 @@ impl Expected {
     ///
     /// # Errors
     ///
-    /// The reason for a refusal: the run is incomplete or of a changed tree, or a gate other than sizes is broken.
+    /// The reason for a refusal: the run is incomplete, of a changed tree or of a packer with a fault; a gate other than sizes is
+    /// broken; or a base is to be accepted whose time was not compared with the accepted one.
     pub fn accept(&mut self, run: &GateRun, accepted: Accepted) -> Result<Vec<String>, String> {
         if !run.complete || run.findings.len() != Gate::ALL.len() {
             return Err("the run did not come to its end".into());
@@ -31,12 +33,16 @@ impl Expected {
         if run.environment.is_dirty() {
             return Err("it was made from a changed tree: commit the change, and run the gates again".into());
         }
+        if let Some(fault) = &run.fault {
+            return Err(format!("the fault {fault} was injected into its packer"));
+        }
         if run.sizes.is_empty() {
             return Err("the run knows no sizes".into());
         }
         if let TimeGate::Failed(why) = &run.time {
             return Err(format!("the times are not known: {why}"));
         }
+        let price = if accepted == Accepted::SizesAndBase { self.price(run)? } else { Vec::new() };
         let before = self.to_string();
         let pinned = run.sizes.iter().filter(|size| !size.compression.starts_with("external:"));
         self.sizes = pinned.map(|size| ((size.fixture.clone(), size.compression.clone()), size.bytes)).collect();
@@ -48,6 +54,24 @@ impl Expected {
             before.lines().filter(|line| !after.lines().any(|other| other == *line)).map(|line| format!("- {line}"));
         let new =
             after.lines().filter(|line| !before.lines().any(|other| other == *line)).map(|line| format!("+ {line}"));
-        Ok(gone.chain(new).collect())
+        Ok(gone.chain(new).chain(price).collect())
+    }
+
+    /// What the new base costs: its time beside the accepted one, which nobody looks at again. Nothing for the first base, and for the
+    /// accepted one itself.
+    fn price(&self, run: &GateRun) -> Result<Vec<String>, String> {
+        let Some(accepted) = self.base().filter(|base| *base != run.environment.revision) else {
+            return Ok(Vec::new());
+        };
+        match &run.time {
+            TimeGate::Measured(timing) if timing.base.revision == accepted => {
+                let ratio =
+                    |timed: &TimedCase| timed.ratio.map(|ratio| format!("{}: {ratio} × the base before", timed.case));
+                Ok(timing.timed.iter().filter_map(ratio).collect())
+            }
+            _ => {
+                Err(format!("its time was not compared with the accepted base: run the gates with `--base {accepted}`"))
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The calibration of the gate on time for a class of machine, without which the gate must not fail there.
 //!
-//! The gate is run again and again as it is run for a change: on a build beside itself, which it must never call slower, and in
-//! between on a build that wastes a fifth of its time in one of its steps, which it must call slower. A calibration that was cut
+//! The gate is run again and again as it is run for a change: on a build beside another of the same revision, which it must never call
+//! slower, and in between on a build that wastes a fifth more time in one of its steps, which it must call slower. A calibration that was cut
 //! short goes on where it stopped.
 
 use std::fs;
@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 
 use super::decision::Decision;
 use super::paired_trial::{ROUNDS, TimedCase};
-use super::time::TimeTrial;
+use super::time::{LIMIT, TimeTrial};
 use crate::error::{Error, Result};
 use crate::plan::Case;
 use crate::progress::Progress;
-use crate::record::{Journal, SampleLog, read};
+use crate::record::{Journal, Sample, SampleLog, read};
 use crate::run::{Environment, Runner};
 
 /// The version of the schema of `calibration.json`.
@@ -90,8 +90,19 @@ impl Counts {
     }
 }
 
-/// Gives the build with a fault, or without one.
-pub type Builds<'a> = &'a mut dyn FnMut(Option<&str>) -> Box<dyn Runner>;
+/// A build of the revision that the calibration is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Build<'a> {
+    /// The base, built as the base of a change is.
+    Base,
+    /// The build under test, as it is for a change.
+    Same,
+    /// The build under test with a fault.
+    Slowed(&'a str),
+}
+
+/// Gives a build.
+pub type Builds<'a> = &'a mut dyn FnMut(Build<'_>) -> Box<dyn Runner>;
 
 impl Calibration {
     /// Runs the gate as often as planned, on slowed builds among the others, and skips what [`Calibration::runs`] has already.
@@ -113,13 +124,15 @@ impl Calibration {
         let planned = self.planned();
         let all = planned.len();
         for (number, fault) in planned.into_iter().enumerate().skip(self.runs.len()) {
+            let (called, build) =
+                fault.as_deref().map_or(("same", Build::Same), |fault| ("slowed", Build::Slowed(fault)));
             let trial = TimeTrial {
-                subject: &format!("run {}: {}", number + 1, self.subject),
+                subject: &format!("{}{}", run_name(number), self.subject),
                 cases: &self.cases,
-                candidate: (if fault.is_some() { "slowed" } else { "same" }, &mut *builds(fault.as_deref())),
-                base: &mut *builds(None),
+                candidate: (called, &mut *builds(build)),
+                base: &mut *builds(Build::Base),
                 seed: self.seed + ROUNDS * number as u64,
-                limit: Duration::MAX,
+                limit: LIMIT,
             };
             let timed = trial.run(&mut log, &mut Numbered { progress: &mut *progress, before: number, all })?;
             self.runs.push(CalibrationRun { fault, revision: revision.to_owned(), timed });
@@ -127,6 +140,13 @@ impl Calibration {
         }
         self.complete = true;
         log.journal().replace("calibration.json", self)
+    }
+
+    /// How many of the samples are of runs that came to their end. The samples of the run that was cut short are the last ones.
+    #[must_use]
+    pub fn finished_samples(&self, samples: &[Sample]) -> usize {
+        let next = run_name(self.runs.len());
+        samples.iter().take_while(|sample| !sample.case.starts_with(&next)).count()
     }
 
     /// The planned runs in order, by the fault of the build: each fault equally often.
@@ -148,7 +168,7 @@ impl Calibration {
     }
 
     /// The newest calibration of a class of machine below `results`, with the name of its directory. One of fewer
-    /// decisions than are needed, or that was cut short, is none.
+    /// decisions than are needed, that was cut short, or that was made from a changed tree, is none.
     ///
     /// # Errors
     ///
@@ -165,7 +185,8 @@ impl Calibration {
             let calibration = Calibration::read(&entry.path())?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let later = newest.as_ref().is_none_or(|(other, _)| order(other) < order(&name));
-            if calibration.environment.class() == machine && calibration.is_enough() && later {
+            let counts = calibration.is_enough() && !calibration.environment.is_dirty();
+            if calibration.environment.class() == machine && counts && later {
                 newest = Some((name, calibration));
             }
         }
@@ -187,11 +208,20 @@ impl Calibration {
                 match timed.ruling {
                     Decision::Passed => counts.passed += 1,
                     Decision::Slower => counts.slower += 1,
-                    Decision::Inconclusive => counts.inconclusive += 1,
+                    Decision::Inconclusive | Decision::OutOfTime => counts.inconclusive += 1,
                 }
             }
         }
         counts
+    }
+
+    /// In how many runs a case was called slower, of all runs on builds without a fault, or with one. The cases of a run take turns and
+    /// share its minutes, so runs are independent of each other, and decisions are not.
+    #[must_use]
+    pub fn runs_called_slower(&self, slowed: bool) -> [usize; 2] {
+        let of_kind = self.runs.iter().filter(|run| run.fault.is_some() == slowed);
+        let is_slower = |run: &&CalibrationRun| run.timed.iter().any(|timed| timed.ruling == Decision::Slower);
+        [of_kind.clone().filter(is_slower).count(), of_kind.count()]
     }
 
     /// Whether so much was decided that something follows.
@@ -203,9 +233,16 @@ impl Calibration {
     /// Whether the gate may fail on this class of machine.
     #[must_use]
     pub fn permits(&self) -> bool {
-        let slowed = self.counts(true);
-        self.is_enough() && self.counts(false).slower == 0 && slowed.slower * 10 >= slowed.all() * CAUGHT
+        let [same, slowed] = [false, true].map(|slowed| self.counts(slowed));
+        // A gate that is never sure calls nothing slower, and shows nothing.
+        let is_mostly_sure = same.passed * 2 >= same.all();
+        self.is_enough() && same.slower == 0 && is_mostly_sure && slowed.slower * 10 >= slowed.all() * CAUGHT
     }
+}
+
+/// The beginning of the names of a run's samples.
+fn run_name(number: usize) -> String {
+    format!("run {}: ", number + 1)
 }
 
 /// Orders `2026-11-24-calibration`, `…-2`, `…-10` as they were made.

@@ -1,8 +1,8 @@
 //! The decision about time, from a batch of pairs or two.
 //!
-//! A batch is *wide* if its interval is too wide even after the batch was extended; otherwise *suspect* if the candidate is
-//! slower than the base by more than the margin and the interval excludes 1; otherwise *fine*. A suspect batch needs a
-//! fresh one, and only two suspect batches are a regression: neither chance nor one bad minute lasts for two. There is
+//! A batch is *suspect* if its whole interval is above the margin, however wide it is; or if the interval is narrow, its ratio
+//! above the margin, and 1 outside. It is *fine* if its whole interval is below the margin, or if it is narrow. Otherwise it is
+//! *wide*, even after it was extended. A suspect batch needs a fresh one, and only two suspect batches are a regression: neither chance nor one bad minute lasts for two. There is
 //! never a third.
 
 use schemars::JsonSchema;
@@ -43,6 +43,8 @@ pub enum Decision {
     Slower,
     /// The intervals are too wide to judge.
     Inconclusive,
+    /// A batch that was needed did not fit the time limit.
+    OutOfTime,
 }
 
 /// Half the width of the interval of a ratio, as a share of it.
@@ -60,10 +62,13 @@ pub fn is_narrow(ratio: &Interval) -> bool {
 /// Looks at the ratio of a batch: time of the candidate ÷ time of the base.
 #[must_use]
 pub fn judge_batch(ratio: &Interval) -> BatchVerdict {
-    match is_narrow(ratio) {
-        false => BatchVerdict::Wide,
-        true if ratio.value > MARGIN && ratio.low > 1.0 => BatchVerdict::Suspect,
-        true => BatchVerdict::Fine,
+    let (is_sure, is_narrow) = (ratio.confidence >= 0.95, is_narrow(ratio));
+    if is_sure && ratio.low > MARGIN || is_narrow && ratio.value > MARGIN && ratio.low > 1.0 {
+        BatchVerdict::Suspect
+    } else if is_narrow || is_sure && ratio.high < MARGIN {
+        BatchVerdict::Fine
+    } else {
+        BatchVerdict::Wide
     }
 }
 
@@ -94,15 +99,19 @@ mod tests {
             (1.11, 0.03, BatchVerdict::Suspect),
             (0.60, 0.03, BatchVerdict::Fine),
             (1.11, 0.081, BatchVerdict::Wide),
-            (2.00, 0.20, BatchVerdict::Wide),
+            // A wide interval on one side of the margin.
+            (2.00, 0.20, BatchVerdict::Suspect),
+            (0.50, 0.20, BatchVerdict::Fine),
         ] {
             assert_eq!(judge_batch(&interval(value, half)), found, "{value} ± {half}");
         }
         // Beyond the margin, but the interval holds 1.
         let chance = Interval { value: 1.12, low: 0.99, high: 1.14, confidence: 0.95 };
         assert_eq!(judge_batch(&chance), BatchVerdict::Fine);
-        let few_pairs = Interval { confidence: 0.94, ..interval(1.2, 0.01) };
-        assert_eq!(judge_batch(&few_pairs), BatchVerdict::Wide);
+        for value in [0.5, 1.2, 2.0] {
+            let few_pairs = Interval { confidence: 0.94, ..interval(value, 0.01) };
+            assert_eq!(judge_batch(&few_pairs), BatchVerdict::Wide);
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub struct Tree<'a> {
 pub struct ExactGates<'a> {
     /// The user and the group that the runners pack every entry with, so that whoever made the trees does not matter.
     pub owner: (u32, u32),
-    /// The tree for all gates but the last.
+    /// The tree for all gates but the last two.
     pub tree: Tree<'a>,
     /// How it is packed.
     pub cases: Vec<Case>,
@@ -64,17 +64,20 @@ impl ExactGates<'_> {
     #[must_use]
     pub fn run(mut self, log: &mut SampleLog<'_>, progress: &mut dyn Progress) -> ExactFindings {
         let mut sizes = Vec::new();
+        // The further trees are looked at, too: every level, and content that no small tree has.
+        let mut same = Vec::new();
         let mut findings = match self.observe(log, progress) {
-            Err(error) => [Gate::Sameness, Gate::Space, Gate::Written, Gate::Read]
-                .map(|gate| Finding::missing(gate, &error))
-                .to_vec(),
+            Err(error) => {
+                same.push(Finding::missing(Gate::Sameness, &error));
+                [Gate::Space, Gate::Written, Gate::Read].map(|gate| Finding::missing(gate, &error)).to_vec()
+            }
             Ok((seen, tree)) => {
                 sizes.extend(seen.iter().filter_map(|one| self.size(one)));
                 sizes.dedup();
                 progress.update(0, 1, "disk space", None);
                 let space = space::prove(&seen, self.tree.runner);
+                same.push(sameness::judge(&seen, &tree));
                 vec![
-                    sameness::judge(&seen, &tree),
                     space.unwrap_or_else(|error| Finding::missing(Gate::Space, error)),
                     io_volume::written(&seen),
                     io_volume::read(&seen),
@@ -86,17 +89,21 @@ impl ExactGates<'_> {
             Err(error) => {
                 // Some sizes without the others are nothing to accept.
                 sizes.clear();
+                same.push(Finding::missing(Gate::Sameness, &error));
                 Finding::missing(Gate::Sizes, error)
             }
-            Ok(further) => {
+            Ok((further, finding)) => {
                 sizes.extend(further);
+                same.push(finding);
                 sizes::judge(&sizes, self.expected)
             }
         });
-        findings.push(match self.fill(log, progress) {
+        findings.push(match self.fill(&mut same, log, progress) {
             Err(error) => Finding::missing(Gate::Memory, error),
             Ok(peaks) => memory::judge(&peaks),
         });
+        let same = same.into_iter().map(|finding| (finding.verdict, finding.figures));
+        findings.insert(0, Finding::gather(Gate::Sameness, same));
         ExactFindings { findings, sizes }
     }
 
@@ -106,9 +113,7 @@ impl ExactGates<'_> {
         log: &mut SampleLog<'_>,
         progress: &mut dyn Progress,
     ) -> Result<(Vec<InspectedPack>, Listing)> {
-        let (user, group) = self.owner;
-        let tree = Listing::of_tree(&self.tree.rootfs).map_err(|error| Error::run("reading the tree", error))?;
-        let tree = tree.with_owner(user, group);
+        let tree = listing(&self.tree, self.owner)?;
         let mut seen = Vec::new();
         let all = self.cases.len() * RUNS.len();
         for case in &self.cases {
@@ -127,35 +132,49 @@ impl ExactGates<'_> {
         (one.strategy == Strategy::SingleStream).then(|| size(&self.tree.name, &one.case, &one.outcome))
     }
 
-    /// Packs the further tree.
-    fn compress(&mut self, log: &mut SampleLog<'_>, progress: &mut dyn Progress) -> Result<Vec<Size>> {
+    /// Packs the further tree, and compares the images with it.
+    fn compress(&mut self, log: &mut SampleLog<'_>, progress: &mut dyn Progress) -> Result<(Vec<Size>, Finding)> {
         let all = self.compressions.len();
+        let tree = listing(&self.further, self.owner)?;
         let Tree { name, runner, .. } = &mut self.further;
-        let compress = |(number, compression): (usize, &String)| {
+        let (mut sizes, mut seen) = (Vec::new(), Vec::new());
+        for (number, compression) in self.compressions.iter().enumerate() {
             let case = Case { compression: compression.clone(), threads: memory::THREADS };
-            let work = Work::Pack(&case, Strategy::SingleStream);
+            let (strategy, work) = (Strategy::SingleStream, Work::Pack(&case, Strategy::SingleStream));
             progress.update(number, all, &format!("{name}, {}", work.name()), None);
-            let outcome = runner.run(work)?;
+            let (outcome, inspection) = runner.inspect(work, &tree)?;
             log.append(label(name, work, 0), &outcome)?;
-            Ok(size(name, &case, &outcome))
-        };
-        self.compressions.iter().enumerate().map(compress).collect()
+            sizes.push(size(name, &case, &outcome));
+            seen.push(InspectedPack { case, strategy, outcome, inspection });
+        }
+        Ok((sizes, sameness::judge(&seen, &tree)))
     }
 
-    /// Packs the small input and the large one.
-    fn fill(&mut self, log: &mut SampleLog<'_>, progress: &mut dyn Progress) -> Result<Vec<(Budget, Peaks)>> {
+    /// Packs the small input and the large one, and compares the first image of each with it.
+    fn fill(
+        &mut self,
+        same: &mut Vec<Finding>,
+        log: &mut SampleLog<'_>,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<(Budget, Peaks)>> {
         let mut found = Vec::new();
         let all = self.budgets.len();
         for budget in &self.budgets {
             let case = Case { compression: budget.compression.clone(), threads: memory::THREADS };
-            let work = Work::Pack(&case, Strategy::SingleStream);
+            let (strategy, work) = (Strategy::SingleStream, Work::Pack(&case, Strategy::SingleStream));
             let mut peaks = [Vec::new(), Vec::new()];
             for (tree, peaks) in self.inputs.iter_mut().zip(&mut peaks) {
                 progress.update(found.len(), all, &format!("{}, {}", tree.name, work.name()), None);
+                let listing = listing(tree, self.owner)?;
                 for run in 0..memory::RUNS {
-                    let outcome = tree.runner.run(work)?;
+                    let (outcome, inspection) = match run {
+                        0 => tree.runner.inspect(work, &listing).map(|(outcome, found)| (outcome, Some(found)))?,
+                        _ => (tree.runner.run(work)?, None),
+                    };
                     log.append(label(&tree.name, work, run), &outcome)?;
-                    peaks.push(outcome.pack.and_then(|pack| pack.vm_hwm));
+                    peaks.push(outcome.pack.as_ref().and_then(|pack| pack.vm_hwm));
+                    let seen = |inspection| InspectedPack { case: case.clone(), strategy, outcome, inspection };
+                    same.extend(inspection.map(|inspection| sameness::judge(&[seen(inspection)], &listing)));
                 }
             }
             let [small, large] = peaks;
@@ -163,6 +182,12 @@ impl ExactGates<'_> {
         }
         Ok(found)
     }
+}
+
+/// What a walk that is not the packer's finds, with the owner that every entry is packed with.
+fn listing(tree: &Tree<'_>, (user, group): (u32, u32)) -> Result<Listing> {
+    let listing = Listing::of_tree(&tree.rootfs).map_err(|error| Error::run("reading the tree", error))?;
+    Ok(listing.with_owner(user, group))
 }
 
 /// The label of an untimed pack.

@@ -6,7 +6,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::decision::{self, Decision};
+use super::decision::Decision;
 use super::image_size::Size;
 use super::paired_trial::TimedCase;
 use super::time;
@@ -29,6 +29,9 @@ pub struct GateRun {
     pub topic: String,
     /// The seed of the order of the timed runs.
     pub seed: u64,
+    /// The fault that was injected to see a gate turn red. Nothing of such a run can be accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
     /// The machine and the tools.
     pub environment: Environment,
     /// The findings of the exact gates.
@@ -203,7 +206,7 @@ impl TimeGate {
         };
         match time::decide(&timing.timed) {
             _ if !self.blocks() => GateOutcome::Passed,
-            _ if timing.timed.is_empty() => GateOutcome::NotMeasured,
+            Decision::OutOfTime => GateOutcome::NotMeasured,
             Decision::Slower => GateOutcome::Failed,
             Decision::Inconclusive => GateOutcome::Inconclusive,
             Decision::Passed => GateOutcome::Passed,
@@ -248,12 +251,8 @@ fn told(timed: &TimedCase, base: &str) -> String {
     let batches: Vec<String> = timed.batches.iter().map(|batch| batch.ratio.to_string()).collect();
     let ruling = match timed.ruling {
         Decision::Slower => ": slower, twice",
-        Decision::Inconclusive
-            if timed.batches.iter().any(|batch| decision::half_width(&batch.ratio) > decision::WIDEST) =>
-        {
-            ": too wide to judge"
-        }
-        Decision::Inconclusive => ": no time was left for a batch",
+        Decision::Inconclusive => ": too wide to judge",
+        Decision::OutOfTime => ": no time was left for a batch",
         Decision::Passed => "",
     };
     let cold = if timed.cold > 0 { format!(", {} runs read from the disk", timed.cold) } else { String::new() };

@@ -148,7 +148,7 @@ impl PairedTrial {
             due.retain(|state| runner.has_time(state));
             runner.round(&mut due, self.seed + round, progress)?;
         }
-        Ok(states.into_iter().map(CaseState::decided).collect())
+        Ok(states.into_iter().map(|state| state.decided(self.pairs)).collect())
     }
 }
 
@@ -161,7 +161,7 @@ impl TrialRunner<'_> {
             cold: 0,
             batches: Vec::new(),
             ratio: None,
-            ruling: Decision::Inconclusive,
+            ruling: Decision::OutOfTime,
         };
         let mut state = CaseState { case, timed, pair: Duration::ZERO, pairs: Vec::new() };
         let mut shortest = Duration::MAX;
@@ -263,10 +263,13 @@ impl CaseState<'_> {
         }
     }
 
-    /// The case with its decision. A batch that did not fit the time limit is missing or still wide, and the decision
-    /// is inconclusive.
-    fn decided(self) -> TimedCase {
-        let ruling = decision::decide(&self.batch_verdicts()).unwrap_or(Decision::Inconclusive);
+    /// The case with its decision, of batches of so many pairs.
+    fn decided(self, pairs: usize) -> TimedCase {
+        // Only the time limit leaves out a round.
+        let ruling = match decision::decide(&self.batch_verdicts()) {
+            Some(ruling) if !self.needs_round(pairs) => ruling,
+            _ => Decision::OutOfTime,
+        };
         TimedCase { ratio: stats::ratio(&self.pairs).map(Interval::from), ruling, ..self.timed }
     }
 }

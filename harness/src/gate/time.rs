@@ -12,6 +12,9 @@ use crate::progress::Progress;
 use crate::record::{Label, SampleLog};
 use crate::run::{Outcome, Runner};
 
+/// The time limit of all runs of the gate together: what was built and checked before takes nothing from it.
+pub const LIMIT: Duration = Duration::from_secs(8 * 60);
+
 /// A build to be timed beside its base.
 pub struct TimeTrial<'a> {
     /// The name of the tree, in samples.
@@ -45,13 +48,15 @@ impl TimeTrial<'_> {
     }
 }
 
-/// The decision about all cases together: slower if one is, and passed only if all are.
+/// The decision about all cases together: slower if one is, otherwise out of time if one is, and passed only if all are.
 #[must_use]
 pub fn decide(timed: &[TimedCase]) -> Decision {
     let any = |wanted: Decision| timed.iter().any(|timed| timed.ruling == wanted);
     if any(Decision::Slower) {
         Decision::Slower
-    } else if timed.is_empty() || any(Decision::Inconclusive) {
+    } else if timed.is_empty() || any(Decision::OutOfTime) {
+        Decision::OutOfTime
+    } else if any(Decision::Inconclusive) {
         Decision::Inconclusive
     } else {
         Decision::Passed

@@ -97,15 +97,15 @@ const PUBLISHED: Peer = Peer {
 };
 
 /// All of them. Every pipeline ends with `sync FILE`, because our image is on the disk when we say that it is done.
-pub const PEERS: [Peer; 24] = [
+pub const PEERS: [Peer; 25] = [
     Peer {
         name: "files-gzip",
-        title: "tar to a file, gzip to a second file, SHA256 (two passes, before 2019)",
-        tools: &["tar", "gzip", "sync"],
+        title: "tar to a file; gzip | tee | SHA256 of that (two passes, before 2019)",
+        tools: &["tar", "gzip", "tee", "sync"],
+        // LXD hashed the second file while it wrote it.
         script: concat!(
             tar!(),
-            "-b 256 -cf \"$OUT/image.tar\" . && gzip -n -c \"$OUT/image.tar\" > \"$OUT/image\" && sync \"$OUT/image\" && \
-             SHA256 \"$OUT/image\""
+            "-b 256 -cf \"$OUT/image.tar\" . && gzip -n -c \"$OUT/image.tar\" | tee \"$OUT/image\" | SHA256 && sync \"$OUT/image\""
         ),
         when: When::Always,
         ..PIPELINE
@@ -221,11 +221,25 @@ pub const PEERS: [Peer; 24] = [
     },
     Peer {
         name: "pipe-none-unhashed",
-        title: "tar (no compression, not hashed)",
-        tools: &["tar", "sync"],
-        // Into a file, GNU tar would not read the tree at all if that were /dev/null; a pipe is the same for all.
+        title: "tar | cat (no compression, not hashed)",
+        tools: &["tar", "cat", "sync"],
+        // A pipe, as all the others have.
         script: unhashed!("cat"),
         kind: PeerKind::Unhashed,
+        like: Counterpart::None,
+        ..PIPELINE
+    },
+    Peer {
+        name: "pipe-none-direct",
+        title: "tar | tee | SHA256, written by dd oflag=direct (no compression)",
+        tools: &["tar", "tee", "mkfifo", "dd", "sync"],
+        // Around the page cache, as onepass writes.
+        script: concat!(
+            "mkfifo \"$OUT/fifo\" && { dd if=\"$OUT/fifo\" of=\"$OUT/image\" bs=2M iflag=fullblock oflag=direct status=none & } && ",
+            tar!(),
+            "-b 256 -cf - . | tee \"$OUT/fifo\" | SHA256 && wait $! && sync \"$OUT/image\""
+        ),
+        kind: PeerKind::Program,
         like: Counterpart::None,
         ..PIPELINE
     },

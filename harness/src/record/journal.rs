@@ -44,13 +44,17 @@ impl Journal {
         Ok(Journal { directory, samples })
     }
 
-    /// Goes on with a record that was cut short.
+    /// Goes on with a record that was cut short, behind its first samples; what comes after them is cut off.
     ///
     /// # Errors
     ///
-    /// If it cannot be written to.
-    pub fn resume(directory: &Path) -> Result<Self> {
-        let samples = append_to(&directory.join("samples.jsonl"))?;
+    /// If it cannot be read, or written to.
+    pub fn resume(directory: &Path, kept: usize) -> Result<Self> {
+        let path = directory.join("samples.jsonl");
+        let text = fs::read(&path).map_err(|error| Error::io("read", &path, error))?;
+        let end: usize = text.split_inclusive(|byte| *byte == b'\n').take(kept).map(<[u8]>::len).sum();
+        let samples = append_to(&path)?;
+        samples.set_len(end as u64).map_err(|error| Error::io("shorten", &path, error))?;
         Ok(Journal { directory: directory.to_owned(), samples })
     }
 

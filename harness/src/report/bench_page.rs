@@ -9,9 +9,12 @@ use crate::record::{Check, PeerRecord, Record};
 use crate::stats::{self, Disturbance};
 
 /// The limits of these figures; the long form is in `harness/METHODOLOGY.md`.
-const THREATS: [&str; 6] = [
+const THREATS: [&str; 7] = [
     "One machine. Ratios carry over to others better than times do; a slower disk makes two passes look worse, a faster one better.",
-    "The tree is in the page cache when a run begins: reading it from a cold disk would add the same to both strategies.",
+    "The tree is in the page cache when a run begins. These figures say nothing about a tree on a cold disk: who waits for reads gains less from \
+     either way, and the two may wait differently.",
+    "onepass writes its image around the page cache where the filesystem lets it; the pipelines write through it and sync the file. \
+     The suite `full` has a pipeline that writes as onepass does.",
     "Runs shorter than two seconds vary more from one to the next; the intervals are wider for them, and that is all that is done about it.",
     "Scratch space over time is seen on a filesystem that others may use as well; the peaks in the table are the packer's own account.",
     "The peers' tar has other bytes than ours (pax headers where a time is not a whole second, larger blocks); it holds the same files.",
@@ -34,8 +37,9 @@ const MEMORY: &str = "The largest process is the peak of memory of the largest o
                       megabytes of the program that starts it.";
 
 /// The column of the memory of all processes of a peer.
-const TOGETHER: &str = "Memory, at most, is the sum of the peaks of the processes that were alive at one moment, where that was the most: an upper \
-                        bound, since each peaks at its own moment, and pages that two of them share count twice. onepass is one process.";
+const TOGETHER: &str = "Memory, together, is the sum of the peaks of the processes that were seen alive at one moment, where that was the most. They were looked \
+                        at every 50 ms: what ends sooner is not seen, and what grows after the last look is not counted. Each peaks \
+                        at its own moment, and pages that two of them share count twice, so the sum is mostly too high. onepass is one process.";
 
 /// The unknown figures of a daemon's work.
 const DAEMON: &str = "What LXD does for `lxc publish` is done by a daemon and its processes, on its own disk, which it does not wait for: only the \

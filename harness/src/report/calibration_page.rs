@@ -22,12 +22,13 @@ pub(super) fn verdict(calibration: &Calibration) -> Vec<String> {
              only warns on {class}."
         ),
     }];
-    for (slowed, called) in [(false, "The same build"), (true, "A build that wastes a fifth of its time")] {
+    for (slowed, called) in [(false, "The same build"), (true, "A build that wastes a fifth more time")] {
         let counts = calibration.counts(slowed);
-        let (low, high) = stats::proportion(counts.slower, counts.all());
+        let [slower, runs] = calibration.runs_called_slower(slowed);
+        let (low, high) = stats::proportion(slower, runs);
         sentences.push(format!(
-            "{called}: {} times called slower, {} times not, {} times too noisy to say. Called slower it would be between {:.1} and \
-             {:.1} % of all times, with 95 % confidence.",
+            "{called}: {} times called slower, {} times not, {} times too noisy to say; in {slower} of {runs} runs a case was called slower. \
+             The gate would call it slower in between {:.1} and {:.1} % of all runs, with 95 % confidence.",
             counts.slower,
             counts.passed,
             counts.inconclusive,
@@ -77,6 +78,7 @@ pub(super) fn table(calibration: &Calibration) -> Table {
             Decision::Slower => "slower",
             Decision::Passed => "not slower",
             Decision::Inconclusive => "too noisy",
+            Decision::OutOfTime => "out of time",
         };
         [
             format!("{}: {}", number + 1, build(fault)),
@@ -102,14 +104,14 @@ pub(super) fn page(calibration: &Calibration, samples: &[Sample], verdict: &[Str
         "{same} runs of the gate on the same build and {slowed} on a slowed one, {PAIRS} pairs for each batch, shuffled with seed {}",
         calibration.seed
     );
-    let commands = "onepass: `onepass pack $ROOTFS --output $OUT --compression SPEC --strategy single-stream --threads N --json`, \
-                    built with faults; a slowed one has `--inject-fault FAULT` as well.";
+    let commands = "onepass: `onepass pack $ROOTFS --output $OUT --compression SPEC --strategy single-stream --threads N --json`. The base is \
+                    built from a checkout of the same revision; a slowed one is built with faults, and has `--inject-fault FAULT` as well.";
     Page {
         name: format!("onepass calibration · {} · {}", calibration.date, calibration.topic),
         title: "Whether the gate on time can be trusted here".into(),
         opening: format!(
             "The gate that decides whether a change costs time is run on a build beside itself, and now and then on a build that \
-             wastes a fifth of its time in one step. It may fail a change only where it never called the same build slower, and \
+             wastes a fifth more time in one step. It may fail a change only where it never called the same build slower, and \
              called the slowed one slower at least nine times of ten. Here {} was packed with {}. Each run of the gate decides \
              about every case.",
             calibration.subject,

@@ -36,6 +36,7 @@ pub(super) fn sentences(record: &Record) -> Vec<String> {
     }];
     sentences.extend(disk(&piped));
     sentences.extend(time(record, &piped));
+    sentences.extend(unjudged(record));
     sentences.extend(claim_2019::sentence(record));
     sentences.extend(others(record));
     sentences
@@ -95,11 +96,26 @@ fn time(record: &Record, comparisons: &[&StrategyComparison]) -> Option<String> 
     (!comparisons.is_empty()).then_some(text)
 }
 
+/// Says so if nothing of the run could hold or break the claim.
+fn unjudged(record: &Record) -> Option<String> {
+    let is_judged = record.run.checks.iter().any(|check| check.law.starts_with(stats::MUST_BE_FASTER));
+    // Older records judged nothing.
+    let is_old = record.samples.iter().all(|sample| sample.conditions.is_none());
+    (!is_judged && !is_old).then(|| {
+        "The claim was not judged: that takes six pairs or more of zstd:3 with more than one thread.".to_owned()
+    })
+}
+
 /// In how many cases one stream is faster by intervals that hold together.
 fn jointly(record: &Record, comparisons: &[&StrategyComparison]) -> String {
     let cases: Vec<&str> = comparisons.iter().map(|found| found.case.as_str()).collect();
-    let faster = stats::family(record, &cases).iter().filter(|ratio| ratio.side() == Ordering::Less).count();
-    match faster {
+    let family = stats::family(record, &cases);
+    // Rounded as records are.
+    let wanted = 1.0 - 0.05 / cases.len().max(1) as f64 - 1e-9;
+    if family.iter().any(|ratio| ratio.confidence < wanted) {
+        return "there are too few pairs to say".into();
+    }
+    match family.iter().filter(|ratio| ratio.side() == Ordering::Less).count() {
         0 => "none does".into(),
         count => format!("{count} do"),
     }

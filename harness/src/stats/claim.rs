@@ -10,6 +10,9 @@ use packer::Compression;
 use crate::plan::Case;
 use crate::record::{Check, StrategyComparison};
 
+/// The beginning of the law that a run must break to refute the claim.
+pub const MUST_BE_FASTER: &str = "one stream is faster, at 95 %";
+
 /// Judges the claim by the comparisons of these cases. Intervals below 95 %, as a few pairs give, judge nothing.
 #[must_use]
 pub fn claims(cases: &[Case], comparisons: &[StrategyComparison]) -> Vec<Check> {
@@ -26,7 +29,7 @@ pub fn claims(cases: &[Case], comparisons: &[StrategyComparison]) -> Vec<Check> 
             detail: detail.join("; "),
         })
     };
-    let must = check("one stream is faster, at 95 %, where it must be", faster, |side| side == Ordering::Less);
+    let must = check(&format!("{MUST_BE_FASTER}, where it must be"), faster, |side| side == Ordering::Less);
     let may = check("one stream is slower, at 95 %, in no other case", others, |side| side != Ordering::Greater);
     must.into_iter().chain(may).collect()
 }

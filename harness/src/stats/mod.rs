@@ -9,7 +9,7 @@ mod noise;
 mod peers;
 mod points;
 
-pub use claim::claims;
+pub use claim::{MUST_BE_FASTER, claims};
 pub use comparison::comparisons;
 pub use comparison::family;
 pub(crate) use comparison::{pairs, peak};

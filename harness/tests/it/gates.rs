@@ -166,6 +166,7 @@ fn gated_in(place: &TempDir, fault: Fault, ratio: f64, calibrated: bool) -> (Pat
         date: "2026-01-02".into(),
         topic: "gate".into(),
         seed: 1,
+        fault: None,
         environment: Environment {
             processor: "a processor".into(),
             cores: 2,
@@ -267,6 +268,7 @@ fn a_run_comes_to_the_worst_that_is_known() {
     assert_eq!(with(Decision::Passed, GateVerdict::Reduced("why".into())), 0);
     assert_eq!(with(Decision::Inconclusive, passed()), 3);
     assert_eq!(with(Decision::Inconclusive, missing()), 2);
+    assert_eq!(with(Decision::OutOfTime, passed()), 2);
     assert_eq!(with(Decision::Slower, missing()), 1);
     assert_eq!(with(Decision::Passed, broken()), 1);
     assert_eq!(GateRun { complete: false, ..sound.clone() }.conclusion().code(), 2);
@@ -289,6 +291,21 @@ fn what_a_run_found_can_be_accepted_and_shows_as_rows() {
     assert_eq!(expected.accept(&run, Accepted::SizesAndBase).unwrap(), [format!("+ base | {}", REVISIONS[1])]);
     assert_eq!(expected.base(), Some(REVISIONS[1]));
     assert_eq!(expected.accept(&run, Accepted::SizesAndBase).unwrap(), Vec::<String>::new());
+    // The next base is compared with this one, and its price is told.
+    let mut next = run;
+    next.environment.revision = "f".repeat(40);
+    let why = expected.accept(&next, Accepted::SizesAndBase).unwrap_err();
+    assert!(why.contains("not compared with the accepted base"), "{why}");
+    let TimeGate::Measured(timing) = &mut next.time else { unreachable!() };
+    timing.base.revision = REVISIONS[1].into();
+    assert_eq!(
+        expected.accept(&next, Accepted::SizesAndBase).unwrap(),
+        [
+            format!("- base | {}", REVISIONS[1]),
+            format!("+ base | {}", "f".repeat(40)),
+            "gzip:5 2 threads: 1.20 [1.20, 1.20] × the base before".to_owned()
+        ]
+    );
 }
 
 #[test]
@@ -309,6 +326,7 @@ fn what_is_incomplete_or_broken_cannot_be_accepted() {
     assert!(refused(&GateRun { complete: false, ..sound() }).contains("its end"));
     assert!(refused(&GateRun { sizes: Vec::new(), ..sound() }).contains("no sizes"));
     assert!(refused(&GateRun { time: TimeGate::Failed("no disk".into()), ..sound() }).contains("no disk"));
+    assert!(refused(&GateRun { fault: Some("slow-walk".into()), ..sound() }).contains("slow-walk"));
     let mut changed = sound();
     changed.environment.dirty = true;
     assert!(refused(&changed).contains("changed tree"));

@@ -96,7 +96,7 @@ fn rulings(machine: Machine) -> [usize; 3] {
         counts[match ruling {
             Decision::Passed => 0,
             Decision::Slower => 1,
-            Decision::Inconclusive => 2,
+            Decision::Inconclusive | Decision::OutOfTime => 2,
         }] += 1;
     }
     counts
@@ -198,10 +198,10 @@ fn a_batch_that_was_extended_is_one() {
 
 /// A batch takes about 87 s here. What does not fit the time is not begun, and nothing is said of it.
 #[test]
-fn what_does_not_fit_the_time_is_inconclusive() {
+fn what_does_not_fit_the_time_is_not_measured() {
     let machine = Machine { slower: 0.2, deviation: 0.01, ..STEADY };
     for (limit, batches, ruling) in
-        [(60, 0, Decision::Inconclusive), (120, 1, Decision::Inconclusive), (240, 2, Decision::Slower)]
+        [(60, 0, Decision::OutOfTime), (120, 1, Decision::OutOfTime), (240, 2, Decision::Slower)]
     {
         let timed = gated(machine, 1, Duration::from_secs(limit));
         assert_eq!((timed.batches.len(), timed.ruling), (batches, ruling), "{limit} s");

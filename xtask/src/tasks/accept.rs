@@ -15,8 +15,9 @@ use crate::gate_trees::{expected, expected_path};
 /// Accept the image sizes of a run of the gates as the expected ones
 ///
 /// Writes harness/expected.txt and prints the changed rows. With --base, the revision of the run becomes the one that the
-/// time of main is compared with; without it that stays, so that small losses add up in sight. A run that is incomplete,
-/// that breaks a gate other than sizes, or that was made from a changed tree is refused.
+/// time of main is compared with, and what it costs beside the base before is printed; without it that stays, so that small
+/// losses add up in sight. A run that is incomplete, that breaks a gate other than sizes, or that was made from a changed
+/// tree is refused.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  cargo xtask accept target/gate/2026-11-28-gate")]
 pub(crate) struct Arguments {

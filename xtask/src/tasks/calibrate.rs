@@ -5,19 +5,19 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use harness::gate::calibration::{Calibration, SAME, SCHEMA, SLOWED};
+use harness::gate::calibration::{Build, Calibration, SAME, SCHEMA, SLOWED};
 use harness::record::{self, Journal};
 use harness::report::CalibrationReport;
 use harness::run::{Environment, Processes, Runner};
 
-use crate::builds;
+use crate::builds::{self, Base};
 use crate::cli::{ProgressLine, display_path, print, print_verdict, repository, require_record, today, topic};
 use crate::gate_trees::{GateTrees, SLOW_DOWNS, TIMED, injecting, timed};
 
 /// Test the gate on time on this class of machine
 ///
-/// Runs the gate on time again and again: on a build beside itself until 40 decisions are made, and in between on builds that
-/// waste a fifth of their time in one step until 10 are. The gate may fail on a class of machine – processor, number of
+/// Runs the gate on time again and again: on a build beside another of the same revision until 40 decisions are made, and in
+/// between on builds that waste a fifth more time in one step until 10 are. The gate may fail on a class of machine – processor, number of
 /// cores, filesystem – only if it never calls the same build slower there, and calls the slowed one slower nine times of ten.
 /// Takes about an hour; run nothing else meanwhile. What was interrupted goes on with --resume. Exits with 1 if the gate must
 /// not fail here.
@@ -48,18 +48,29 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    // All builds are one binary: only one option differs.
-    let trees = GateTrees::take(builds::with_faults()?, arguments.scratch.as_deref())?;
+    let slowed = builds::with_faults()?;
+    let trees = GateTrees::take(builds::release()?, arguments.scratch.as_deref())?;
     let (subject, unchanged) = trees.tree(TIMED, &[])?;
     let environment = Environment::detect(trees.places())?;
+    ensure!(
+        !environment.is_dirty(),
+        "the tree is changed: commit the change, because the base is built from the revision"
+    );
     let revision = environment.revision.clone();
     let (mut calibration, mut journal, samples) = match &arguments.resume {
         Some(record) => resumed(record, &environment)?,
         None => (planned(arguments, subject, environment)?, begin(arguments)?, 0),
     };
-    let mut builds = |fault: Option<&str>| {
+    // As for a change: the base is built from a checkout of its own.
+    let base = Base::build(&revision, trees.scratch())?;
+    let mut builds = |build: Build<'_>| {
+        let Processes { onepass: same, rootfs, scratch, .. } = &unchanged;
+        let (onepass, fault) = match build {
+            Build::Base => (&base.onepass, None),
+            Build::Same => (same, None),
+            Build::Slowed(fault) => (&slowed, Some(fault)),
+        };
         let options = fault.into_iter().flat_map(injecting).map(String::from).collect();
-        let Processes { onepass, rootfs, scratch, .. } = &unchanged;
         let (onepass, rootfs, scratch) = (onepass.clone(), rootfs.clone(), scratch.clone());
         Box::new(Processes { onepass, rootfs, scratch, options, ..Processes::default() }) as Box<dyn Runner>
     };
@@ -99,6 +110,7 @@ fn resumed(record: &Path, here: &Environment) -> Result<(Calibration, Journal, u
     let calibration = Calibration::read(record)?;
     let class = calibration.environment.class();
     ensure!(class == here.class(), "`{}` was begun on {class}, and this is {}", record.display(), here.class());
-    let samples = record::samples(record).context("cannot read its samples")?.len();
-    Ok((calibration, Journal::resume(record)?, samples))
+    let samples = record::samples(record).context("cannot read its samples")?;
+    let kept = calibration.finished_samples(&samples);
+    Ok((calibration, Journal::resume(record, kept)?, kept))
 }

@@ -23,7 +23,7 @@ use crate::gate_trees::{Depth, GateTrees, SLOW_DOWNS, TIMED, expected, injecting
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  cargo xtask planted flip unsorted")]
 pub(crate) struct Arguments {
-    /// Faults [default: all]; each `slow-…` wastes a fifth of the time in one step, and needs two minutes
+    /// Faults [default: all]; each `slow-…` wastes a fifth more time in one step, and needs two minutes
     #[arg(value_name = "FAULT", value_parser = names())]
     faults: Vec<String>,
     /// Two cases instead of six, and memory only with the faults that break it
@@ -108,6 +108,7 @@ fn slow_line(fault: &str, slowed: &TimedCase, broken: &[Gate]) -> String {
         Decision::Slower => "slower, twice",
         Decision::Passed => "NOT SEEN",
         Decision::Inconclusive => "too wide to judge: NOT SEEN",
+        Decision::OutOfTime => "out of time: NOT SEEN",
     };
     let others = if broken.is_empty() { String::new() } else { format!("; SHOULD NOT break {}", names_of(broken)) };
     format!("{fault:<11} {} × the time without it: {decision}{others}", batches.join(", then "))
