@@ -65,15 +65,16 @@ impl Attributes {
         Ok(is_acl)
     }
 
-    /// The same, if it is enough that an ACL stands there once.
-    pub(crate) fn merged(&self) -> Self {
-        let mut merged = self.clone();
+    /// What any tool's image is compared by: it is enough that an ACL stands there once, and what is of this machine only may be there.
+    pub(crate) fn comparable(&self) -> Self {
+        let mut comparable = self.clone();
         for (name, key) in ACLS {
-            if let Some(value) = merged.0.remove(key) {
-                merged.0.entry(name.into()).or_insert(value);
+            if let Some(value) = comparable.0.remove(key) {
+                comparable.0.entry(name.into()).or_insert(value);
             }
         }
-        merged
+        comparable.0.retain(|name, value| !is_of_this_machine(name) && !is_unsigned(name, value));
+        comparable
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -75,7 +75,7 @@ impl<'a> ByName<'a> {
         if std::mem::replace(&mut self.found[place], true) {
             return self.comparison.note(Difference::Doubled { path: shown(&member.path) });
         }
-        let member = Entry { attributes: member.attributes.merged(), ..member };
+        let member = Entry { attributes: member.attributes.comparable(), ..member };
         let expected = self.within_limits(self.expected(place, &member), &member);
         if !matches!(member.kind, Kind::HardLink { .. }) {
             let first = self.first(place);
@@ -102,7 +102,7 @@ impl<'a> ByName<'a> {
             // A second copy.
             _ => expected.kind = Kind::HardLink { target: self.entries[first].path.clone() },
         }
-        expected.attributes = expected.attributes.merged();
+        expected.attributes = expected.attributes.comparable();
         expected
     }
 

@@ -68,6 +68,21 @@ fn a_peer_that_packs_half_the_tree_is_found_out() {
     }
 }
 
+/// Labels that the host gives to every file are in the images of other tools, and make none of them different.
+#[test]
+fn labels_of_the_host_make_no_difference() {
+    let tree = tree();
+    let label = b"system_u:object_r:etc_t:s0\0";
+    let flags = rustix::fs::XattrFlags::empty();
+    if let Err(error) = rustix::fs::setxattr(tree.path(), "security.selinux", label, flags) {
+        return testkit::log::skip(&format!("no labels here: {error}"));
+    }
+    let labelled = WHOLE.replace("--xattrs", "--xattrs --xattrs-include='*'");
+    assert_eq!(told(tree.path(), &labelled, &[]), None);
+    let image = labelled + " && grep -aq security.selinux \"$OUT/image\"";
+    assert_eq!(told(tree.path(), &image, &[]), None, "the label is not in the image");
+}
+
 #[test]
 fn an_image_that_cannot_be_read_is_said_to_be_so() {
     let tree = tree();

@@ -28,7 +28,8 @@ pub(crate) fn with_total<Value>(
         });
         let result = work();
         working.store(false, Ordering::Relaxed);
-        result
+        // The search for the holes of a large file asks for nothing else.
+        result.inspect_err(|_| context.cancel.cancel())
     })
 }
 

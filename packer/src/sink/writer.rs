@@ -4,7 +4,6 @@ use std::thread::ScopedJoinHandle;
 
 use crossbeam_channel::{Sender, bounded};
 
-use crate::abort::Abort;
 use crate::buffer::Buffer;
 use crate::error::{Error, Panicked, Result};
 use crate::metrics::Step;
@@ -18,8 +17,6 @@ pub(crate) struct Writer<'scope, To> {
     queue: Sender<Buffer>,
     /// `None` once it has been joined.
     thread: Option<ScopedJoinHandle<'scope, std::result::Result<To, ()>>>,
-    /// Keeps the error of the thread.
-    abort: &'scope Abort,
     length: u64,
 }
 
@@ -36,7 +33,7 @@ impl<'scope, To: PieceWriter + 'scope> Writer<'scope, To> {
         };
         // A failure ends the workers: the next piece, which would be told of it, may take seconds to encode.
         let thread = threads::start(context.scope, move || write_all().map_err(|error| abort.fail(error)))?;
-        Ok(Writer { queue, thread: Some(thread), abort, length: 0 })
+        Ok(Writer { queue, thread: Some(thread), length: 0 })
     }
 
     pub(crate) fn write(&mut self, piece: Buffer) -> Result<()> {
@@ -63,7 +60,8 @@ impl<'scope, To: PieceWriter + 'scope> Writer<'scope, To> {
     fn join(&mut self) -> Result<To> {
         let thread = self.thread.take().ok_or_else(|| Panicked("a writer was used after it had failed".into()))?;
         let joined = thread.join().map_err(|_| Panicked("the thread that writes panicked".into()))?;
-        joined.or_else(|()| self.abort.explain(Err(Error::cancelled())))
+        // The cause stays where it is: whoever returns this error is asked for it at the end, by whichever way it gets there.
+        joined.map_err(|()| Error::cancelled())
     }
 }
 

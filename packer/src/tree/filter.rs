@@ -14,7 +14,8 @@ use crate::tree::glob;
 /// A glob of paths below the top of a tree. A directory that matches is excluded with everything in it.
 ///
 /// The glob is anchored at the top, with or without a leading slash or `./`. `*` and `?` stop at slashes, `**` does not; `[…]` is a set of
-/// characters, `{a,b}` are alternatives, and a backslash escapes. `//` and `/./` count as one slash, as in paths; `..` is refused. Paths
+/// characters, `{a,b}` are alternatives, and a backslash escapes. `//` and `/./` count as one slash, as in paths; `..` is refused. Each
+/// alternative of a whole glob is read so, and has to name something. Paths
 /// are matched as bytes, so they need not be UTF-8: `?` is one byte, and a set with a character beyond ASCII is refused.
 ///
 /// ```
@@ -26,7 +27,11 @@ use crate::tree::glob;
 /// # Ok::<(), packer::InvalidExclusion>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exclusion(globset::Glob);
+pub struct Exclusion {
+    text: String,
+    /// One for each alternative.
+    globs: Vec<globset::Glob>,
+}
 
 /// The error for an invalid glob, or one that matches nothing below the top.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,11 +50,23 @@ impl Exclusion {
     pub fn new(glob: &str) -> std::result::Result<Self, InvalidExclusion> {
         let invalid =
             |reason: String| InvalidExclusion { glob: glob.escape_debug().to_string(), reason: reason.to_lowercase() };
-        let anchored = normalized(glob).map_err(|reason| invalid(reason.into()))?;
-        if anchored.is_empty() {
-            return Err(invalid("it names nothing below the top".into()));
-        }
-        glob::compile(GlobBuilder::new(&anchored).literal_separator(true)).map(Exclusion).map_err(invalid)
+        let compile = |glob: &str| glob::compile(GlobBuilder::new(glob).literal_separator(true)).map_err(invalid);
+        // First as a whole, so that the reason is about what was typed.
+        compile(glob)?;
+        let alternatives = glob::alternatives(glob)
+            .ok_or_else(|| invalid(format!("it has more than {} alternatives", glob::MOST_ALTERNATIVES)))?;
+        let compiled = |alternative: &String| {
+            let path = normalized(alternative);
+            if path.split('/').any(|component| component == "..") {
+                return Err(invalid("`..` would lead out of the tree".into()));
+            }
+            if path.is_empty() {
+                return Err(invalid("it names nothing below the top".into()));
+            }
+            compile(&path)
+        };
+        let globs = alternatives.iter().map(compiled).collect::<std::result::Result<_, _>>()?;
+        Ok(Exclusion { text: normalized(glob), globs })
     }
 }
 
@@ -63,7 +80,7 @@ impl FromStr for Exclusion {
 
 impl fmt::Display for Exclusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.glob())
+        f.write_str(&self.text)
     }
 }
 
@@ -73,38 +90,16 @@ pub(crate) fn escaped(path: &str) -> String {
 }
 
 /// The glob without what no path of the archive has: empty components and `.`.
-fn normalized(glob: &str) -> std::result::Result<String, &'static str> {
-    let mut kept = Vec::new();
-    for component in components(glob) {
-        match component {
-            "" | "." => {}
-            ".." => return Err("`..` would lead out of the tree"),
-            // A slash in a component stands between braces.
-            component if component.split(['/', '{', ',', '}']).any(|part| part == "..") && component.contains('/') => {
-                return Err("`..` would lead out of the tree");
-            }
-            component if ["//", "/./", "{./", ",./"].iter().any(|odd| component.contains(odd)) => {
-                return Err("an alternative with `.` or `//` matches nothing");
-            }
-            component => kept.push(component),
-        }
-    }
-    Ok(kept.join("/"))
+fn normalized(glob: &str) -> String {
+    let kept: Vec<&str> = components(glob).into_iter().filter(|component| !["", "."].contains(component)).collect();
+    kept.join("/")
 }
 
 /// The parts of a glob between its slashes. A slash in a set of characters, in braces or behind a backslash divides nothing.
 fn components(glob: &str) -> Vec<&str> {
     let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0_usize);
-    let mut characters = glob.char_indices();
-    while let Some((at, character)) = characters.next() {
+    for (at, character) in glob::syntax(glob) {
         match character {
-            '\\' => drop(characters.next()),
-            '[' => {
-                let end = at + 1 + glob::set_length(&glob[at + 1..]);
-                while characters.clone().next().is_some_and(|(next, _)| next <= end) {
-                    characters.next();
-                }
-            }
             '{' => depth += 1,
             '}' => depth = depth.saturating_sub(1),
             '/' if depth == 0 => {
@@ -122,20 +117,25 @@ fn components(glob: &str) -> Vec<&str> {
 #[derive(Debug)]
 pub(crate) struct ExclusionSet {
     set: GlobSet,
+    /// The exclusion that each glob of the set is of.
+    owners: Vec<usize>,
     exclusions: Vec<Exclusion>,
     matched: Vec<AtomicBool>,
 }
 
 impl ExclusionSet {
     pub(crate) fn new(exclusions: &[Exclusion]) -> Result<Self> {
-        let mut set = GlobSetBuilder::new();
-        for exclusion in exclusions {
-            set.add(exclusion.0.clone());
+        let (mut set, mut owners) = (GlobSetBuilder::new(), Vec::new());
+        for (number, exclusion) in exclusions.iter().enumerate() {
+            for glob in &exclusion.globs {
+                set.add(glob.clone());
+                owners.push(number);
+            }
         }
         let set =
             set.build().map_err(|error| Error::invalid_options(format!("the exclusions are too large: {error}")))?;
         let matched = exclusions.iter().map(|_| AtomicBool::new(false)).collect();
-        Ok(ExclusionSet { set, exclusions: exclusions.to_vec(), matched })
+        Ok(ExclusionSet { set, owners, exclusions: exclusions.to_vec(), matched })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -148,7 +148,7 @@ impl ExclusionSet {
             return false;
         }
         for number in self.set.matches(OsStr::from_bytes(path)) {
-            self.matched[number].store(true, Ordering::Relaxed);
+            self.matched[self.owners[number]].store(true, Ordering::Relaxed);
         }
         true
     }
@@ -197,6 +197,15 @@ mod tests {
             ("{a,b/c}", "b/c", true),
             ("{a/,b/}c", "a/c", true),
             ("..x/x..", "..x/x..", true),
+            ("{/dev,/etc/shadow}", "etc/shadow", true),
+            ("{dev,/etc/shadow}", "etc/shadow", true),
+            ("{dev,etc/shadow/}", "etc/shadow", true),
+            ("{dev,etc/.}", "etc", true),
+            ("{a,b}{/x,/y}", "b/y", true),
+            ("{./a,b}", "a", true),
+            ("{a,b//c}", "b/c", true),
+            ("x/{a,}", "x", true),
+            ("{a,{b,./c}/d}", "c/d", true),
         ] {
             assert_eq!(set(glob).matches(path.as_bytes()), expected, "{glob} {path}");
         }
@@ -227,8 +236,9 @@ mod tests {
             ("a/../b", "lead out"),
             ("{a,../b}", "lead out"),
             ("{a,b/../c}", "lead out"),
-            ("{./a,b}", "matches nothing"),
-            ("{a,b//c}", "matches nothing"),
+            ("{a,.}", "names nothing"),
+            ("{a,}", "names nothing"),
+            ("{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}", "more than 1000 alternatives"),
             ("[a", "unclosed"),
             ("{a", "unclosed"),
             ("[é]", "single bytes"),

@@ -131,7 +131,10 @@ fn sweep(change: &Change, way: &Way, start: usize, stride: usize) -> Outcomes {
         }
         let below = |path: &Path| path.strip_prefix(&tree).unwrap().to_owned();
         match result {
-            Ok(image) if image.fingerprint == unchanged => outcomes.before += 1,
+            Ok(image) if image.fingerprint == unchanged => {
+                outcomes.before += 1;
+                outcomes.named.extend(image.changes.iter().map(|change| below(&change.path)));
+            }
             Ok(image) if image.changes.is_empty() => {
                 assert_eq!(image.fingerprint, way.fingerprint(&tree), "at question {at}: an image of no moment");
                 outcomes.after += 1;

@@ -310,3 +310,30 @@ fn the_record_has_the_bytes_of_skipped_mounts() {
     }
     assert_eq!(records.len(), 2);
 }
+
+/// A mount point, as containers get single files.
+#[test]
+fn a_record_that_nothing_can_be_renamed_over_is_written_to() {
+    if !rustix::process::geteuid().is_root() {
+        return skip("only root can mount");
+    }
+    let place = place();
+    fs::write(place.path().join("record"), "an earlier record, longer than the new one ".repeat(100)).unwrap();
+    fs::write(place.path().join("mounted"), "").unwrap();
+    let script = "unshare --mount sh -c 'mount --bind record mounted && \"$ONEPASS\" pack tree -o out --json=mounted'";
+    let (_, path) = line(&shell(&place, script));
+    let record: Value = serde_json::from_slice(&fs::read(place.path().join("record")).unwrap()).unwrap();
+    assert_eq!(record["path"], path);
+    let left: Vec<_> = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains("onepass")), "{left:?}");
+}
+
+/// A list of exclusions that cannot be read is not an empty one.
+#[test]
+fn exclusions_from_a_closed_stream_are_an_error() {
+    let place = place();
+    let run = shell(&place, "\"$ONEPASS\" pack tree -o out --exclude-from - <&-");
+    let told = "onepass: cannot read standard input: it is closed\n";
+    assert_eq!((run.status.code(), text(&run.stderr)), (Some(1), told));
+    assert_eq!(names(&place.path().join("out")).len(), 0);
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -213,9 +214,16 @@ impl Node {
             Kind::File { size, texture } => fs::write(path, texture.bytes(*size)).unwrap(),
             Kind::Symlink(target) => symlink(target, path).unwrap(),
             Kind::Fifo => rustix::fs::mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap(),
-            // A socket's path has room for 107 bytes only.
-            Kind::Socket if path.as_os_str().len() < 100 => drop(UnixListener::bind(path).unwrap()),
-            Kind::Socket => fs::write(path, b"no socket").unwrap(),
+            Kind::Socket => {
+                // A socket's path has room for 107 bytes only, wherever the tree is.
+                let (parent, name) = (fs::File::open(path.parent().unwrap()).unwrap(), path.file_name().unwrap());
+                let short = Path::new("/proc/self/fd").join(parent.as_raw_fd().to_string()).join(name);
+                if name.len() < 80 {
+                    drop(UnixListener::bind(short).unwrap());
+                } else {
+                    fs::write(path, b"no socket").unwrap();
+                }
+            }
             Kind::Directory | Kind::HardLink(_) => {}
         }
     }

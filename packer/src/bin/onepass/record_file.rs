@@ -1,12 +1,14 @@
 //! Where the record of `pack --json` goes.
 
 use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use packer::escape_path;
+use rustix::io::Errno;
 
 use crate::messages::print_line;
 use crate::stdout::STANDARD_STREAM;
@@ -52,8 +54,9 @@ pub(crate) struct RecordFile {
 }
 
 enum Target {
-    /// A regular file, or nothing yet: a complete file is renamed over it.
-    Replace(PathBuf),
+    /// A regular file, or nothing yet: a complete file is renamed over it. What nothing can be renamed over, such as a mount point, is
+    /// written to.
+    Replace(PathBuf, Option<File>),
     /// A pipe, a device, an inherited handle (`/dev/fd/3`), or a file in a directory that cannot be written to.
     Write(File),
 }
@@ -67,8 +70,13 @@ impl RecordFile {
 
     fn write(&self, record: &str) -> Result<()> {
         let written = match &self.target {
-            Target::Replace(path) => replace(path, record),
-            Target::Write(file) => empty(file).and_then(|()| writeln!(&*file, "{record}")),
+            Target::Replace(path, file) => replace(path, record).or_else(|error| match file {
+                Some(file) if error.raw_os_error().is_some_and(|code| NOT_REPLACEABLE.contains(&code)) => {
+                    overwrite(file, record)
+                }
+                _ => Err(error),
+            }),
+            Target::Write(file) => overwrite(file, record),
         };
         written.with_context(|| format!("cannot write the record to `{}`", escape_path(&self.path)))
     }
@@ -82,7 +90,7 @@ impl Target {
         // Nobody may replace what they must not write to.
         let file = if exists { Some(open()?) } else { None };
         match (TemporaryFile::create(&real), file) {
-            (Ok(_), _) => Ok(Target::Replace(real)),
+            (Ok(_), file) => Ok(Target::Replace(real, file)),
             (Err(_), Some(file)) => Ok(Target::Write(file)),
             (Err(error), None) => Err(error),
         }
@@ -119,7 +127,18 @@ fn replace(path: &Path, record: &str) -> io::Result<()> {
         temporary.file.set_permissions(found.permissions())?;
     }
     writeln!(&temporary.file, "{record}")?;
-    fs::rename(&temporary.path, path)
+    // Without it, some filesystems have neither record after a power cut.
+    temporary.file.sync_data()?;
+    temporary.rename(path)
+}
+
+/// What rename says of a mount point, and of another user's file in a directory such as `/tmp`.
+const NOT_REPLACEABLE: [i32; 3] =
+    [Errno::BUSY.raw_os_error(), Errno::PERM.raw_os_error(), Errno::ACCESS.raw_os_error()];
+
+fn overwrite(file: &File, record: &str) -> io::Result<()> {
+    empty(file)?;
+    writeln!(&*file, "{record}")
 }
 
 /// Empties a regular file; pipes and devices have no length.
@@ -130,27 +149,36 @@ fn empty(file: &File) -> io::Result<()> {
 /// A file that is removed with this value, unless it was renamed. It exists for a moment only, so a killed pack hardly ever leaves one.
 struct TemporaryFile {
     file: File,
-    path: PathBuf,
+    /// Its name; none once it was renamed.
+    path: Option<PathBuf>,
 }
 
 impl TemporaryFile {
     /// Creates one beside `path`.
     fn create(path: &Path) -> io::Result<Self> {
-        let process = std::process::id();
-        let mut number = 0_u32;
         loop {
-            let path = path.with_file_name(format!(".onepass-record-{process}-{number}.tmp"));
+            // Each `RandomState` has keys of its own. In containers all processes may have one number.
+            let random = RandomState::new().build_hasher().finish();
+            let path = path.with_file_name(format!(".onepass-record-{random:016x}.tmp"));
             match OpenOptions::new().write(true).create_new(true).open(&path) {
-                // A process of the same number was killed in its moment.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
-                created => return created.map(|file| TemporaryFile { file, path }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                created => return created.map(|file| TemporaryFile { file, path: Some(path) }),
             }
         }
+    }
+
+    fn rename(mut self, to: &Path) -> io::Result<()> {
+        if let Some(path) = &self.path {
+            fs::rename(path, to)?;
+        }
+        // The name may be another process's by now.
+        self.path = None;
+        Ok(())
     }
 }
 
 impl Drop for TemporaryFile {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        let _ = self.path.take().map(fs::remove_file);
     }
 }

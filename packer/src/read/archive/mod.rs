@@ -11,7 +11,7 @@ mod acl;
 
 pub(crate) mod xattr;
 
-mod header;
+pub(crate) mod header;
 
 mod sparse;
 

@@ -2,10 +2,8 @@
 
 use std::fmt;
 
+use crate::read::archive::header::{BLOCK, Block};
 use crate::sink::program::squashfs_file;
-
-/// The magic of a tar header, at offset 257.
-const USTAR: &[u8] = b"ustar";
 
 /// The compression of a tar, or the filesystem that stands for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,12 +29,13 @@ pub enum Encoding {
 
 impl Encoding {
     /// The bytes that detection needs.
-    pub(crate) const MAGIC_LENGTH: usize = 257 + USTAR.len();
+    pub(crate) const MAGIC_LENGTH: usize = BLOCK;
 
     /// Detects the encoding of a file with these first bytes.
     pub(crate) fn detect(beginning: &[u8]) -> Self {
-        // A tar begins with a member's name, which may look like any other magic.
-        if beginning.get(257..) == Some(USTAR) {
+        // A tar begins with a member's name, which may look like any other magic. Compressed data may contain the magic of a tar where
+        // a header has it, if what it compresses does; the checksum of a header it has not.
+        if beginning.try_into().is_ok_and(|block| Block(block).is_header()) {
             return Encoding::None;
         }
         let known: [(&[u8], Encoding); 7] = [
@@ -84,7 +83,15 @@ mod tests {
             let mut beginning = [0; Encoding::MAGIC_LENGTH];
             beginning[..magic.len()].copy_from_slice(magic);
             assert_ne!(Encoding::detect(&beginning), Encoding::None, "{magic:02x?}");
-            beginning[257..].copy_from_slice(USTAR);
+            beginning[257..262].copy_from_slice(b"ustar");
+            assert_ne!(
+                Encoding::detect(&beginning),
+                Encoding::None,
+                "{magic:02x?}: a header's magic in compressed data"
+            );
+            // The sum of all bytes, with spaces for the sum itself.
+            let sum: u32 = beginning.iter().map(|byte| u32::from(*byte)).sum::<u32>() + 8 * u32::from(b' ');
+            beginning[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
             assert_eq!(Encoding::detect(&beginning), Encoding::None, "{magic:02x?}");
             assert_ne!(Encoding::detect(magic), Encoding::None, "{magic:02x?}");
         }

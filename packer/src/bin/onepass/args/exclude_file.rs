@@ -7,12 +7,14 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use packer::{Exclusion, escape_path};
 
+use crate::closed_streams;
 use crate::stdout::STANDARD_STREAM;
 use crate::wrong_use::WrongUse;
 
 /// The globs in the file called `path`; `-` is standard input.
 pub(crate) fn read(path: &Path) -> Result<Vec<Exclusion>> {
     if path == Path::new(STANDARD_STREAM) {
+        closed_streams::check_stdin().context("cannot read standard input")?;
         return globs("standard input", io::stdin().lock());
     }
     let name = format!("`{}`", escape_path(path));
