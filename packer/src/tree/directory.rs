@@ -45,11 +45,6 @@ impl Directory {
         Arc::new(Directory { parent: Some(Arc::clone(self)), name: name.into(), identity, depth: self.depth + 1 })
     }
 
-    /// The directory that it is in; `None` for the top.
-    pub(crate) fn parent(&self) -> Option<&Arc<Directory>> {
-        self.parent.as_ref()
-    }
-
     /// Its name in its parent; empty for the top.
     pub(crate) fn name(&self) -> &[u8] {
         &self.name
@@ -138,11 +133,6 @@ impl<'a> DirHandleCache<'a> {
             self.approach(directory)?;
         }
         Ok(self.current())
-    }
-
-    /// Whether [`enter`](Self::enter) needs to open nothing.
-    pub(crate) fn is_open(&self, directory: &Arc<Directory>) -> bool {
-        directory.parent.is_none() || self.contains(directory)
     }
 
     /// Opens `name` in `directory`. The caller compares the file with the listed one.

@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
+use crate::tree::filesystem::Filesystem;
 use crate::tree::stat::Stat;
 
 /// Files by identity, with the first name of each.
@@ -51,28 +51,13 @@ struct First {
     awaited: u32,
 }
 
-/// Filesystems with stored counts, by their numbers in `linux/magic.h`: ext, xfs, btrfs, tmpfs, ramfs, overlay, f2fs, zfs, bcachefs, squashfs,
-/// erofs, NFS.
-const STORED: [u32; 12] = [
-    0x0000_ef53,
-    0x5846_5342,
-    0x9123_683e,
-    0x0102_1994,
-    0x8584_58f6,
-    0x794c_7630,
-    0xf2f5_2010,
-    0x2fc1_2fc1,
-    0xca45_1a4e,
-    0x7371_7368,
-    0xe0f5_e1e2,
-    0x0000_6969,
-];
-
 impl LinkCounts {
-    /// Those of the filesystem that a file is on. One that is not known is taken to guess.
-    pub(crate) fn of(file: impl AsFd) -> Self {
-        let is_stored = rustix::fs::fstatfs(file).is_ok_and(|filesystem| STORED.contains(&(filesystem.f_type as u32)));
-        if is_stored { LinkCounts::Stored } else { LinkCounts::Guessed }
+    /// Those of a filesystem. One that is not known is taken to guess.
+    pub(crate) fn of(filesystem: Filesystem) -> Self {
+        match filesystem {
+            Filesystem::Plain | Filesystem::Layered => LinkCounts::Stored,
+            Filesystem::Unknown => LinkCounts::Guessed,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Stage 1: walks a root filesystem by directory handle and yields its entries in the archive's order.
 
+pub(crate) mod filesystem;
 pub(crate) mod stat;
 
 pub(crate) mod changes;
@@ -40,12 +41,13 @@ use rustix::io::Errno;
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::tree::directory::{DirHandleCache, OPEN_FLAGS, chain_capacity, fstat};
+use crate::tree::filesystem::Filesystem;
 use crate::tree::filter::{Exclusion, ExclusionSet};
 use crate::tree::hard_links::LinkCounts;
 use crate::tree::hole_scans::HoleScans;
 use crate::tree::id_map::OwnerPolicy;
 use crate::tree::rules::Rules;
-use crate::tree::stat::{Stat, Timestamp};
+use crate::tree::stat::{Identity, Stat, Timestamp};
 use crate::tree::user_namespace::UserNamespace;
 use crate::tree::xattr::XattrBackend;
 use crate::tree::xattr::filter::XattrFilter;
@@ -56,7 +58,7 @@ pub(crate) struct Tree<'a> {
     path: PathBuf,
     top: OwnedFd,
     stat: Stat,
-    link_counts: LinkCounts,
+    filesystem: Filesystem,
     rules: Rules,
     exclusions: ExclusionSet,
     xattr_filter: XattrFilter,
@@ -86,7 +88,7 @@ impl<'a> Tree<'a> {
             )
         })?;
         let stat = fstat(&top).map_err(|error| Error::io("stat", path, error))?;
-        let link_counts = LinkCounts::of(&top);
+        let filesystem = Filesystem::of(&top);
         let user_namespace = match rules.owners {
             OwnerPolicy::Preserve | OwnerPolicy::Map(_) => Some(UserNamespace::read()?),
             OwnerPolicy::Fixed(_) => None,
@@ -96,7 +98,7 @@ impl<'a> Tree<'a> {
             path: path.to_owned(),
             top,
             stat,
-            link_counts,
+            filesystem,
             rules,
             exclusions,
             xattr_filter,
@@ -116,6 +118,21 @@ impl<'a> Tree<'a> {
     /// The same tree, to be walked twice at the same time.
     pub(crate) fn for_two_walks(self) -> Self {
         Tree { hole_scans: HoleScans::for_two_walks(), ..self }
+    }
+
+    /// What is known of the link counts of a file.
+    pub(crate) fn link_counts(&self, identity: &Identity) -> LinkCounts {
+        LinkCounts::of(self.filesystem_of(identity))
+    }
+
+    /// Whether to list a directory changes nothing of what a look at it shows.
+    pub(crate) fn is_listed_quietly(&self, identity: &Identity) -> bool {
+        self.filesystem_of(identity) == Filesystem::Plain
+    }
+
+    /// Nothing is known of mounts below the top.
+    fn filesystem_of(&self, identity: &Identity) -> Filesystem {
+        if identity.is_on_mount_of(&self.stat.identity) { self.filesystem } else { Filesystem::Unknown }
     }
 
     /// The bytes of content that walks have read to find holes.

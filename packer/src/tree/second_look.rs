@@ -1,4 +1,4 @@
-//! Second looks at the directories of a walk: when the last name of each has been taken, and at all of them in the end.
+//! Second looks at the directories of a walk, when everything has been read.
 //!
 //! Exclusions may name what comes and goes meanwhile. A directory from which they leave out a name is compared by its other names,
 //! its type, mode and owner; one from which they leave out nothing, by its times as well.
@@ -30,7 +30,7 @@ pub(crate) struct SecondLooks<'a> {
 #[derive(Debug)]
 pub(crate) struct OpenLook {
     directory: Arc<Directory>,
-    /// The look behind its listing.
+    /// The look that a later one is compared with.
     stat: Stat,
     /// `None` without exclusions.
     kept: Option<KeptNamesHasher>,
@@ -61,8 +61,19 @@ impl<'a> SecondLooks<'a> {
         handle: BorrowedFd<'_>,
         names: &Names,
     ) -> Result<OpenLook> {
+        let found = if self.tree.is_listed_quietly(&stat.identity) {
+            *stat
+        } else {
+            self.behind(directory, stat, handle, names)?
+        };
+        let has_exclusions = !self.tree.exclusions.is_empty();
+        let kept = has_exclusions.then(|| self.listed.kept_names_hasher(&found));
+        Ok(OpenLook { directory: Arc::clone(directory), stat: found, kept })
+    }
+
+    /// The look behind the listing. To list a directory may change its ctime: an overlay filesystem removes a mark of its own.
+    fn behind(&self, directory: &Arc<Directory>, stat: &Stat, handle: BorrowedFd<'_>, names: &Names) -> Result<Stat> {
         let found = fstat(handle).map_err(|error| Error::io("stat", OsStr::from_bytes(&directory.path()), error))?;
-        // To list a directory may change its ctime: an overlay filesystem removes a mark of its own.
         let expected = Stat { changed: found.changed, ..*stat };
         if let Some(change) = expected.directory_change(&found) {
             let (path, mut names) = (directory.path(), names.clone());
@@ -70,29 +81,18 @@ impl<'a> SecondLooks<'a> {
                 self.changes.tolerate(Error::changed(&path, change.what()))?;
             }
         }
-        let has_exclusions = !self.tree.exclusions.is_empty();
-        let kept = has_exclusions.then(|| self.listed.kept_names_hasher(&found));
-        Ok(OpenLook { directory: Arc::clone(directory), stat: found, kept })
+        Ok(found)
     }
 
-    /// Looks at a directory whose last name has been taken, unless that would open the directories above it once more.
-    pub(crate) fn end(&mut self, look: OpenLook, handles: &mut DirHandleCache<'_>) -> Result<()> {
+    /// Remembers a directory whose last name has been taken.
+    pub(crate) fn end(&mut self, look: OpenLook) -> Result<()> {
         let OpenLook { directory, stat, kept } = look;
         let kept = kept.map(|kept| kept.finish());
         self.listed.add(directory.name(), directory.depth(), &stat, kept).map_err(|_| {
             let limit = listed_directories::MEMORY_LIMIT >> 20;
             let what = format!("is one of more directories than fit {limit} MiB, which is the limit");
             Error::unfit(OsStr::from_bytes(&directory.path()), what)
-        })?;
-        if !directory.parent().is_none_or(|parent| handles.is_open(parent)) {
-            return Ok(());
-        }
-        let found = match directory.parent() {
-            Some(parent) => handles.stat(parent, directory.name())?,
-            None => handles.stat(&directory, b"")?,
-        };
-        let change = stat.directory_change(&found);
-        self.unless_excused(change, kept, &directory, handles)
+        })
     }
 
     /// Looks at all directories.

@@ -169,7 +169,7 @@ impl Walk<'_> {
         self.remaining += level.names.size;
         self.path.truncate(level.parent_length);
         match (level.look, &mut self.second_looks) {
-            (Some(look), Some(looks)) => looks.end(look, &mut self.handles),
+            (Some(look), Some(looks)) => looks.end(look),
             _ => Ok(()),
         }
     }
@@ -230,7 +230,7 @@ impl Walk<'_> {
 
     /// The kind of an entry that is no directory: a hard link if it is a further name of an earlier one.
     fn kind_or_link(&mut self, listed: &Listed<'_>) -> Result<Kind> {
-        let (placement, counts) = (self.tree.rules.placement, self.link_counts(listed));
+        let (placement, counts) = (self.tree.rules.placement, self.tree.link_counts(&listed.stat.identity));
         if !placement.allows_hard_link(&listed.path) {
             return self.kind(listed);
         }
@@ -253,11 +253,6 @@ impl Walk<'_> {
                 Err(unfit(&listed.path, what))
             }
         }
-    }
-
-    fn link_counts(&self, listed: &Listed<'_>) -> LinkCounts {
-        let is_of_tree = listed.stat.identity.is_on_mount_of(&self.tree.stat.identity);
-        if is_of_tree { self.tree.link_counts } else { LinkCounts::Guessed }
     }
 
     fn kind(&mut self, listed: &Listed<'_>) -> Result<Kind> {
@@ -290,7 +285,7 @@ impl Walk<'_> {
 
     /// The extents of a large file; `None` if leaving out its holes is not worthwhile.
     fn extents(&mut self, listed: &Listed<'_>) -> Result<Option<Extents>> {
-        let (counts, scans) = (self.link_counts(listed), &self.tree.hole_scans);
+        let (counts, scans) = (self.tree.link_counts(&listed.stat.identity), &self.tree.hole_scans);
         scans.extents(&listed.stat, counts, &listed.path, |read| self.scan(listed, read))
     }
 
