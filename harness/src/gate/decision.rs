@@ -1,8 +1,9 @@
 //! The decision about time, from a batch of pairs or two.
 //!
-//! A batch is *suspect* if its whole interval is above the margin, however wide it is; or if the interval is narrow, its ratio
-//! above the margin, and 1 outside. It is *fine* if its whole interval is below the margin, or if it is narrow. Otherwise it is
-//! *wide*, even after it was extended. A suspect batch needs a fresh one, and only two suspect batches are a regression: neither chance nor one bad minute lasts for two. There is
+//! A batch is *suspect* if its whole interval is above the margin, however wide it is. With a narrow interval it is suspect if its
+//! ratio is above the margin and 1 outside the interval. It is *fine* if its whole interval is below the margin, or if it is narrow.
+//! Otherwise it is *wide*, even after it was extended. A suspect batch needs a fresh one, and only two suspect batches are a
+//! regression: neither chance nor one bad minute lasts for two. There is
 //! never a third.
 
 use schemars::JsonSchema;

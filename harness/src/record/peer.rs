@@ -112,7 +112,7 @@ pub struct PeerComparison {
     /// The peak of memory of the largest of its processes in bytes, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
-    /// At most this all of its processes held together, in bytes, if that is known.
+    /// The sum of the peaks of those of its processes that were seen alive at one moment, in bytes, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_together: Option<u64>,
 }

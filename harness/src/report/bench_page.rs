@@ -11,8 +11,7 @@ use crate::stats::{self, Disturbance};
 /// The limits of these figures; the long form is in `harness/METHODOLOGY.md`.
 const THREATS: [&str; 7] = [
     "One machine. Ratios carry over to others better than times do; a slower disk makes two passes look worse, a faster one better.",
-    "The tree is in the page cache when a run begins. These figures say nothing about a tree on a cold disk: who waits for reads gains less from \
-     either way, and the two may wait differently.",
+    "The tree is in the page cache when a run begins. These figures say nothing about a tree on a cold disk.",
     "onepass writes its image around the page cache where the filesystem lets it; the pipelines write through it and sync the file. \
      The suite `full` has a pipeline that writes as onepass does.",
     "Runs shorter than two seconds vary more from one to the next; the intervals are wider for them, and that is all that is done about it.",

@@ -191,7 +191,7 @@ pub(super) fn peers(record: &Record) -> Table {
     };
     let head = ["what people use", "onepass is faster, all threads", "one thread", "its time"].into_iter();
     let head = head
-        .chain(together.then_some("memory, at most"))
+        .chain(together.then_some("memory, together"))
         .chain(memory.then_some("largest process"))
         .chain(["image", "onepass, single-stream"]);
     Table { head: head.map(String::from).collect(), rows: lines.into_iter().map(row).collect() }

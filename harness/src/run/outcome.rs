@@ -25,7 +25,7 @@ pub struct Outcome {
     pub image_size: u64,
     /// The peak of memory of the largest of a peer's processes, in bytes; the packer reports its own.
     pub memory: Option<u64>,
-    /// At most this all of a peer's processes held together, in bytes.
+    /// The sum of the peaks of those of a peer's processes that were seen alive at one moment, in bytes.
     pub memory_together: Option<u64>,
     /// The packer's own figures.
     pub pack: Option<PackRecord>,

@@ -31,7 +31,7 @@ pub struct PeerTimes {
     pub image_size: u64,
     /// The peak of memory of the largest of its processes in bytes, if that is known.
     pub memory: Option<u64>,
-    /// At most this all of its processes held together, in bytes, if that is known.
+    /// The sum of the peaks of those of its processes that were seen alive at one moment, in bytes, if that is known.
     pub memory_together: Option<u64>,
 }
 

@@ -20,7 +20,7 @@ fn memory_of_others_a_cold_cache_and_accounts_that_differ_are_told() {
         fs::read_to_string(directory.join("report.md")).unwrap()
     };
     let text = page(&record);
-    for words in ["memory, at most |", "largest process |", "not always warm", "MORE than a hundredth"] {
+    for words in ["memory, together |", "largest process |", "not always warm", "MORE than a hundredth"] {
         assert!(!text.contains(words), "{words}: {text}");
     }
     for sample in record.samples.iter_mut().filter(|sample| sample.role == Role::Measure) {
@@ -31,7 +31,7 @@ fn memory_of_others_a_cold_cache_and_accounts_that_differ_are_told() {
     }
     let timed = record.samples.iter().filter(|sample| sample.role == Role::Measure).count();
     let text = page(&record);
-    assert!(text.contains("memory, at most | largest process |") && text.contains("| 9.00 MB | 7.00 MB |"), "{text}");
+    assert!(text.contains("memory, together | largest process |") && text.contains("| 9.00 MB | 7.00 MB |"), "{text}");
     assert!(text.contains(&format!("The page cache was warm: none of {timed} timed runs")), "{text}");
     let last = record.samples.last_mut().unwrap();
     last.usage.as_mut().unwrap().io = Some(Io { fetched: 1_000_001, ..Io::default() });

@@ -42,7 +42,7 @@ pub(crate) const MOST_ALTERNATIVES: usize = 1_000;
 
 /// What stands before the first braces, the alternatives in them, and what stands behind.
 fn first_braces(glob: &str) -> Option<(&str, Vec<&str>, &str)> {
-    let (mut depth, mut start, mut choices) = (0, 0, Vec::new());
+    let (mut depth, mut start, mut choices) = (0_usize, 0, Vec::new());
     let mut first = 0;
     for (at, character) in syntax(glob) {
         match character {
@@ -60,7 +60,7 @@ fn first_braces(glob: &str) -> Option<(&str, Vec<&str>, &str)> {
                 choices.push(&glob[start..at]);
                 return Some((&glob[..first], choices, &glob[at + 1..]));
             }
-            '}' => depth = i32::max(depth - 1, 0),
+            '}' => depth = depth.saturating_sub(1),
             _ => {}
         }
     }
