@@ -46,8 +46,8 @@ pub struct Sample {
     /// did the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
-    /// At most this all processes of a peer held together, in bytes: the sum of the peaks of those that were alive at one
-    /// moment. Not in older records, nor where a daemon did the work.
+    /// The sum of the peaks of those of a peer's processes that were seen alive at one moment, in bytes: mostly more than they
+    /// held together. Not in older records, nor where a daemon did the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_together: Option<u64>,
     /// The packer's own figures.

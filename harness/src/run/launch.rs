@@ -17,8 +17,7 @@ pub struct Launched {
     /// The peak of memory, in bytes, of the largest of its processes. Never less than the memory of the program that started
     /// it, which should be small.
     pub memory: u64,
-    /// At most this, in bytes, all of its processes held together: the sum of the peaks of those that were alive at one
-    /// moment. `None` where the kernel does not list the children of a process.
+    /// The sum of the peaks of those of its processes that were seen alive at one moment, in bytes. `None` where the kernel does not list the children of a process.
     pub memory_together: Option<u64>,
 }
 
