@@ -1,11 +1,11 @@
-//! How cargo built a binary: from its own messages, and from the profile.
+//! How cargo built a binary: from its own messages, from the profile, and from the environment.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use harness::run::BuildFlags;
+use harness::run::{BuildFlags, Tool};
 use serde_json::Value;
 
 /// The flags of the binary that cargo reported, with the profile of the workspace in `sources`. `messages` is the output
@@ -14,7 +14,8 @@ pub(crate) fn flags(messages: &str, sources: &Path) -> Result<BuildFlags> {
     let manifest = std::fs::read_to_string(sources.join("Cargo.toml")).context("cannot read Cargo.toml")?;
     let mut flags = reported(messages).context("cargo did not report how it built the packer")?;
     flags.profile = profile(&manifest, std::env::vars_os())?;
-    flags.rustflags = rustflags(|name| std::env::var(name).ok());
+    flags.rustflags = told(messages).unwrap_or_else(|| rustflags(|name| std::env::var(name).ok()));
+    (flags.cc, flags.cflags) = c_compiler(|name| std::env::var(name).ok());
     Ok(flags)
 }
 
@@ -30,6 +31,26 @@ fn reported(messages: &str) -> Option<BuildFlags> {
         features: features.collect(),
         ..BuildFlags::default()
     })
+}
+
+/// The flags that the packer's build script saw, which cargo gathers from the environment and from its files; `None` if it tells
+/// nothing, as in older revisions.
+fn told(messages: &str) -> Option<Vec<String>> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let scripts = messages.filter(|message| message["reason"] == "build-script-executed");
+    let told = scripts.flat_map(|message| message["env"].as_array().cloned().unwrap_or_default());
+    let mut flags =
+        told.filter(|pair| pair[0] == "ONEPASS_RUSTFLAGS").filter_map(|pair| Some(decoded(pair[1].as_str()?)));
+    flags.next()
+}
+
+/// The first line that the C compiler says of its version, and its flags: zstd, xz and libdeflate are C.
+fn c_compiler(variable: impl Fn(&str) -> Option<String>) -> (Option<String>, Vec<String>) {
+    let compiler = variable("CC").unwrap_or_else(|| "cc".into());
+    let version = Tool::new(&compiler).arg("--version").output().ok();
+    let version = version.and_then(|text| text.lines().next().map(|line| line.trim().to_owned()));
+    let flags = variable("CFLAGS").unwrap_or_default();
+    (version, flags.split_whitespace().map(String::from).collect())
 }
 
 /// What the manifest sets of the profile `release`, and what the environment sets of it instead, which cargo prefers.
@@ -65,10 +86,13 @@ fn flatten(name: &str, value: &toml::Value, settings: &mut BTreeMap<String, Stri
 /// The variables that cargo takes flags for the compiler from, in its order.
 fn rustflags(variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let encoded = variable("CARGO_ENCODED_RUSTFLAGS");
-    let encoded = encoded.map(|flags| flags.split('\x1f').map(String::from).collect());
     let plain = || variable("RUSTFLAGS").map(|flags| flags.split_whitespace().map(String::from).collect());
-    let flags: Vec<String> = encoded.or_else(plain).unwrap_or_default();
-    flags.into_iter().filter(|flag| !flag.is_empty()).collect()
+    encoded.map(|flags| decoded(&flags)).or_else(plain).unwrap_or_default()
+}
+
+/// The flags of cargo's encoding, which separates them by a control character.
+fn decoded(encoded: &str) -> Vec<String> {
+    encoded.split('\x1f').filter(|flag| !flag.is_empty()).map(String::from).collect()
 }
 
 #[cfg(test)]
@@ -86,6 +110,27 @@ mod tests {
         assert_eq!((flags.opt_level.as_str(), flags.debug_assertions), ("1", true));
         assert_eq!(flags.features, ["cli", "read"]);
         assert_eq!(reported("").map(drop), None);
+    }
+
+    #[test]
+    fn flags_for_the_compiler_are_those_that_the_build_script_saw() {
+        let script = |env: &str| format!("{MESSAGES}{{\"reason\":\"build-script-executed\",\"env\":[{env}]}}\n");
+        let flags = script(r#"["OTHER","x"],["ONEPASS_RUSTFLAGS","-C\u001ftarget-cpu=native"]"#);
+        assert_eq!(told(&flags).unwrap(), ["-C", "target-cpu=native"]);
+        assert_eq!(told(&script(r#"["ONEPASS_RUSTFLAGS",""]"#)), Some(vec![]));
+        assert_eq!((told(&script("")), told(MESSAGES)), (None, None), "an older revision tells nothing");
+    }
+
+    #[test]
+    fn the_c_compiler_is_the_one_that_the_environment_names() {
+        let set = |name: &str| match name {
+            "CC" => Some("/missing/cc".to_owned()),
+            "CFLAGS" => Some(" -O1  -g ".to_owned()),
+            _ => None,
+        };
+        assert_eq!(c_compiler(set), (None, vec!["-O1".to_owned(), "-g".into()]));
+        let (version, flags) = c_compiler(|_| None);
+        assert!(version.is_some_and(|version| !version.is_empty()) && flags.is_empty());
     }
 
     #[test]

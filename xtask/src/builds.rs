@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use harness::run::BuildFlags;
+use harness::run::{BuildFlags, Environment, Places};
 
 use crate::build_flags;
 use crate::cli::repository;
@@ -21,6 +21,13 @@ pub(crate) fn release() -> Result<PathBuf> {
         return Ok(built.into());
     }
     build(repository(), &target()?, Faults::Absent).and_then(Built::save)
+}
+
+/// The machine and the tools. A command that was not built here has no revision, as if the tree were dirty.
+pub(crate) fn environment(places: Places<'_>) -> Result<Environment> {
+    let mut environment = Environment::detect(places)?;
+    environment.dirty |= std::env::var_os(BUILT).is_some();
+    Ok(environment)
 }
 
 /// Builds it with faults that can be injected; gives the command, which has a name of its own.
@@ -98,7 +105,7 @@ pub(crate) fn merge_base(branch: &str) -> Result<Option<String>> {
 
 /// Whether the packer that is checked out is that of a revision, with all that it is built from.
 pub(crate) fn has_same_packer(revision: &str) -> bool {
-    let sources = ["packer", "Cargo.toml", "Cargo.lock", ".cargo"];
+    let sources = ["packer", "Cargo.toml", "Cargo.lock", ".cargo", "rust-toolchain.toml"];
     git(&[&["diff", "--quiet", revision, "--"], &sources[..]].concat()).is_ok()
 }
 

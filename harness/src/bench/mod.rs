@@ -44,8 +44,8 @@ impl Bench {
     ///
     /// # Errors
     ///
-    /// If a run fails. A check that does not hold is no error here: it is in the record. So is a peer that fails when it
-    /// is tried, or whose image is not the tree.
+    /// If a run of ours fails. A check that does not hold is no error here: it is in the record. So is a peer that fails, or
+    /// whose image is not the tree.
     pub fn run(
         mut self,
         runner: &mut dyn PeerRunner,
@@ -124,8 +124,9 @@ impl Bench {
         Ok(())
     }
 
-    /// Runs everything in turns.
-    fn measure(&self, under_way: &mut UnderWay<'_>) -> Result<()> {
+    /// Runs everything in turns. A peer that fails is left out from then on, and ours beside it.
+    fn measure(&mut self, under_way: &mut UnderWay<'_>) -> Result<()> {
+        let mut failed: BTreeMap<String, String> = BTreeMap::new();
         let blocks = blocks::blocks(&self.run);
         let schedule = Schedule {
             cases: self.run.cases.len(),
@@ -137,11 +138,24 @@ impl Bench {
         let steps = schedule.steps(self.run.seed);
         for (number, step) in steps.iter().enumerate() {
             let (member, round) = self.member(&blocks, step);
+            let peers = [member.work.peer(), member.beside];
+            if peers.into_iter().flatten().any(|peer| failed.contains_key(peer)) {
+                continue;
+            }
             let left = steps[number..].iter().map(|step| self.member(&blocks, step).0.work.name());
             let left = left.filter_map(|name| under_way.lengths.get(&name)).sum();
             under_way.progress.update(number, steps.len(), &member.work.name(), Some(left));
-            let outcome = under_way.runner.run(member.work)?;
-            under_way.keep(Role::Measure, &member, round, outcome)?;
+            match (under_way.runner.run(member.work), member.work.peer()) {
+                (Ok(outcome), _) => under_way.keep(Role::Measure, &member, round, outcome)?,
+                (Err(error), Some(peer)) => {
+                    let runs = format!("in round {} of {}: {error}", round + 1, self.peer_rounds);
+                    failed.insert(peer.to_owned(), runs);
+                }
+                (Err(error), None) => return Err(error),
+            }
+        }
+        for peer in &mut self.run.peers {
+            peer.failed = failed.remove(&peer.name).or(peer.failed.take());
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decision::Decision;
 use super::paired_trial::{ROUNDS, TimedCase};
-use super::time::{LIMIT, TimeTrial};
+use super::time::{LIMIT, TimeTrial, TimedBuild};
 use crate::error::{Error, Result};
 use crate::plan::Case;
 use crate::progress::Progress;
@@ -128,13 +128,18 @@ impl Calibration {
                 fault.as_deref().map_or(("same", Build::Same), |fault| ("slowed", Build::Slowed(fault)));
             let trial = TimeTrial {
                 subject: &format!("{}{}", run_name(number), self.subject),
+                tree: None,
                 cases: &self.cases,
                 candidate: (called, &mut *builds(build)),
                 base: &mut *builds(Build::Base),
                 seed: self.seed + ROUNDS * number as u64,
                 limit: LIMIT,
             };
-            let timed = trial.run(&mut log, &mut Numbered { progress: &mut *progress, before: number, all })?;
+            let mut progress = Numbered { progress: &mut *progress, before: number, all };
+            let TimedBuild { cases: timed, images } = trial.run(&mut log, &mut progress)?;
+            if !images.verdict.holds() {
+                return Err(Error::run("the gate", images.line()));
+            }
             self.runs.push(CalibrationRun { fault, revision: revision.to_owned(), timed });
             log.journal().replace("calibration.json", self)?;
         }

@@ -12,7 +12,7 @@ use super::paired_trial::TimedCase;
 use super::time;
 use crate::error::Result;
 use crate::record::{Journal, read};
-use crate::run::Environment;
+use crate::run::{Build, Environment};
 use crate::verify::{Finding, GateVerdict};
 
 /// The version of the schema of `gate.json`.
@@ -38,6 +38,9 @@ pub struct GateRun {
     pub findings: Vec<Finding>,
     /// The sizes of all images that can be accepted.
     pub sizes: Vec<Size>,
+    /// The binary that the time was compared with; not in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_build: Option<Build>,
     /// The finding of the gate on time.
     pub time: TimeGate,
     /// Whether the whole plan was run.

@@ -24,6 +24,7 @@ pub mod calibration;
 pub mod decision;
 pub mod paired_trial;
 pub mod time;
+mod timed_images;
 
 // The record.
 pub mod gate_run;

@@ -1,8 +1,39 @@
 //! G0: strategies, threads and runs make one image, and it holds the tree: every entry once and in order, with its content.
 
+use packer::Strategy;
+
+use super::paired_trial::Note;
+use crate::error::Result;
 use crate::inspect::Listing;
-use crate::record::Check;
+use crate::plan::{Case, Work};
+use crate::progress::Progress;
+use crate::record::{Check, Label, Role};
+use crate::run::Runner;
 use crate::verify::{Finding, Gate, GateVerdict, InspectedPack, invariants};
+
+/// Packs each case in one stream, and compares the images with the tree.
+///
+/// # Errors
+///
+/// If a run fails, or cannot be noted.
+pub(super) fn observe(
+    cases: &[Case],
+    runner: &mut dyn Runner,
+    tree: &Listing,
+    arm: &'static str,
+    note: Note<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Vec<InspectedPack>> {
+    let mut seen = Vec::new();
+    for (number, case) in cases.iter().enumerate() {
+        let (strategy, work) = (Strategy::SingleStream, Work::Pack(case, Strategy::SingleStream));
+        progress.update(number, cases.len(), &format!("verifying {}", work.name()), None);
+        let (outcome, inspection) = runner.inspect(work, tree)?;
+        note(Label { role: Role::Verify, case: case.name(), arm, pair: 0 }, &outcome)?;
+        seen.push(InspectedPack { case: case.clone(), strategy, outcome, inspection });
+    }
+    Ok(seen)
+}
 
 /// Judges images of one tree.
 pub(super) fn judge(seen: &[InspectedPack], tree: &Listing) -> Finding {

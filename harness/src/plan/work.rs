@@ -26,7 +26,15 @@ pub enum Work<'a> {
     Floor(&'a Case),
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    /// The name of the peer, if it is one.
+    pub(crate) fn peer(&self) -> Option<&'a str> {
+        match self {
+            Work::Peer { name, .. } => Some(name),
+            Work::Pack(..) | Work::Floor(_) => None,
+        }
+    }
+
     /// For messages and progress.
     #[must_use]
     pub fn name(&self) -> String {

@@ -36,7 +36,7 @@ pub struct PeerRecord {
     pub losses: BTreeMap<Limit, u64>,
     /// The missing program, if there are no samples; for LXD, the reason in words.
     pub missing: Option<String>,
-    /// Why its untimed run failed.
+    /// Why a run of it failed: the untimed one, or a later one, after which it was left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
     /// The first difference between its image and the tree that no known limit explains.

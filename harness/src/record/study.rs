@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::read::{read, samples};
-use super::run::PackedTree;
+use super::run::{Check, PackedTree};
 use super::sample::Sample;
 use crate::error::Result;
 use crate::plan::Point;
@@ -49,6 +49,9 @@ pub struct Study {
     pub subjects: Vec<PackedTree>,
     /// The points, in the order of the tables.
     pub points: Vec<Point>,
+    /// The laws that were checked, each of all points; none in older records.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
     /// Whether all that was planned was run.
     pub complete: bool,
     /// The samples.
@@ -57,6 +60,12 @@ pub struct Study {
 }
 
 impl Study {
+    /// Whether it came to its end, and all that was checked holds.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.complete && self.checks.iter().all(|check| check.holds)
+    }
+
     /// Reads a study from its directory.
     ///
     /// # Errors

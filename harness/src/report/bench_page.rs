@@ -5,7 +5,7 @@ use super::tables::{self, Table};
 use super::{claim_2019, plots, provenance};
 use crate::format::bytes;
 use crate::plan::Maker;
-use crate::record::{Check, PeerRecord, Record};
+use crate::record::{PeerRecord, Record};
 use crate::stats::{self, Disturbance};
 
 /// The limits of these figures; the long form is in `harness/METHODOLOGY.md`.
@@ -190,10 +190,7 @@ pub(super) fn page(record: &Record, verdict: &[String], comparison: &Table, peer
             vec![Block::Table(likeness), Block::Text(text.into())],
         ));
     }
-    let holds = |check: &Check| {
-        format!("{}: {}. {}", if check.holds { "Holds" } else { "DOES NOT HOLD" }, check.law, check.detail)
-    };
-    sections.push(Section::new("What was verified", vec![Block::List(run.checks.iter().map(holds).collect())]));
+    sections.push(Section::new("What was verified", vec![provenance::checked(&run.checks)]));
     sections
         .push(Section::new("What could fool you", vec![Block::List(THREATS.into_iter().map(String::from).collect())]));
     let runs = format!("suite {}, {} pairs for each case, shuffled with seed {}", run.suite, run.pairs, run.seed);

@@ -2,7 +2,7 @@
 
 use super::page::Block;
 use crate::format::{bytes, three};
-use crate::record::Sample;
+use crate::record::{Check, Sample};
 use crate::run::{Build, CgroupLimits, Environment, KernelSettings, ProcessorDetails};
 
 /// Where everything is.
@@ -13,6 +13,14 @@ pub(super) const SOURCES: &str =
 pub(super) fn asked(command: &str) -> Vec<Block> {
     let told = || Block::Text(format!("This record: `{command}`, at the revision above."));
     if command.is_empty() { Vec::new() } else { vec![told()] }
+}
+
+/// What was verified.
+pub(super) fn checked(checks: &[Check]) -> Block {
+    let holds = |check: &Check| {
+        format!("{}: {}. {}", if check.holds { "Holds" } else { "DOES NOT HOLD" }, check.law, check.detail)
+    };
+    Block::List(checks.iter().map(holds).collect())
 }
 
 /// The warning on a record that nobody can repeat.
@@ -60,7 +68,9 @@ fn told_processor(details: &ProcessorDetails) -> Vec<String> {
     let design = details.design.as_ref().map(ToString::to_string);
     let cache = details.l3_cache.map(|size| format!("third-level cache of {}", bytes(size)));
     let smt = details.smt.map(|smt| if smt { "SMT" } else { "no SMT" }.to_owned());
-    [design, cache, smt].into_iter().flatten().collect()
+    let governor = details.governor.as_ref().map(|governor| format!("frequency governor {governor}"));
+    let boost = details.boost.map(|boost| if boost { "boost" } else { "no boost" }.to_owned());
+    [design, cache, smt, governor, boost].into_iter().flatten().collect()
 }
 
 fn told_limits(limits: &CgroupLimits) -> String {
@@ -91,6 +101,8 @@ fn told_build(build: &Build) -> String {
         told.extend(flags.debug_assertions.then(|| "debug assertions".to_owned()));
         told.extend(flags.profile.iter().map(|(name, value)| format!("{name} = {value}")));
         told.push(format!("features {}", flags.features.join(", ")));
+        told.extend(flags.cc.iter().map(|compiler| format!("C compiler {compiler}")));
+        told.extend((!flags.cflags.is_empty()).then(|| format!("CFLAGS `{}`", flags.cflags.join(" "))));
         told.extend((!flags.rustflags.is_empty()).then(|| format!("RUSTFLAGS `{}`", flags.rustflags.join(" "))));
     }
     told.join("; ")
@@ -117,7 +129,13 @@ mod tests {
         let flags = BuildFlags { opt_level: "1".into(), features: vec!["cli".into()], ..BuildFlags::default() };
         let mount = |kind: &str| vec![kind.to_owned(), "rw".into()];
         let environment = Environment {
-            processor_details: Some(ProcessorDetails { design, l3_cache: Some(32_000_000), smt: Some(false) }),
+            processor_details: Some(ProcessorDetails {
+                design,
+                l3_cache: Some(32_000_000),
+                smt: Some(false),
+                boost: Some(true),
+                ..ProcessorDetails::default()
+            }),
             limits: Some(CgroupLimits { cpu, memory: None }),
             kernel: Some(KernelSettings { page_size: 4096, write_back: Some(write_back) }),
             mounts: Some(Mounts { scratch: mount("ext4"), tree: mount("xfs") }),
@@ -126,7 +144,10 @@ mod tests {
         };
         let facts = super::facts(&environment, &[], String::new());
         for (name, told) in [
-            ("processor", "a name, 2 cores, family 6, model 143, stepping 8, third-level cache of 32.0 MB, no SMT"),
+            (
+                "processor",
+                "a name, 2 cores, family 6, model 143, stepping 8, third-level cache of 32.0 MB, no SMT, boost",
+            ),
             ("limits of the control group", "1.50 processors"),
             (
                 "kernel",

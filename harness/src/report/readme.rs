@@ -1,12 +1,13 @@
-//! The part of the README that is made from a record: a chart, where it was measured, and three sentences.
+//! The part of the README that is made from a record: a chart, where it was measured, three sentences, and a table of factors.
 
 use std::cmp::Ordering;
 
-use super::pipelines::{short, usual};
+use super::pipelines::short;
+use super::tables::Table;
 use super::{markdown, verdict};
 use crate::format::{bytes, change};
 use crate::plan::PeerKind;
-use crate::record::{Interval, Record, Role, StrategyComparison};
+use crate::record::{Record, Role, StrategyComparison};
 use crate::stats::{comparisons, peer_lines};
 
 /// The text, with links to `directory` as it is written in the README.
@@ -18,12 +19,13 @@ pub(super) fn excerpt(record: &Record, directory: &str) -> String {
     let found = comparisons(record);
     let compressing: Vec<&StrategyComparison> = found.iter().filter(|case| !case.case.starts_with("none")).collect();
     let sentences =
-        [Some(same(record)), verdict::disk(&compressing).map(|text| bold(&text)), time(record, &compressing)];
+        [Some(same(record)), verdict::disk(&compressing).map(|text| bold(&text)), Some(strategies(&compressing))];
     let bullets: String = sentences.into_iter().flatten().map(|sentence| format!("* {sentence}\n")).collect();
+    let factors = factors(record).map_or_else(String::new, |table| format!("\n{table}"));
     format!(
         "![onepass and the usual pipelines: time and disk]({directory}/pipelines.svg)\n\n\
          *Measured on {}, revision {}, with {}: {} entries, a tar of {}, in the page cache; {}, {} cores, {}. \
-         [The whole report]({directory}/report.md).*\n\n{bullets}",
+         [The whole report]({directory}/report.md).*\n\n{bullets}{factors}",
         record.run.date,
         environment.revision.chars().take(12).collect::<String>(),
         subject.name,
@@ -50,32 +52,21 @@ fn same(record: &Record) -> String {
     )
 }
 
-/// Beside other tools first, then beside two passes.
-fn time(record: &Record, compressing: &[&StrategyComparison]) -> Option<String> {
-    let usual = usual(record);
-    let of_size = |one: &&Interval, other: &&Interval| one.value.total_cmp(&other.value);
-    let ratios = || usual.iter().map(|(_, beside)| &beside.ratio);
-    let (low, high) = (ratios().min_by(of_size)?, ratios().max_by(of_size)?);
-    let slower: Vec<String> = peer_lines(record)
-        .into_iter()
-        .filter(|line| line.peer.kind() == PeerKind::Pipeline)
-        .filter_map(|line| Some((line.peer, line.one.filter(|one| one.ratio.value < 1.0)?.ratio)))
-        .map(|(peer, ratio)| format!("{}× as fast as `{}`", ratio.digits()[0], short(&peer.title)))
+/// How many times as fast ours is as each pipeline of the chart, with all cores and with one thread.
+fn factors(record: &Record) -> Option<String> {
+    let lines = peer_lines(record).into_iter().filter(|line| line.peer.kind() == PeerKind::Pipeline);
+    let rows: Vec<[String; 3]> = lines
+        .filter_map(|line| {
+            let one = line.one.map_or_else(String::new, |one| one.ratio.factor());
+            Some([format!("`{}`", short(&line.peer.title)), line.all?.ratio.factor(), one])
+        })
         .collect();
     // Older records have the other tool with all cores only.
     let is_pinned = record.run.peers.iter().any(|peer| peer.parallelism.is_some());
-    let alone = match (slower.is_empty(), is_pinned) {
-        (true, _) => String::new(),
-        (false, true) => format!(" With one thread on both sides it is only {}.", slower.join(" and ")),
-        (false, false) => format!(" With one thread it is only {}, which takes all cores.", slower.join(" and ")),
-    };
-    Some(format!(
-        "**Time.** With {} cores onepass is {} to {}× as fast as the pipelines above.{alone} {}",
-        record.run.environment.cores,
-        low.digits()[0],
-        high.digits()[0],
-        strategies(compressing)
-    ))
+    let one = if is_pinned { "with one thread on both sides" } else { "onepass with one thread" };
+    let all = format!("with {} cores", record.run.environment.cores);
+    let head = ["How many times as fast onepass is [95 %]", &*all, one];
+    (!rows.is_empty()).then(|| markdown::table(&Table::new(head, rows)))
 }
 
 /// What one stream saves of the time of our own two passes.
@@ -92,7 +83,7 @@ fn strategies(compressing: &[&StrategyComparison]) -> String {
         0 => String::new(),
         count => format!("; {count} of {} cases are undecided", compressing.len()),
     };
-    format!("One stream beside onepass's own two passes: {told}{open}.")
+    format!("**Time.** One stream beside onepass's own two passes: {told}{open}.")
 }
 
 /// `Disk: …` as `**Disk.** …`.

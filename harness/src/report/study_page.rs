@@ -8,7 +8,7 @@ use super::tables::Table;
 use crate::format::{bytes, three, time};
 use crate::plan::{Point, PointTool};
 use crate::record::{PackedTree, Study, StudyKind};
-use crate::stats::Measured;
+use crate::stats::{Levels, Measured};
 
 const CLASSES: [&str; 6] = ["c1", "c2", "c3", "c4", "c5", "c6"];
 
@@ -17,10 +17,17 @@ pub(super) fn verdict(study: &Study) -> Vec<String> {
     if !study.complete {
         return vec!["INCOMPLETE: this study was cut short; what it measured until then is below.".into()];
     }
+    let broken = study.checks.iter().filter(|check| !check.holds);
+    let broken: Vec<String> = broken.map(|check| format!("{} ({})", check.law, check.detail)).collect();
+    let mut sentences: Vec<String> = (!broken.is_empty())
+        .then(|| format!("FAILED. What does not hold: {}.", broken.join("; ")))
+        .into_iter()
+        .collect();
     match study.kind {
-        StudyKind::Curve => curve_verdict(&study.measured()),
-        StudyKind::Scaling => scaling_verdict(&study.measured()),
+        StudyKind::Curve => sentences.extend(curve_verdict(study)),
+        StudyKind::Scaling => sentences.extend(scaling_verdict(&study.measured())),
     }
+    sentences
 }
 
 /// Every point.
@@ -69,6 +76,9 @@ pub(super) fn page(study: &Study, verdict: &[String], points: &Table) -> Page {
     let mut sections: Vec<Section> = plots(study).into_iter().map(Section::plot).collect();
     sections.push(Section::new("Every point", vec![Block::Table(points.clone())]));
     sections.push(Section::new("The trees", vec![Block::List(study.subjects.iter().map(tree).collect())]));
+    if !study.checks.is_empty() {
+        sections.push(Section::new("What was verified", vec![provenance::checked(&study.checks)]));
+    }
     let runs = match study.rounds {
         1 => format!("one of every point, in an order shuffled with seed {}", study.seed),
         rounds => format!("{rounds} rounds of every point, shuffled with seed {}; times are medians", study.seed),
@@ -93,7 +103,7 @@ pub(super) fn page(study: &Study, verdict: &[String], points: &Table) -> Page {
         title: title.into(),
         opening: what,
         banner: provenance::banner(&study.environment),
-        sound: study.complete,
+        sound: study.is_sound(),
         verdict: verdict.to_vec(),
         sections,
     }
@@ -143,24 +153,13 @@ fn ours(name: &&str) -> bool {
     name.starts_with("onepass")
 }
 
-fn curve_verdict(found: &[Measured<'_>]) -> Vec<String> {
-    let mut sentences: Vec<String> = series(found)
-        .into_iter()
-        .filter(ours)
-        .map(|name| {
-            let line = of(found, name);
-            let broken: Vec<String> = line
-                .windows(2)
-                .filter(|pair| pair[1].size > pair[0].size)
-                .map(|pair| format!("`{}` is larger than `{}`", pair[1].point.name, pair[0].point.name))
-                .collect();
-            if broken.is_empty() {
-                format!("A higher level of {name} never made a larger image: {} levels.", line.len())
-            } else {
-                format!("BROKEN PROMISE: {}.", broken.join("; "))
-            }
-        })
-        .collect();
+fn curve_verdict(study: &Study) -> Vec<String> {
+    let found = &study.measured()[..];
+    let promise = |line: Levels<'_>| match line.told() {
+        None => format!("A higher level of {} never made a larger image: {} levels.", line.name, line.count),
+        Some(broken) => format!("BROKEN PROMISE: {broken}."),
+    };
+    let mut sentences: Vec<String> = study.levels().into_iter().map(promise).collect();
     for name in series(found).into_iter().filter(|name| !ours(name)) {
         let told: Vec<String> = of(found, name)
             .iter()
@@ -172,7 +171,8 @@ fn curve_verdict(found: &[Measured<'_>]) -> Vec<String> {
                 });
                 let best = better.min_by(|one, other| one.wall[0].total_cmp(&other.wall[0]))?;
                 let level = best.point.name.trim_start_matches("onepass ");
-                Some(format!("`{}` by {level}, {}× as fast", theirs.point.name, three(theirs.wall[0] / best.wall[0])))
+                let ratio = study.ratio(theirs.point, best.point)?;
+                Some(format!("`{}` by {level}, {} as fast", theirs.point.name, ratio.factor()))
             })
             .collect();
         if !told.is_empty() {

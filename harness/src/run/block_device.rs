@@ -18,7 +18,7 @@ pub struct DeviceIo {
 }
 
 /// The counters of a block device.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BlockDevice(PathBuf);
 
 /// The unit of the kernel's counters, in bytes, whatever the device's own sectors are (iostats in the kernel's

@@ -34,14 +34,24 @@ pub struct BuildFlags {
     pub features: Vec<String>,
     /// The cargo profile: what `Cargo.toml` and the environment set of it, such as `lto`.
     pub profile: BTreeMap<String, String>,
-    /// Further flags for the compiler, from the environment.
+    /// Further flags for the compiler, from the environment and from cargo's files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rustflags: Vec<String>,
+    /// The C compiler, which builds the encoders: the first line of its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cc: Option<String>,
+    /// Further flags for that, from the environment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cflags: Vec<String>,
 }
 
 impl Build {
     /// Looks at a binary, and at the file beside it.
-    pub(super) fn of(binary: &Path) -> io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn of(binary: &Path) -> io::Result<Self> {
         let sha256 = sha256(binary)?;
         let beside = fs::read(beside(binary)).ok();
         let known = beside.and_then(|text| serde_json::from_slice::<Build>(&text).ok());

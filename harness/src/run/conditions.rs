@@ -30,6 +30,9 @@ pub struct Conditions {
     /// What the block device of the scratch filesystem read and wrote; `None` if it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceIo>,
+    /// The same of the tree's filesystem, if that is on another block device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree_device: Option<DeviceIo>,
 }
 
 /// How long at least one task waited for each resource, in nanoseconds (PSI, `some`).
@@ -43,13 +46,15 @@ pub struct Pressure {
     pub memory_ns: u64,
 }
 
-/// Runs `work`, and watches the machine and the disk of `scratch` meanwhile.
-pub(super) fn observe<Value>(scratch: &Path, work: impl FnOnce() -> Value) -> (Value, Conditions) {
+/// Runs `work`, and watches the machine and the disks of `scratch` and of the tree meanwhile.
+pub(super) fn observe<Value>(scratch: &Path, tree: &Path, work: impl FnOnce() -> Value) -> (Value, Conditions) {
     let device = BlockDevice::of(scratch);
-    let before = Counters::read(device.as_ref());
+    let of_tree = BlockDevice::of(tree).filter(|other| device.as_ref() != Some(other));
+    let devices = [device.as_ref(), of_tree.as_ref()];
+    let before = Counters::read(devices);
     let started = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
     let value = work();
-    let after = Counters::read(device.as_ref());
+    let after = Counters::read(devices);
     (value, before.until(&after, started))
 }
 
@@ -60,11 +65,12 @@ struct Counters {
     suspended_ns: u64,
     steal_ns: Option<u64>,
     pressure: Option<Pressure>,
-    device: Option<DeviceIo>,
+    /// Of the images, and of the tree.
+    devices: [Option<DeviceIo>; 2],
 }
 
 impl Counters {
-    fn read(device: Option<&BlockDevice>) -> Self {
+    fn read(devices: [Option<&BlockDevice>; 2]) -> Self {
         let some = |name: &str| some_ns(&fs::read_to_string(format!("/proc/pressure/{name}")).ok()?);
         let pressure = || Some(Pressure { cpu_ns: some("cpu")?, io_ns: some("io")?, memory_ns: some("memory")? });
         let stat = fs::read_to_string("/proc/stat").ok();
@@ -73,13 +79,14 @@ impl Counters {
             suspended_ns: suspended_ns(),
             steal_ns: stat.and_then(|text| steal_ns(&text, ticks)),
             pressure: pressure(),
-            device: device.and_then(BlockDevice::counters),
+            devices: devices.map(|device| device.and_then(BlockDevice::counters)),
         }
     }
 
     fn until(&self, after: &Self, started: String) -> Conditions {
         let more = |(before, after): (u64, u64)| after.saturating_sub(before);
         let suspended_ns = more((self.suspended_ns, after.suspended_ns));
+        let io = |of: usize| Some(after.devices[of]?.since(self.devices[of]?));
         Conditions {
             started,
             suspended_ns: if suspended_ns < READING_NS { 0 } else { suspended_ns },
@@ -89,7 +96,8 @@ impl Counters {
                 io_ns: more((before.io_ns, after.io_ns)),
                 memory_ns: more((before.memory_ns, after.memory_ns)),
             }),
-            device: self.device.zip(after.device).map(|(before, after)| after.since(before)),
+            device: io(0),
+            tree_device: io(1),
         }
     }
 }
@@ -151,15 +159,14 @@ mod tests {
             suspended_ns: 5_000_000 * by,
             steal_ns,
             pressure: Some(Pressure { cpu_ns: by, io_ns: 10 * by, memory_ns: 100 * by }),
-            device: Some(DeviceIo { read: 1_000 * by, written: 2_000 * by }),
+            devices: [2, 1].map(|of| Some(DeviceIo { read: 500 * of * by, written: 1_000 * of * by })),
         };
         let found = counters(1, Some(7)).until(&counters(3, Some(9)), "now".into());
         let pressure = Some(Pressure { cpu_ns: 2, io_ns: 20, memory_ns: 200 });
         let device = Some(DeviceIo { read: 2_000, written: 4_000 });
-        assert_eq!(
-            found,
-            Conditions { started: "now".into(), suspended_ns: 10_000_000, steal_ns: Some(2), pressure, device }
-        );
+        let tree_device = Some(DeviceIo { read: 1_000, written: 2_000 });
+        let (started, steal_ns) = ("now".into(), Some(2));
+        assert_eq!(found, Conditions { started, suspended_ns: 10_000_000, steal_ns, pressure, device, tree_device });
         assert_eq!(counters(1, None).until(&counters(3, Some(9)), "now".into()).steal_ns, None);
     }
 
@@ -173,7 +180,8 @@ mod tests {
 
     #[test]
     fn this_machine_is_observed() {
-        let ((), found) = observe(Path::new("/dev/shm"), || ());
+        let memory = Path::new("/dev/shm");
+        let ((), found) = observe(memory, memory, || ());
         let started = humantime::parse_rfc3339(&found.started).unwrap();
         assert!(started.elapsed().unwrap().as_secs() < 60, "{found:?}");
         assert_eq!((found.suspended_ns, found.device), (0, None), "{found:?}");

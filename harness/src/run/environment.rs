@@ -87,9 +87,7 @@ impl Environment {
     /// If the measured binary cannot be read.
     pub fn detect(places: Places<'_>) -> Result<Self> {
         let (processor, memory) = hardware().unwrap_or_else(|| ("unknown".into(), 0));
-        let tools =
-            ["tar", "gzip", "pigz", "zstd", "xz", "openssl", "sha256sum", "bash", "bsdtar", "mksquashfs", "umoci"];
-        let versions = tools.map(|tool| (tool.to_owned(), version(tool)));
+        let versions = TOOLS.map(|tool| (tool.to_owned(), version(tool)));
         let Revision { commit, dirty } = Revision::of(places.repository);
         let build = Build::of(places.onepass).map_err(|error| Error::io("read", places.onepass, error))?;
         let [scratch, tree] = [places.scratch, places.tree].map(Mount::of);
@@ -139,6 +137,10 @@ impl Environment {
         format!("{}{design}, {} cores, {}", self.processor.replace('|', "/"), self.cores, self.filesystem)
     }
 }
+
+/// The tools whose version is recorded: those of peers that do the work.
+const TOOLS: [&str; 12] =
+    ["tar", "gzip", "pigz", "zstd", "xz", "openssl", "sha256sum", "bash", "bsdtar", "mksquashfs", "umoci", "buildah"];
 
 /// `kernel 6.18.44`: without the distributor's suffix.
 fn kernel_version(release: &str) -> String {

@@ -4,6 +4,7 @@
 //! afterwards, however this process ends. Its processes are no children of this one: only the time of their work is
 //! known.
 
+use std::collections::BTreeMap;
 use std::env::consts::ARCH;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,8 @@ pub struct Lxd {
 pub struct Container {
     lxd: Lxd,
     name: String,
+    /// The tree in LXD's storage, if it is to be seen there.
+    rootfs: Option<PathBuf>,
     watcher: Child,
 }
 
@@ -41,6 +44,9 @@ const FORGET: &str = "exec >/dev/null; LXD_CONF=$(mktemp -d) || exit; export LXD
                       lxc delete --force \"$1\"; lxc image delete \"$1\"; lxc image delete \"$1-published\"; \
                       lxc query /1.0 && ! lxc query \"/1.0/instances/$1\" && ! lxc query \"/1.0/images/aliases/$1\" && \
                       ! lxc query \"/1.0/images/aliases/$1-published\" && exit 0; sleep 1; done; exit 1";
+
+/// Where LXD keeps its storage: as a package of the distribution, and as a snap.
+const HOMES: [&str; 2] = ["/var/lib/lxd", "/var/snap/lxd/common/lxd"];
 
 impl Lxd {
     /// The LXD of this machine, found as the user's own `lxc` finds it: `variable` gives their `PATH`, `HOME` and
@@ -79,7 +85,7 @@ impl Lxd {
         let watcher =
             scratch_dir::start(&mut watcher).map_err(|error| Error::run("the shell that cleans up", error))?;
         // From here on it is removed whatever happens.
-        let container = Container { lxd: self, name, watcher };
+        let mut container = Container { lxd: self, name, rootfs: None, watcher };
         let (lxd, name) = (&container.lxd, container.name.as_str());
         let place = tempfile::tempdir_in(scratch).map_err(|error| Error::io("create directory", scratch, error))?;
         let options = ["--quiet", "--format", "unified", "--compression", "none", "--arch", ARCH];
@@ -89,7 +95,18 @@ impl Lxd {
         lxd.lxc(&["image", "import", image, "--alias", name]).map_err(failed)?;
         lxd.lxc(&["init", name, name]).map_err(failed)?;
         lxd.lxc(&["image", "delete", name]).map_err(failed)?;
+        container.rootfs = lxd.storage(name);
         Ok(container)
+    }
+
+    /// Where a container's tree is, in a pool that is a directory or a subvolume. Others are mounted when LXD needs them.
+    fn storage(&self, name: &str) -> Option<PathBuf> {
+        let Instance { expanded_devices } = self.ask(&format!("/1.0/instances/{name}")).ok()?;
+        let pool = expanded_devices.get("root")?.get("pool")?;
+        let own = self.environment.iter().find(|(variable, _)| *variable == "LXD_DIR").map(|(_, place)| place.into());
+        let places = own.map_or_else(|| HOMES.map(PathBuf::from).to_vec(), |place: PathBuf| vec![place]);
+        let tree = |home: PathBuf| home.join("storage-pools").join(pool).join("containers").join(name).join("rootfs");
+        places.into_iter().map(tree).find(|tree| tree.is_dir())
     }
 
     fn lxc(&self, arguments: &[&str]) -> std::result::Result<String, String> {
@@ -108,6 +125,11 @@ impl Container {
     #[must_use]
     pub fn version(&self) -> &str {
         &self.lxd.version
+    }
+
+    /// The tree in LXD's storage, if it is to be seen there.
+    pub(crate) fn rootfs(&self) -> Option<&Path> {
+        self.rootfs.as_deref()
     }
 
     /// Lets a child talk to LXD about the container, which is `$CONTAINER`.
@@ -182,6 +204,12 @@ struct Server {
 #[derive(Deserialize)]
 struct About {
     server_version: String,
+}
+
+#[derive(Deserialize)]
+struct Instance {
+    /// The devices by name, each with its settings.
+    expanded_devices: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 #[derive(Deserialize)]

@@ -136,8 +136,8 @@ impl Processes {
         let out =
             tempfile::tempdir_in(&self.scratch).map_err(|error| Error::io("create directory", &self.scratch, error))?;
         self.quiesce();
-        warm(&self.rootfs);
-        let ((run, scratch), conditions) = observe(&self.scratch, || {
+        warm(self.tree_of(work));
+        let ((run, scratch), conditions) = observe(&self.scratch, &self.rootfs, || {
             disk_usage::watch(&self.scratch, || {
                 let start = Instant::now();
                 let mut command = self.command(work, out.path());
@@ -184,6 +184,15 @@ impl Processes {
         };
         outcome.image_size = fs::metadata(&image).map_err(|error| Error::io("stat", &image, error))?.len();
         Ok((outcome, out, image))
+    }
+
+    /// The tree that is read: LXD reads a copy of its own.
+    fn tree_of(&self, work: Work<'_>) -> &Path {
+        let own = match work {
+            Work::Peer { maker: Maker::Lxd, .. } => self.container.as_ref().and_then(Container::rootfs),
+            Work::Pack(..) | Work::Peer { .. } | Work::Floor(_) => None,
+        };
+        own.unwrap_or(&self.rootfs)
     }
 
     /// The tree in LXD.

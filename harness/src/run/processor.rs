@@ -1,9 +1,10 @@
-//! The processor: which one it is beyond its name, its last cache, and whether its cores run two threads.
+//! The processor: which one it is beyond its name, its last cache, whether its cores run two threads, and what sets its frequency.
 //!
 //! Hypervisors hide the name of the model: one name covers five generations.
 
 use std::fmt;
 use std::fs;
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,12 @@ pub struct ProcessorDetails {
     /// Whether two threads share a core here; `None` where the kernel does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub smt: Option<bool>,
+    /// What chooses the frequency, such as `performance`; `None` where the kernel does not, as in most virtual machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub governor: Option<String>,
+    /// Whether cores may run above their nominal frequency; `None` where the kernel does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boost: Option<bool>,
 }
 
 /// The numbers that name a design of a processor, as `/proc/cpuinfo` has them.
@@ -63,11 +70,17 @@ impl ProcessorDetails {
     /// Looks at the first processor.
     pub(super) fn detect() -> Self {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let smt = fs::read_to_string("/sys/devices/system/cpu/smt/active");
+        let setting = |name: &str| {
+            let text = fs::read_to_string(Path::new("/sys/devices/system/cpu").join(name)).ok()?;
+            Some(text.trim().to_owned())
+        };
+        let is_on = |name: &str| setting(name).map(|value| value == "1");
         ProcessorDetails {
             design: ProcessorDesign::parse(&cpuinfo),
             l3_cache: l3_cache(),
-            smt: smt.ok().map(|active| active.trim() == "1"),
+            smt: is_on("smt/active"),
+            governor: setting("cpu0/cpufreq/scaling_governor"),
+            boost: is_on("cpufreq/boost").or_else(|| is_on("intel_pstate/no_turbo").map(|off| !off)),
         }
     }
 }

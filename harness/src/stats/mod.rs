@@ -18,4 +18,4 @@ pub use estimate::{Estimate, deviation, median, proportion, quotient, ratio, rat
 pub use floors::{FloorLine, floor_lines};
 pub use noise::{NoiseLine, noise_lines};
 pub use peers::{PeerLine, PeerTimes, peer_comparisons, peer_lines};
-pub use points::Measured;
+pub use points::{Levels, Measured};

@@ -43,6 +43,8 @@ pub fn peer_lines(record: &Record) -> Vec<PeerLine<'_>> {
         let mut threads: Vec<Option<usize>> = theirs(record, peer, None).iter().map(|sample| sample.threads).collect();
         threads.sort_unstable();
         threads.dedup();
+        // What a failed peer did before says nothing.
+        threads.retain(|_| peer.untimed().is_none());
         let times = threads.into_iter().filter_map(|threads| times(&theirs(record, peer, threads), threads)).collect();
         let mut beside = comparisons.iter().filter(|found| found.peer == peer.name).cloned();
         let all = beside.clone().max_by_key(|found| found.threads);
@@ -57,7 +59,7 @@ pub fn peer_lines(record: &Record) -> Vec<PeerLine<'_>> {
 #[must_use]
 pub fn peer_comparisons(record: &Record) -> Vec<PeerComparison> {
     let mut found = Vec::new();
-    for peer in &record.run.peers {
+    for peer in record.run.peers.iter().filter(|peer| peer.untimed().is_none()) {
         let mut cases: Vec<&Case> = record.run.cases.iter().filter(|case| case.compression == peer.like).collect();
         cases.sort_by_key(|case| case.threads);
         found.extend(cases.into_iter().filter_map(|case| compare(record, peer, case)));

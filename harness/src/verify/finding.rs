@@ -122,6 +122,12 @@ impl Finding {
         Finding { gate, verdict, figures: told(figures) }
     }
 
+    /// Together with another finding of the same gate.
+    #[must_use]
+    pub fn and(self, other: Finding) -> Self {
+        Finding::gather(self.gate, [self, other].map(|finding| (finding.verdict, finding.figures)))
+    }
+
     /// A gate that could not be judged at all.
     pub(crate) fn missing(gate: Gate, why: impl ToString) -> Self {
         Finding::gather(gate, [(GateVerdict::NotMeasured(why.to_string()), String::new())])

@@ -9,6 +9,8 @@ use packer::Strategy;
 /// Runs nothing. Single-stream takes 0.8 of the time of two-pass, give or take what the run's number says.
 pub(super) struct Fake {
     pub(super) runs: u64,
+    /// Those of peers.
+    pub(super) peers: u64,
     pub(super) fault: Fault,
 }
 
@@ -39,6 +41,8 @@ pub(super) enum Fault {
     UnreadablePeer,
     /// Peers fail when they are tried.
     FailingPeer,
+    /// Peers fail from their third run on.
+    TiringPeer,
 }
 
 const TAR: u64 = 100_000_000;
@@ -48,6 +52,11 @@ impl Runner for Fake {
         self.runs += 1;
         if self.fault == Fault::Failure && self.runs == 10 {
             return Err(harness::Error::run(work.name(), "exit code 1: no space left on device"));
+        }
+        let is_peer = matches!(work, Work::Peer { .. });
+        self.peers += u64::from(is_peer);
+        if self.fault == Fault::TiringPeer && self.peers > 2 && is_peer {
+            return Err(harness::Error::run(work.name(), "exit code 125: no mounts"));
         }
         let noise = 1.0 + (self.runs * 37 % 11) as f64 / 1_000.0;
         let outcome = |seconds: f64, size, peak, pack| Outcome {

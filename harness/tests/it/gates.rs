@@ -7,7 +7,7 @@ use harness::Result;
 use harness::gate::decision::Decision;
 use harness::gate::expected::Expected;
 use harness::gate::gate_run::{BaseOrigin, BaseRevision, GateOutcome, GateRun, SCHEMA, TimeGate, TimeMeasurement};
-use harness::gate::time::TimeTrial;
+use harness::gate::time::{TimeTrial, TimedBuild};
 use harness::gate::{Accepted, Budget, ExactGates, Tree};
 use harness::inspect::{Comparison, Difference, InnerTar, Inspection, Listing};
 use harness::plan::Work;
@@ -153,13 +153,15 @@ fn gated_in(place: &TempDir, fault: Fault, ratio: f64, calibrated: bool) -> (Pat
     let mut candidate = Packer { fault: Fault::None, ..packer(10_000_000) };
     let trial = TimeTrial {
         subject: "timed",
+        tree: None,
         cases: &[case("gzip:5", 2)],
         candidate: ("new", &mut candidate),
         base: &mut base,
         seed: 1,
         limit: Duration::MAX,
     };
-    let timed = trial.run(&mut log, &mut Ear::default()).unwrap();
+    let TimedBuild { cases: timed, images } = trial.run(&mut log, &mut Ear::default()).unwrap();
+    assert!(images.verdict.holds(), "{}", images.line());
     let calibration = calibrated.then(|| "2026-01-01-calibration".to_owned());
     let run = GateRun {
         schema: SCHEMA,
@@ -176,6 +178,7 @@ fn gated_in(place: &TempDir, fault: Fault, ratio: f64, calibrated: bool) -> (Pat
         },
         findings: examined.findings,
         sizes: examined.sizes,
+        base_build: None,
         time: TimeGate::Measured(TimeMeasurement {
             subject: "timed".into(),
             base: BaseRevision { revision: REVISIONS[0].into(), origin: BaseOrigin::MergeBase },

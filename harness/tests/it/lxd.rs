@@ -141,7 +141,7 @@ fn bench(missing: Option<&str>) -> (Record, String) {
     let mut run = planned();
     run.peers = vec![record];
     let bench = Bench { run, tree: Listing::default(), peer_rounds: 3, floors: Vec::new() };
-    let mut fake = Fake { runs: 0, fault: Fault::None };
+    let mut fake = Fake { runs: 0, peers: 0, fault: Fault::None };
     bench.run(&mut fake, &mut journal, &mut Ear::default()).unwrap();
     let record = Record::read(journal.directory()).unwrap();
     Report::new(&record).write(journal.directory()).unwrap();

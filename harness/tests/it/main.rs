@@ -71,7 +71,7 @@ fn bench(fault: Fault, results: &TempDir) -> (Result<Record>, std::path::PathBuf
     let mut journal = Journal::create(results.path(), "2026-01-02", "test").unwrap();
     let floors = vec![planned().cases[2].clone()];
     let bench = Bench { run: planned(), tree: Listing::default(), peer_rounds: 3, floors };
-    let record = bench.run(&mut Fake { runs: 0, fault }, &mut journal, &mut Ear::default());
+    let record = bench.run(&mut Fake { runs: 0, peers: 0, fault }, &mut journal, &mut Ear::default());
     (record, journal.directory().to_owned())
 }
 

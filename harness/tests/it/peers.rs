@@ -191,6 +191,21 @@ fn a_peer_that_does_less_or_fails_is_reported_and_not_timed() {
     }
 }
 
+/// A peer that fails later than when it is tried takes nothing with it but its own comparisons.
+#[test]
+fn a_peer_that_fails_later_is_left_out_from_then_on() {
+    let results = TempDir::new().unwrap();
+    let (record, _) = bench(Fault::TiringPeer, &results);
+    let record = record.unwrap();
+    assert!(record.run.complete && record.run.checks.iter().all(|check| check.holds));
+    let words = planned(&record).untimed().unwrap();
+    assert!(words.starts_with("failed: in round ") && words.ends_with("exit code 125: no mounts"), "{words}");
+    let timed = |sample: &&Sample| sample.role == Role::Measure && sample.arm == "peer";
+    assert_eq!(record.samples.iter().filter(timed).count(), 1, "one run was tried, one timed, and the third failed");
+    assert!(record.run.peer_comparisons.is_empty() && peer_lines(&record)[0].times.is_empty());
+    assert!(record.run.comparisons.iter().all(|found| found.pairs == 8), "our own pairs are whole");
+}
+
 /// The fake's peers take 9 s, and our one stream 4.
 #[test]
 fn ours_and_the_peer_are_adjacent_and_their_ratio_is_of_pairs() {
@@ -230,7 +245,7 @@ fn the_two_pipelines_of_2019_are_adjacent_pairs() {
     run.peers = PEERS[..2].iter().map(|peer| PeerRecord::planned(peer, HashProgram::Openssl, None)).collect();
     let bench = Bench { run, tree: Listing::default(), peer_rounds: 6, floors: Vec::new() };
     let mut journal = Journal::create(results.path(), "2026-01-02", "test").unwrap();
-    let mut fake = Fake { runs: 0, fault: Fault::None };
+    let mut fake = Fake { runs: 0, peers: 0, fault: Fault::None };
     let mut record = bench.run(&mut fake, &mut journal, &mut Ear::default()).unwrap();
     let beside = |sample: &&Sample, name: &str| sample.beside.as_deref() == Some(name);
     let pipes: Vec<&Sample> = record.samples.iter().filter(|sample| beside(sample, "files-gzip")).collect();

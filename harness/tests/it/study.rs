@@ -5,11 +5,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use harness::Result;
-use harness::inspect::{Inspection, Listing};
-use harness::plan::{CODECS, Point, Work, curve, scaling};
+use harness::inspect::{Comparison, Difference, InnerTar, Inspection, Listing};
+use harness::plan::{CODECS, Limit, Point, Work, curve, scaling};
 use harness::record::{Journal, PackedTree, Role, STUDY_SCHEMA, Study, StudyKind};
 use harness::report::StudyReport;
-use harness::run::{Environment, Outcome, PackRecord, Runner};
+use harness::run::{Environment, Outcome, PackRecord, PeerRunner, Runner};
 use tempfile::TempDir;
 
 use super::Ear;
@@ -18,6 +18,8 @@ use super::Ear;
 struct Levels {
     /// This level's image is larger than the one below.
     broken: Option<&'static str>,
+    /// The image of this point is not the tree.
+    other: Option<&'static str>,
     entries: u64,
     tar_size: u64,
 }
@@ -43,8 +45,31 @@ impl Runner for Levels {
         Ok(Outcome { wall_ns, image_size: size, pack: ours.then_some(pack), ..Outcome::default() })
     }
 
-    fn inspect(&mut self, _: Work<'_>, _: &Listing) -> Result<(Outcome, Inspection)> {
-        unreachable!("a study inspects nothing: its images are the bench's")
+    fn inspect(&mut self, work: Work<'_>, _: &Listing) -> Result<(Outcome, Inspection)> {
+        let Work::Pack(case, _) = &work else { unreachable!("another tool's image is looked at in another way") };
+        let comparison = Ok(self.compared(&case.compression));
+        let tar = InnerTar { diff_id: "tar".into(), size: self.tar_size, comparison };
+        Ok((self.run(work)?, Inspection { sha256: "f".into(), tar: Ok(tar) }))
+    }
+}
+
+impl PeerRunner for Levels {
+    fn inspect_peer(
+        &mut self,
+        work: Work<'_>,
+        _: &Listing,
+        _: &[Limit],
+    ) -> Result<(Outcome, std::result::Result<Comparison, String>)> {
+        let Work::Peer { name, .. } = &work else { unreachable!("ours is looked at in another way") };
+        let comparison = self.compared(name);
+        Ok((self.run(work)?, Ok(comparison)))
+    }
+}
+
+impl Levels {
+    fn compared(&self, point: &str) -> Comparison {
+        let first = (self.other == Some(point)).then(|| Difference::Missing { path: "etc".into() });
+        Comparison { differing: u64::from(first.is_some()), first, ..Comparison::default() }
     }
 }
 
@@ -54,7 +79,7 @@ fn subject(name: &str) -> PackedTree {
 
 fn studied(kind: StudyKind, trees: &[(&str, u64, u64)], broken: Option<&'static str>) -> (TempDir, Study) {
     let results = TempDir::new().unwrap();
-    let study = studied_in(&results, kind, trees, broken).1;
+    let study = studied_in(&results, kind, trees, broken, None).1;
     (results, study)
 }
 
@@ -64,6 +89,7 @@ fn studied_in(
     kind: StudyKind,
     trees: &[(&str, u64, u64)],
     broken: Option<&'static str>,
+    other: Option<&'static str>,
 ) -> (PathBuf, Study) {
     let names: Vec<&str> = trees.iter().map(|(name, ..)| *name).collect();
     let mut study = Study {
@@ -80,13 +106,15 @@ fn studied_in(
             StudyKind::Curve => curve(2, &[]),
             StudyKind::Scaling => scaling(&names, 2),
         },
+        checks: Vec::new(),
         complete: false,
         samples: Vec::new(),
     };
     let mut runners: Vec<Levels> =
-        trees.iter().map(|&(_, tar_size, entries)| Levels { broken, entries, tar_size }).collect();
+        trees.iter().map(|&(_, tar_size, entries)| Levels { broken, other, entries, tar_size }).collect();
     let mut journal = Journal::create(results.path(), "2026-01-02", "test").unwrap();
-    study.run(&mut runners, &mut journal, &mut Ear::default()).unwrap();
+    let listings = vec![Listing::default(); trees.len()];
+    study.run(&listings, &mut runners, &mut journal, &mut Ear::default()).unwrap();
     let read = Study::read(journal.directory()).unwrap();
     assert_eq!(read.samples, study.samples, "what is read back is not what was written");
     (journal.directory().to_owned(), read)
@@ -94,7 +122,7 @@ fn studied_in(
 
 /// A record in `results`; where it is.
 pub(super) fn record(results: &TempDir, kind: StudyKind) -> PathBuf {
-    studied_in(results, kind, &[("a tree", 1_000_000_000, 50_000)], None).0
+    studied_in(results, kind, &[("a tree", 1_000_000_000, 50_000)], None, None).0
 }
 
 #[test]
@@ -102,7 +130,7 @@ fn every_point_is_run_in_every_round_and_the_page_needs_nobody() {
     let (results, study) = studied(StudyKind::Curve, &[("a tree", 1_000_000_000, 50_000)], None);
     let counted = study.samples.iter().filter(|sample| sample.role == Role::Measure).count();
     assert_eq!(counted, study.points.len() * study.rounds);
-    assert!(study.complete && study.subjects[0].entries == 50_000);
+    assert!(study.is_sound() && study.subjects[0].entries == 50_000, "{:?}", study.checks);
     let report = StudyReport::new(&study);
     let verdict = report.verdict.join("\n");
     assert!(verdict.contains("onepass gzip never made a larger image: 12 levels"), "{verdict}");
@@ -139,9 +167,27 @@ fn the_codecs_of_a_curve_share_it_out() {
 #[test]
 fn a_level_that_makes_larger_images_breaks_its_promise_aloud() {
     let (_results, study) = studied(StudyKind::Curve, &[("a tree", 1_000_000_000, 50_000)], Some("gzip:7"));
+    assert!(!study.is_sound(), "the command fails");
     let verdict = StudyReport::new(&study).verdict.join("\n");
     assert!(verdict.contains("BROKEN PROMISE: `onepass gzip:7` is larger than `onepass gzip:6`"), "{verdict}");
     assert!(verdict.contains("onepass zstd never made a larger image"), "{verdict}");
+}
+
+/// Each of our points and of other tools is compared with the tree once.
+#[test]
+fn an_image_that_is_not_the_tree_breaks_the_study() {
+    let found = curve(2, &[]).into_iter().find_map(|point| Some(point.name).filter(|name| name.starts_with("gzip -")));
+    for (other, law) in [("zstd:4", "an image holds"), (found.as_deref().unwrap(), "the images of other tools hold")] {
+        let results = TempDir::new().unwrap();
+        let trees = [("a tree", 1_000_000_000, 50_000)];
+        let other: &'static str = String::leak(other.to_owned());
+        let (_, study) = studied_in(&results, StudyKind::Curve, &trees, None, Some(other));
+        let broken: Vec<&str> =
+            study.checks.iter().filter(|check| !check.holds).map(|check| check.law.as_str()).collect();
+        assert!(broken.len() == 1 && broken[0].starts_with(law), "{broken:?}");
+        let verdict = StudyReport::new(&study).verdict;
+        assert!(verdict[0].starts_with("FAILED") && verdict[0].contains("`etc` is missing"), "{verdict:?}");
+    }
 }
 
 #[test]

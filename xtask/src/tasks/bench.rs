@@ -11,7 +11,7 @@ use harness::inspect::Listing;
 use harness::plan::{CODECS, Case, Counterpart, HashProgram, Maker, PEERS, Peer, Suite};
 use harness::record::{Journal, PackedTree, PeerRecord, Run, SCHEMA};
 use harness::report::Report;
-use harness::run::{Container, Environment, Lxd, Places, Processes, ScratchDir};
+use harness::run::{Container, Lxd, Places, Processes, ScratchDir};
 use packer::Compression;
 
 use super::studies::{self, Options};
@@ -178,7 +178,7 @@ fn plan(
     places: Places<'_>,
     container: &std::result::Result<Container, String>,
 ) -> Result<Run> {
-    let mut environment = Environment::detect(places)?;
+    let mut environment = builds::environment(places)?;
     environment.tools.extend(container.iter().map(|container| ("lxd".to_owned(), container.version().to_owned())));
     let cases = match &arguments.compression[..] {
         [] => arguments.suite.cases(environment.cores),

@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let slowed = builds::with_faults()?;
     let trees = GateTrees::take(builds::release()?, arguments.scratch.as_deref())?;
     let (subject, unchanged) = trees.tree(TIMED, &[])?;
-    let environment = Environment::detect(trees.places())?;
+    let environment = builds::environment(trees.places())?;
     ensure!(
         !environment.is_dirty(),
         "the tree is changed: commit the change, because the base is built from the revision"

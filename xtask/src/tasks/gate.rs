@@ -5,14 +5,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use harness::gate::ExactFindings;
 use harness::gate::calibration::Calibration;
 use harness::gate::expected::Expected;
 use harness::gate::gate_run::{BaseOrigin, BaseRevision, GateRun, SCHEMA, TimeGate, TimeMeasurement};
-use harness::gate::paired_trial::TimedCase;
-use harness::gate::time::{LIMIT, TimeTrial};
+use harness::gate::time::{LIMIT, TimeTrial, TimedBuild};
+use harness::gate::{ExactFindings, Finding};
+use harness::inspect::Listing;
 use harness::record::{Journal, SampleLog};
-use harness::run::{Environment, Processes};
+use harness::run::{Build, Processes};
 
 use crate::builds::{self, Base};
 use crate::cli::{ProgressLine, display_path, print, repository, today};
@@ -99,12 +99,11 @@ fn gate(arguments: &Arguments) -> Result<ExitCode> {
         } else {
             let timing = base.and_then(|base| {
                 let built = Base::build(&base.revision, trees.scratch())?;
-                time(&trees, &fault, &built, run.seed, &mut log).map(|(subject, timed)| TimeMeasurement {
-                    subject,
-                    base,
-                    calibration,
-                    timed,
-                })
+                let (subject, TimedBuild { cases: timed, images }) = time(&trees, &fault, &built, run.seed, &mut log)?;
+                print(images.line())?;
+                take(&mut run.findings, images);
+                run.base_build = Some(Build::of(&built.onepass).context("cannot read the build of the base")?);
+                Ok(TimeMeasurement { subject, base, calibration, timed })
             });
             run.time = timing.map_or_else(|error| TimeGate::Failed(format!("{error:#}")), TimeGate::Measured);
         }
@@ -125,9 +124,10 @@ fn planned(arguments: &Arguments, trees: &GateTrees) -> Result<GateRun> {
         topic: "gate".into(),
         seed: arguments.seed,
         fault: arguments.inject_fault.clone(),
-        environment: Environment::detect(trees.places())?,
+        environment: builds::environment(trees.places())?,
         findings: Vec::new(),
         sizes: Vec::new(),
+        base_build: None,
         time: TimeGate::NotAsked,
         complete: false,
     })
@@ -145,19 +145,28 @@ fn base(arguments: &Arguments, expected: &Expected) -> Result<BaseRevision> {
     Ok(BaseRevision { revision: builds::commit(accepted)?, origin: BaseOrigin::Accepted })
 }
 
-/// Runs the gate on time; returns the tree's name and the cases.
+/// Adds a finding to that of the same gate.
+fn take(findings: &mut [Finding], more: Finding) {
+    if let Some(finding) = findings.iter_mut().find(|finding| finding.gate == more.gate) {
+        *finding = finding.clone().and(more);
+    }
+}
+
+/// Runs the gate on time; returns the tree's name, and what was found.
 fn time(
     trees: &GateTrees,
     fault: &[&str],
     base: &Base,
     seed: u64,
     log: &mut SampleLog<'_>,
-) -> Result<(String, Vec<TimedCase>)> {
+) -> Result<(String, TimedBuild)> {
     let (subject, mut new) = trees.tree(TIMED, fault)?;
+    let tree = Listing::of_tree(&new.rootfs).context("cannot read the tree")?;
     let (rootfs, scratch) = (new.rootfs.clone(), new.scratch.clone());
     let mut base = Processes { onepass: base.onepass.clone(), rootfs, scratch, ..Processes::default() };
     let trial = TimeTrial {
         subject: &subject,
+        tree: Some(&tree),
         cases: &timed(),
         candidate: ("new", &mut new),
         base: &mut base,

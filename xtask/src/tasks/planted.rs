@@ -9,9 +9,9 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use harness::gate::decision::Decision;
 use harness::gate::paired_trial::TimedCase;
-use harness::gate::time::TimeTrial;
+use harness::gate::time::{TimeTrial, TimedBuild};
 use harness::record::{Journal, SampleLog};
-use harness::verify::{Gate, GateVerdict};
+use harness::verify::{Finding, Gate, GateVerdict};
 
 use crate::builds;
 use crate::cli::{ProgressLine, print, today};
@@ -63,8 +63,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         print(line(fault, &broken, gates))?;
     }
     for fault in SLOW_DOWNS.into_iter().filter(|fault| wanted(fault)) {
-        let broken = broken(&trees, fault, Depth::Quick, &mut log)?;
-        let slowed = slowed(&trees, fault, &mut log)?;
+        let mut broken = broken(&trees, fault, Depth::Quick, &mut log)?;
+        let (slowed, images) = slowed(&trees, fault, &mut log)?;
+        broken.extend((!images.verdict.holds()).then_some(images.gate));
         unseen += usize::from(slowed.ruling != Decision::Slower || !broken.is_empty());
         print(slow_line(fault, &slowed, &broken))?;
     }
@@ -118,17 +119,19 @@ fn names_of(gates: &[Gate]) -> String {
     gates.iter().map(|gate| gate.name()).collect::<Vec<_>>().join(", ")
 }
 
-/// The first case of the gate on time: a slowed build beside the same build that is not slowed.
-fn slowed(trees: &GateTrees, fault: &str, log: &mut SampleLog<'_>) -> Result<TimedCase> {
+/// The first case of the gate on time, and its images: a slowed build beside the same build that is not slowed.
+fn slowed(trees: &GateTrees, fault: &str, log: &mut SampleLog<'_>) -> Result<(TimedCase, Finding)> {
     let (_, mut slow) = trees.tree(TIMED, &injecting(fault))?;
     let (subject, mut usual) = trees.tree(TIMED, &[])?;
     let trial = TimeTrial {
         subject: &subject,
+        tree: None,
         cases: &timed()[..1],
         candidate: ("slowed", &mut slow),
         base: &mut usual,
         seed: 1,
         limit: Duration::MAX,
     };
-    trial.run(log, &mut ProgressLine::new())?.into_iter().next().context("nothing was timed")
+    let TimedBuild { cases, images } = trial.run(log, &mut ProgressLine::new())?;
+    Ok((cases.into_iter().next().context("nothing was timed")?, images))
 }

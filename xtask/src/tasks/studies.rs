@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use fixtures::{Fixture, Profile};
+use harness::inspect::Listing;
 use harness::plan::{Point, curve as curve_points, scaling as scaling_points};
 use harness::record::{Journal, STUDY_SCHEMA, Study, StudyKind};
 use harness::report::StudyReport;
-use harness::run::{Environment, Places, Processes};
+use harness::run::{Places, Processes};
 
+use crate::builds;
 use crate::cli::{
     InputTree, ProgressLine, command_line, display_path, print, print_verdict, repository, this_program, today, warn,
 };
@@ -71,9 +73,11 @@ fn study(
     let helper = this_program()?;
     let tree = trees.first().map_or(options.scratch, |tree| &tree.rootfs);
     let (onepass, repository) = (&options.onepass, repository());
-    let environment = Environment::detect(Places { scratch: options.scratch, tree, onepass, repository })?;
+    let environment = builds::environment(Places { scratch: options.scratch, tree, onepass, repository })?;
     let (mut runners, mut subjects) = (Vec::new(), Vec::new());
+    let mut listings = Vec::new();
     for InputTree { rootfs, subject } in trees {
+        listings.push(Listing::of_tree(&rootfs).with_context(|| format!("cannot read {}", subject.name))?);
         let (onepass, scratch) = (options.onepass.clone(), options.scratch.to_owned());
         runners.push(Processes { onepass, rootfs, scratch, helper: Some(helper.clone()), ..Processes::default() });
         subjects.push(subject);
@@ -89,17 +93,18 @@ fn study(
         points: points(environment.cores),
         environment,
         subjects,
+        checks: Vec::new(),
         complete: false,
         samples: Vec::new(),
     };
     let mut journal = Journal::create(&options.results, &study.date, &study.topic)?;
-    study.run(&mut runners, &mut journal, &mut ProgressLine::new())?;
+    study.run(&listings, &mut runners, &mut journal, &mut ProgressLine::new())?;
     let report = StudyReport::new(&study);
     report.write(journal.directory())?;
     print_verdict(&report.verdict)?;
     print(format!("\n{}", report.points.text()))?;
     print(format!("Report: {}", display_path(&journal.directory().join("report.html"))))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(if study.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 #[cfg(test)]
