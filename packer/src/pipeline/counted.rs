@@ -4,6 +4,7 @@ use crate::codec::Compression;
 use crate::error::{Error, Result};
 use crate::metrics::{Metrics, Step};
 use crate::pipeline::context::{ArchivePlan, Context};
+use crate::pipeline::encode::PieceSource;
 use crate::pipeline::tuning;
 use crate::segment::Segment;
 use crate::segment::cutter::Segments;
@@ -42,16 +43,17 @@ impl<'a> CountedSegments<'a> {
         LeftOut { sockets: *sockets, mounts: mounts.iter().map(|path| self.tree.path().join(path)).collect() }
     }
 
-    /// Looks at all directories once more, when everything has been read.
-    pub(crate) fn finish(&mut self) -> Result<()> {
-        let walk = self.segments.entries_mut();
-        self.metrics.time(Step::Walk, || walk.finish()).map_err(|error| error.below(self.tree.path()))
-    }
-
     fn checked(&self, segment: Result<Segment>) -> Result<Segment> {
         let segment = segment?;
         program::check_representable(self.compression, &segment)?;
         Ok(segment)
+    }
+}
+
+impl PieceSource<Segment> for CountedSegments<'_> {
+    fn finish(&mut self) -> Result<()> {
+        let walk = self.segments.entries_mut();
+        self.metrics.time(Step::Walk, || walk.finish()).map_err(|error| error.below(self.tree.path()))
     }
 }
 

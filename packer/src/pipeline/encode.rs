@@ -16,6 +16,12 @@ use crate::segment::Segment;
 use crate::sink::scratch_tar::ScratchTar;
 use crate::tree::Tree;
 
+/// The pieces of an archive in their order.
+pub(crate) trait PieceSource<Piece>: Iterator<Item = Result<Piece>> {
+    /// Checks what the pieces came from, once the last one has been read, and before the end of the archive is written.
+    fn finish(&mut self) -> Result<()>;
+}
+
 /// One worker: makes encoded pieces of pieces that are not framed.
 pub(crate) trait PieceEncoder<Piece> {
     /// Frames and compresses the piece. The result depends on the framed bytes alone.
@@ -48,6 +54,24 @@ impl FrameSource<Segment> for SegmentFramer<'_> {
     fn frame(&mut self, segment: &Segment, framed: &mut Buffer) -> Result<()> {
         let read = self.metrics.time(Step::Frame, || self.framer.frame(segment, framed));
         self.metrics.count_read(read.map_err(|error| error.below(self.tree.path()))?);
+        Ok(())
+    }
+}
+
+/// The pieces of the temporary tar, which nobody else changes.
+#[derive(Debug)]
+pub(crate) struct ScratchPieces<Ranges>(pub(crate) Ranges);
+
+impl<Ranges: Iterator<Item = Range<u64>>> Iterator for ScratchPieces<Ranges> {
+    type Item = Result<Range<u64>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(Ok)
+    }
+}
+
+impl<Ranges: Iterator<Item = Range<u64>>> PieceSource<Range<u64>> for ScratchPieces<Ranges> {
+    fn finish(&mut self) -> Result<()> {
         Ok(())
     }
 }

@@ -17,7 +17,9 @@ use crate::error::Result;
 use crate::fingerprint::Fingerprint;
 use crate::pipeline::context::{ArchivePlan, Context};
 use crate::pipeline::counted::CountedSegments;
-use crate::pipeline::encode::{FrameAndCompress, FrameSource, PieceEncoder, ScratchReader, SegmentFramer};
+use crate::pipeline::encode::{
+    FrameAndCompress, FrameSource, PieceEncoder, PieceSource, ScratchPieces, ScratchReader, SegmentFramer,
+};
 use crate::pool;
 use crate::progress::Pass;
 use crate::segment::Segment;
@@ -110,7 +112,7 @@ fn single_stream<'a>(context: &Context<'a>, archive: &ArchivePlan<'_>) -> Result
         #[cfg(fault_injection)]
         let source = || crate::pipeline::faulty_framer::FaultyFramer::new(context, source()?);
         let worker = || FrameAndCompress::new(context, archive, source()?);
-        let encoded = encode(context, archive, sink, Pass::Stream, &mut segments, CountedSegments::finish, worker)?;
+        let encoded = encode(context, archive, sink, Pass::Stream, &mut segments, worker)?;
         let passes = vec![(Pass::Stream, encoded.took)];
         Ok(encoded.into_archive(&segments, 0, passes))
     })
@@ -123,7 +125,7 @@ fn two_pass<'a>(context: &Context<'a>, archive: &ArchivePlan<'_>) -> Result<Pack
         let (tar, first) = write_tar(context, archive, sink, &mut segments)?;
         segments.finish()?;
         let worker = || FrameAndCompress::new(context, archive, ScratchReader::new(&tar, context.metrics));
-        let encoded = encode(context, archive, sink, Pass::Compress, &mut tar.pieces().map(Ok), |_| Ok(()), worker)?;
+        let encoded = encode(context, archive, sink, Pass::Compress, &mut ScratchPieces(tar.pieces()), worker)?;
         let passes = vec![(Pass::Tar, first), (Pass::Compress, encoded.took)];
         Ok(encoded.into_archive(&segments, tar.length(), passes))
     })
@@ -150,21 +152,13 @@ impl<'to> EncodedArchive<'to> {
     }
 }
 
-/// Encodes the pieces of an archive, each worker with an encoder of its own, and writes them in order. `read` is called when the last
-/// piece has been read, before the end of the archive is written.
-fn encode<
-    'a: 'scope,
-    'scope,
-    Piece: Send,
-    Pieces: Iterator<Item = Result<Piece>> + Send,
-    Worker: PieceEncoder<Piece>,
->(
+/// Encodes the pieces of an archive, each worker with an encoder of its own, and writes them in order.
+fn encode<'a: 'scope, 'scope, Piece: Send, Worker: PieceEncoder<Piece>>(
     context: &Context<'a>,
     archive: &ArchivePlan<'_>,
     sink_context: SinkContext<'scope, '_>,
     pass: Pass,
-    pieces: &mut Pieces,
-    read: impl FnOnce(&mut Pieces) -> Result<()>,
+    pieces: &mut (impl PieceSource<Piece> + Send),
     worker: impl Fn() -> Result<Worker> + Sync,
 ) -> Result<EncodedArchive<'a>> {
     let mut progress = context.begin_pass(pass);
@@ -182,7 +176,7 @@ fn encode<
         Ok(())
     };
     pool::in_order(context.pool_size(archive.sink.compression), &mut *pieces, worker, append, context.cancel)?;
-    read(pieces).inspect_err(|_| context.cancel.cancel())?;
+    pieces.finish().inspect_err(|_| context.cancel.cancel())?;
     let written = sink.finish()?;
     let (tar_size, took) = progress.finish();
     let diff_id = digest.finish(&written);
