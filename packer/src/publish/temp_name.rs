@@ -89,6 +89,20 @@ impl TempDirectory {
     pub(crate) fn keep(mut self) {
         self.name.clear();
     }
+
+    /// Lets it stay, because it has its final name, and removes the directory that has the temporary one in exchange: `expected`, or one
+    /// that took its place before. Files of the same names are removed, and no others.
+    pub(crate) fn remove_exchanged(mut self, expected: &OwnedFd) -> rustix::io::Result<()> {
+        let name = std::mem::take(&mut self.name);
+        let remove =
+            |handle: &OwnedFd| remove_directory(&self.parent, handle, &*name, self.files.iter().map(|file| &**file));
+        match remove(expected) {
+            Err(Errno::EXIST | Errno::NOTEMPTY) => {
+                remove(&rustix::fs::openat(&self.parent, &*name, DIRECTORY, Mode::empty())?)
+            }
+            removed => removed,
+        }
+    }
 }
 
 impl Drop for TempDirectory {
@@ -114,7 +128,7 @@ fn open_locked(parent: &OwnedFd, name: &str) -> rustix::io::Result<Option<OwnedF
 pub(crate) const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Unlinks `files` inside `handle`, then removes the directory `name` in `parent`, which must be the same directory.
+/// Unlinks those of `files` that are inside `handle`, then removes the directory `name` in `parent`, which must be the same directory.
 pub(crate) fn remove_directory<Name: rustix::path::Arg>(
     parent: &OwnedFd,
     handle: &OwnedFd,
@@ -122,7 +136,10 @@ pub(crate) fn remove_directory<Name: rustix::path::Arg>(
     files: impl IntoIterator<Item = Name>,
 ) -> rustix::io::Result<()> {
     for file in files {
-        rustix::fs::unlinkat(handle, file, AtFlags::empty())?;
+        match rustix::fs::unlinkat(handle, file, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error),
+        }
     }
     rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)
 }
