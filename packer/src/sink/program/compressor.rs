@@ -215,6 +215,27 @@ mod tests {
         }
     }
 
+    /// Fails after a while, when all before it wait.
+    #[derive(Debug)]
+    struct Failing;
+
+    impl PieceWriter for Failing {
+        fn write(&mut self, _: Buffer) -> Result<()> {
+            std::thread::sleep(Duration::from_millis(200));
+            Err(Error::stream(io::Error::other("the far end has hung up")))
+        }
+
+        fn flush(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Upload for Failing {
+        fn seal(self: Box<Self>, _: &Fingerprint, _: u64) -> Result<()> {
+            Ok(())
+        }
+    }
+
     /// A program may do nothing for `patience` times 10 ms.
     fn timings(patience: u32) -> ProgramTimings {
         let [turn, stopping, leaving] = [10, 500, 500].map(Duration::from_millis);
@@ -223,19 +244,24 @@ mod tests {
 
     /// What a shell script as the compressor makes of some bytes.
     fn compressed(script: &str, bytes: &[u8], timings: &ProgramTimings) -> Result<Vec<u8>> {
-        let (metrics, abort, buffers) = (Metrics::default(), Abort::new(&CancelToken::NEVER), Buffers::default());
         let kept = Mutex::default();
-        std::thread::scope(|scope| {
+        compress_to(Box::new(Kept(&kept)), script, bytes, timings)?;
+        Ok(kept.into_inner().unwrap())
+    }
+
+    fn compress_to(upload: Box<dyn Upload + '_>, script: &str, bytes: &[u8], timings: &ProgramTimings) -> Result<()> {
+        let (metrics, abort, buffers) = (Metrics::default(), Abort::new(&CancelToken::NEVER), Buffers::default());
+        let result = std::thread::scope(|scope| {
             let (metrics, abort, cancel, buffers) = (&metrics, &abort, abort.token(), &buffers);
             let context = SinkContext { scope, metrics, abort, cancel, buffers, queue_length: 1, timings };
-            let output = Output::start(context, Box::new(Kept(&kept)), Hasher::default(), None)?;
+            let output = Output::start(context, upload, Hasher::default(), None)?;
             let mut command = command("sh");
             command.args(["-c", script]);
             let mut compressor = Compressor::run(context, "gzip", command, output)?;
             bytes.chunks(PIPE_CAPACITY).try_for_each(|piece| compressor.feed(piece))?;
             compressor.finish().map(|_| ())
-        })?;
-        Ok(kept.into_inner().unwrap())
+        });
+        abort.explain(result)
     }
 
     #[test]
@@ -253,6 +279,16 @@ mod tests {
         ] {
             let error = compressed(script, &bytes, &timings(30)).unwrap_err();
             assert!(error.to_string().starts_with(words), "{script}: {error}");
+        }
+    }
+
+    /// Whoever sees it first: who feeds the program, who reads its output, or both.
+    #[test]
+    fn an_output_that_fails_is_the_cause() {
+        let bytes = vec![b'a'; 8 * PIPE_CAPACITY];
+        for script in ["exec yes", "exec cat", "cat; exec yes", "yes & exec cat"] {
+            let error = compress_to(Box::new(Failing), script, &bytes, &timings(300)).unwrap_err();
+            assert_eq!(format!("{error:#}"), "cannot write the image: the far end has hung up", "{script}");
         }
     }
 
