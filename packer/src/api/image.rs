@@ -43,8 +43,11 @@ pub struct Image {
     pub mounts_skipped: Vec<PathBuf>,
     /// Exclusions that matched no path of the tree. One below a directory that another exclusion leaves out is among them.
     pub unmatched_exclusions: Vec<Exclusion>,
-    /// Entries that changed while they were packed, sorted by path. Always empty unless [`Pack::live`](crate::Pack::live) was set.
+    /// Entries that changed while they were packed, sorted by path: the first 1,000 that were found. Always empty unless
+    /// [`Pack::live`](crate::Pack::live) was set.
     pub changes: Vec<Change>,
+    /// How many more changes were found. Of one entry there may be several.
+    pub further_changes: u64,
     /// The encoders that made the image; empty if it is not compressed.
     pub encoders: Vec<EncoderVersion>,
     /// The time from the call to the return.

@@ -25,6 +25,8 @@ pub struct Measurement {
     pub unmatched_exclusions: Vec<Exclusion>,
     /// Entries that were gone before they were looked at, and directories that changed meanwhile; only of a [`live`](Pack::live) tree.
     pub changes: Vec<Change>,
+    /// How many more changes were found, as [`Image::further_changes`](crate::Image::further_changes).
+    pub further_changes: u64,
 }
 
 impl Pack {
@@ -39,7 +41,8 @@ impl Pack {
     /// [cancellation](Self::cancel_token).
     pub fn measure(&self) -> Result<Measurement> {
         self.format.check_compression(self.compression)?;
-        let (tree, changes) = (self.open_tree(&self.cancel)?, Changes::new(self.live));
+        let (tree, changes) =
+            (self.open_tree(&self.cancel)?.with_outputs(self.outputs.clone()), Changes::new(self.live));
         let extras = self.format.extra_members(&tree, &self.cancel)?;
         if let Format::Oci(oci) = &self.format {
             // A tree whose architecture is unknown makes no OCI image.
@@ -57,14 +60,16 @@ impl Pack {
             entries += 1;
         }
         walk.finish().map_err(located)?;
-        let skipped = walk.left_out();
+        let skipped = walk.left_out().clone();
+        let (changes, further_changes) = changes.below(tree.path());
         Ok(Measurement {
             entries,
             tar_size,
             sockets_skipped: skipped.sockets,
             mounts_skipped: skipped.mounts.iter().map(|path| tree.path().join(path)).collect(),
             unmatched_exclusions: tree.unmatched_exclusions(),
-            changes: changes.below(tree.path()),
+            changes,
+            further_changes,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
@@ -30,7 +31,9 @@ use crate::sink::size_limit::SizeLimit;
 use crate::threads::MAX_THREADS;
 use crate::tree::Tree;
 use crate::tree::changes::Changes;
+use crate::tree::directory::max_threads;
 use crate::tree::holes::Sparse;
+use crate::tree::outputs::Outputs;
 use crate::tree::rules::Rules;
 
 /// A pack to run: a directory and options. It can run more than once.
@@ -63,6 +66,7 @@ pub struct Pack {
     pub(super) mode: u32,
     pub(super) sparse: Option<Sparse>,
     pub(super) rules: Rules,
+    pub(super) outputs: Outputs,
     pub(super) cancel: CancelToken,
     pub(super) on_progress: OnProgress,
     pub(super) timings: ProgramTimings,
@@ -89,6 +93,7 @@ impl Pack {
             mode: 0o600,
             sparse: None,
             rules: Rules::default(),
+            outputs: Outputs::default(),
             cancel: CancelToken::NEVER,
             on_progress: OnProgress::default(),
             timings: ProgramTimings::DEFAULT,
@@ -115,7 +120,8 @@ impl Pack {
     }
 
     /// Sets how many threads read, frame and compress, 1,024 at most. Default: 1, the caller's own thread. The image does not depend on
-    /// it. If the system has fewer left, the pack goes on with those; a thread beside them hashes and writes, and without it the pack fails.
+    /// it. If the system has fewer left, or the limit of open files is too low for so many, the pack goes on with fewer; a thread beside
+    /// them hashes and writes, and without it the pack fails.
     #[must_use]
     pub fn threads(self, threads: NonZeroUsize) -> Self {
         Pack { threads, ..self }
@@ -165,6 +171,18 @@ impl Pack {
         Pack { known: Some(known), ..self }
     }
 
+    /// Fails the pack if this open file is an entry of the image, or this open directory: the caller writes to the file, or makes names in
+    /// the directory, so the next image would differ. It has to stay open until the pack has ended. Pipes, sockets and devices do not
+    /// count. Default: the output directory alone. Calls add up.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses a look at it.
+    pub fn also_writes(mut self, output: impl AsFd) -> std::io::Result<Self> {
+        self.outputs.add(output)?;
+        Ok(self)
+    }
+
     /// Ends the pack soon after `token` is cancelled. It leaves nothing behind, and its error is of the kind
     /// [`Cancelled`](crate::ErrorKind::Cancelled). Default: nothing cancels it.
     #[must_use]
@@ -190,7 +208,8 @@ impl Pack {
 
     /// Packs, and publishes the image in the existing directory `output`. The [format](Format) gives the names of its files.
     ///
-    /// `output` must not be part of the tree, unless it is [excluded](Self::exclude): the next image would hold this one.
+    /// `output` must not be part of the tree, unless it is [excluded](Self::exclude): the next image would hold this one. That is refused
+    /// at once, unless a mount hides it: then the pack fails when it meets the directory.
     ///
     /// When this returns an image, the image and its name are on the disk. If the image is there already, it is verified, synced
     /// and kept. When this returns an error, nothing is left behind, with one exception: if the last fsync fails, that of the
@@ -209,7 +228,9 @@ impl Pack {
             return Err(Error::invalid_options(format!("{:#o} is not a mode from 0 to 0o777", self.mode)));
         }
         let directory = OutputDir::open(output.as_ref(), Permissions::from_file_mode(self.mode))?;
-        self.run(self.known, |tree, plan| {
+        let mut outputs = self.outputs.clone();
+        outputs.add(directory.handle()).map_err(|error| Error::io("stat", directory.path(), error))?;
+        self.run(self.known, outputs, |tree, plan| {
             tree.check_outside(&**directory.handle(), directory.path())?;
             publish::in_directory(directory, plan, self.compression, &self.cancel)
         })
@@ -239,28 +260,31 @@ impl Pack {
         }
         self.format.check_compression(self.compression)?;
         // What a stream got cannot be taken back, so no image is left out.
-        self.run(None, |_, _| Ok(Box::new(CallerStream::new(to))))
+        self.run(None, self.outputs.clone(), |_, _| Ok(Box::new(CallerStream::new(to))))
     }
 
     /// Packs to the destination that `open` gives for the plan of the image. An image with the `known` fingerprint is abandoned.
     fn run<'to>(
         &self,
         known: Option<Fingerprint>,
+        outputs: Outputs,
         open: impl FnOnce(&Tree<'_>, &Plan<'_>) -> Result<Box<dyn Destination + 'to>>,
     ) -> Result<Image> {
         let abort = Abort::new(&self.cancel);
-        abort.explain(self.run_until(&abort, known, open))
+        abort.explain(self.run_until(&abort, known, outputs, open))
     }
 
     fn run_until<'to>(
         &self,
         abort: &Abort,
         known: Option<Fingerprint>,
+        outputs: Outputs,
         open: impl FnOnce(&Tree<'_>, &Plan<'_>) -> Result<Box<dyn Destination + 'to>>,
     ) -> Result<Image> {
         let (started, metrics, cancel) = (Instant::now(), Metrics::default(), abort.token());
-        let threads = self.threads.get().min(MAX_THREADS);
-        let (tree, changes) = (self.open_tree(cancel)?.for_threads(threads), Changes::new(self.live));
+        let threads = self.threads.get().min(MAX_THREADS).min(max_threads());
+        let (tree, changes) =
+            (self.open_tree(cancel)?.for_threads(threads).with_outputs(outputs), Changes::new(self.live));
         let tree = if self.on_progress.is_wanted() { tree.for_two_walks() } else { tree };
         let extras = self.format.extra_members(&tree, cancel)?;
         let encoders = program::encoders(self.compression, &self.timings, cancel)?;
@@ -291,6 +315,7 @@ impl Pack {
         } else {
             commit(&*destination, parts, &fingerprint, cancel, &mut phases)?
         };
+        let (changes, further_changes) = changes.below(&self.rootfs);
         Ok(Image {
             fingerprint,
             outcome,
@@ -303,7 +328,8 @@ impl Pack {
             sockets_skipped: counts.left_out.sockets,
             mounts_skipped: counts.left_out.mounts,
             unmatched_exclusions: tree.unmatched_exclusions(),
-            changes: changes.below(&self.rootfs),
+            changes,
+            further_changes,
             encoders,
             wall: started.elapsed(),
             phases,

@@ -9,7 +9,7 @@ use crate::tree::Tree;
 pub(super) fn architecture(given: Option<Architecture>, tree: &Tree<'_>) -> Result<Architecture> {
     let found = match given {
         Some(given) => Some(given),
-        None => os_release::architecture(tree.top()).map_err(|error| error.below(tree.path()))?,
+        None => os_release::architecture(tree).map_err(|error| error.below(tree.path()))?,
     };
     found.ok_or_else(|| {
         Error::invalid_input(tree.path(), "has no shell that would tell its architecture, which has to be given then")

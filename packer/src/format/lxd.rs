@@ -111,7 +111,7 @@ impl LxdOptions {
     /// Metadata without a given `metadata.yaml`.
     fn metadata_of(&self, tree: &Tree<'_>) -> Result<Metadata> {
         let architecture = defaults::architecture(self.architecture, tree)?;
-        let release = os_release::release(tree.top()).map_err(|error| error.below(tree.path()))?;
+        let release = os_release::release(tree).map_err(|error| error.below(tree.path()))?;
         let one_of =
             |names: &[&str]| names.iter().find_map(|name| release.get(*name)).filter(|value| !value.is_empty());
         let mut properties = BTreeMap::from([("architecture".to_owned(), architecture.lxd().to_owned())]);

@@ -1,16 +1,13 @@
 //! The architecture of a tree's shell, and its os-release(5).
 //!
-//! These few small files are opened by path, symlinks followed, as they are when the tree runs. A file that is missing is no error; one
+//! These few small files are consulted by path, symlinks followed, as they are when the tree runs. A file that is missing is no error; one
 //! that cannot be read is, because the image would depend on it.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::io::Read;
-use std::os::fd::AsFd;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::architecture::{self, Architecture};
-use crate::tree::resolve;
+use crate::tree::Tree;
 
 /// The paths of the shell, then of other programs that every system has.
 const PROGRAMS: [&str; 7] =
@@ -22,10 +19,10 @@ const RELEASES: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
 /// The most bytes that are read of os-release.
 const LIMIT: u64 = 64 << 10;
 
-/// The architecture that the programs of the tree at `top` were built for; `None` if there is no program of a known one.
-pub(super) fn architecture(top: impl AsFd) -> Result<Option<Architecture>> {
-    for name in PROGRAMS {
-        let header = beginning(&top, name, architecture::HEADER as u64)?;
+/// The architecture that the tree's programs were built for; `None` if there is no program of a known one.
+pub(super) fn architecture(tree: &Tree<'_>) -> Result<Option<Architecture>> {
+    for path in PROGRAMS {
+        let header = tree.consult(path, architecture::HEADER as u64)?;
         if let Some(found) = header.and_then(|header| Architecture::of_program(&header)) {
             return Ok(Some(found));
         }
@@ -35,23 +32,14 @@ pub(super) fn architecture(top: impl AsFd) -> Result<Option<Architecture>> {
 
 /// The assignments in the tree's os-release; empty if the file is missing or not UTF-8.
 #[cfg_attr(not(feature = "lxd"), expect(dead_code, reason = "only LXD images describe the system"))]
-pub(super) fn release(top: impl AsFd) -> Result<BTreeMap<String, String>> {
-    for name in RELEASES {
-        let text = beginning(&top, name, LIMIT)?.and_then(|bytes| String::from_utf8(bytes).ok());
+pub(super) fn release(tree: &Tree<'_>) -> Result<BTreeMap<String, String>> {
+    for path in RELEASES {
+        let text = tree.consult(path, LIMIT)?.and_then(|bytes| String::from_utf8(bytes).ok());
         if let Some(text) = text {
             return Ok(assignments(&text));
         }
     }
     Ok(BTreeMap::new())
-}
-
-/// The first `limit` bytes of a regular file of the tree; `None` if there is none.
-fn beginning(top: impl AsFd, name: &'static str, limit: u64) -> Result<Option<Vec<u8>>> {
-    let Some(file) = resolve::open_file(top, name)? else { return Ok(None) };
-    let mut bytes = Vec::new();
-    let read = file.take(limit).read_to_end(&mut bytes);
-    read.map_err(|error| Error::io("read", OsStr::new(name), error))?;
-    Ok(Some(bytes))
 }
 
 /// The `NAME=VALUE` lines, with a shell's quotes and escapes removed. Other lines are ignored.
@@ -74,12 +62,19 @@ fn unquoted(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
+    use std::fs;
     use std::os::unix::fs::symlink;
+    use std::path::Path;
 
     use rustix::fs::Mode;
 
     use super::*;
+    use crate::cancel::CancelToken;
+    use crate::tree::rules::Rules;
+
+    fn open(top: &Path) -> Tree<'static> {
+        Tree::open(top, Rules::default(), &CancelToken::NEVER).unwrap()
+    }
 
     #[test]
     fn assignments_are_read_as_a_shell_would() {
@@ -99,23 +94,23 @@ mod tests {
         for directory in ["etc", "usr/lib", "usr/bin"] {
             fs::create_dir_all(at(directory)).unwrap();
         }
-        let top = || File::open(at("")).unwrap();
+        let tree = open(&at(""));
         for outside in ["../../secret", "../../../../../../secret", place.path().join("secret").to_str().unwrap()] {
             symlink(outside, at("etc/os-release")).unwrap();
-            assert_eq!(release(top()).unwrap().get("ID"), None, "{outside}");
+            assert_eq!(release(&tree).unwrap().get("ID"), None, "{outside}");
             fs::remove_file(at("etc/os-release")).unwrap();
         }
         fs::write(at("usr/lib/os-release"), "ID=inside\n").unwrap();
         for inside in ["../usr/lib/os-release", "/usr/lib/os-release", "../../../usr/lib/os-release"] {
             symlink(inside, at("etc/os-release")).unwrap();
-            assert_eq!(release(top()).unwrap().get("ID").map(String::as_str), Some("inside"), "{inside}");
+            assert_eq!(release(&tree).unwrap().get("ID").map(String::as_str), Some("inside"), "{inside}");
             fs::remove_file(at("etc/os-release")).unwrap();
         }
-        assert_eq!(architecture(top()).unwrap(), None);
+        assert_eq!(architecture(&tree).unwrap(), None);
         fs::copy("/proc/self/exe", at("usr/bin/dash")).unwrap();
         symlink("/usr/bin", at("bin")).unwrap();
         symlink("dash", at("usr/bin/sh")).unwrap();
-        assert_eq!(architecture(top()).unwrap().map(Architecture::lxd), Some(std::env::consts::ARCH));
+        assert_eq!(architecture(&tree).unwrap().map(Architecture::lxd), Some(std::env::consts::ARCH));
     }
 
     #[test]
@@ -126,7 +121,7 @@ mod tests {
         let mode = Mode::RUSR | Mode::WUSR;
         let (kind, name) = (rustix::fs::FileType::Fifo, tree.path().join("bin/sh"));
         rustix::fs::mknodat(rustix::fs::CWD, name, kind, mode, 0).unwrap();
-        let top = File::open(tree.path()).unwrap();
-        assert_eq!((release(&top).unwrap(), architecture(&top).unwrap()), (BTreeMap::new(), None));
+        let tree = open(tree.path());
+        assert_eq!((release(&tree).unwrap(), architecture(&tree).unwrap()), (BTreeMap::new(), None));
     }
 }

@@ -106,6 +106,12 @@ pub(crate) fn chain_capacity(threads: usize) -> usize {
     (limit.saturating_sub(OTHERS) / (threads + 2)).saturating_sub(BESIDE).clamp(1, CAPACITY)
 }
 
+/// The most threads that can read a tree with the files that the process may open, each with the least that it needs.
+pub(crate) fn max_threads() -> usize {
+    let limit = open_files_limit().map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    (limit.saturating_sub(OTHERS) / (BESIDE + 1)).saturating_sub(2).max(1)
+}
+
 /// How many files this process may open; `None` if any number. The call for it is refused in some sandboxes, where rustix panics, so
 /// the kernel's file comes first.
 fn open_files_limit() -> Option<u64> {

@@ -1,4 +1,6 @@
 //! Whether a directory is part of the tree. What is published there would be in the next image, and so would the directory's new time.
+//!
+//! This is known before the pack, by the way up from the directory. A mount hides that way; [`outputs`](crate::tree::outputs) then ends the pack.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -44,7 +46,7 @@ impl Tree<'_> {
         let mut handle = directory.try_clone_to_owned().map_err(|error| Error::io("look above", path, error))?;
         let mut identity = fstat(&handle).map_err(failed)?.identity;
         for depth in 0.. {
-            if (identity.device, identity.inode) == (top.device, top.inode) {
+            if identity.is_same_inode(&top) {
                 return Ok(Some(depth));
             }
             // Above a directory that cannot be searched nothing can be known, and no walk comes from there.

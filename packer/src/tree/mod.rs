@@ -20,18 +20,20 @@ pub(crate) mod rules;
 
 pub(crate) mod directory;
 
+pub(crate) mod consulted;
 pub(crate) mod entry;
 pub(crate) mod hard_links;
 pub(crate) mod hole_scans;
 pub(crate) mod inside;
 pub(crate) mod listed_directories;
 pub(crate) mod listing;
+pub(crate) mod outputs;
 pub(crate) mod resolve;
 pub(crate) mod second_look;
 
 pub(crate) mod walk;
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -40,12 +42,14 @@ use rustix::io::Errno;
 
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
+use crate::tree::consulted::ConsultedFiles;
 use crate::tree::directory::{DirHandleCache, OPEN_FLAGS, chain_capacity, fstat};
 use crate::tree::filesystem::Filesystem;
 use crate::tree::filter::{Exclusion, ExclusionSet};
 use crate::tree::hard_links::LinkCounts;
 use crate::tree::hole_scans::HoleScans;
 use crate::tree::id_map::OwnerPolicy;
+use crate::tree::outputs::Outputs;
 use crate::tree::rules::Rules;
 use crate::tree::stat::{Identity, Stat, Timestamp};
 use crate::tree::user_namespace::UserNamespace;
@@ -65,6 +69,8 @@ pub(crate) struct Tree<'a> {
     xattr_backend: XattrBackend,
     chain_capacity: usize,
     hole_scans: HoleScans,
+    consulted: ConsultedFiles,
+    outputs: Outputs,
     /// `None` if the owners on the disk do not count.
     user_namespace: Option<UserNamespace>,
     cancel: &'a CancelToken,
@@ -105,6 +111,8 @@ impl<'a> Tree<'a> {
             xattr_backend,
             chain_capacity: chain_capacity(1),
             hole_scans: HoleScans::default(),
+            consulted: ConsultedFiles::default(),
+            outputs: Outputs::default(),
             user_namespace,
             cancel,
         })
@@ -113,6 +121,11 @@ impl<'a> Tree<'a> {
     /// The same tree, to be read by so many threads: they share the files that the process may open.
     pub(crate) fn for_threads(self, threads: usize) -> Self {
         Tree { chain_capacity: chain_capacity(threads), ..self }
+    }
+
+    /// The same tree, to be packed by a process that writes to these files and directories: a walk that meets one fails.
+    pub(crate) fn with_outputs(self, outputs: Outputs) -> Self {
+        Tree { outputs, ..self }
     }
 
     /// The same tree, to be walked twice at the same time.
@@ -144,9 +157,9 @@ impl<'a> Tree<'a> {
         &self.path
     }
 
-    /// The handle of the top directory.
-    pub(crate) fn top(&self) -> BorrowedFd<'_> {
-        self.top.as_fd()
+    /// Consults the file at `path`, as [`ConsultedFiles::consult`]. The end of a walk compares it.
+    pub(crate) fn consult(&self, path: &'static str, limit: u64) -> Result<Option<Vec<u8>>> {
+        self.consulted.consult(&self.top, path, limit)
     }
 
     /// The exclusions that have matched nothing in the walks so far.

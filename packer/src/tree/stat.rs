@@ -27,6 +27,11 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    /// Whether both are one inode, on whatever mounts.
+    pub(crate) fn is_same_inode(&self, other: &Identity) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+
     /// Whether both were reached by one mount. Without numbers of mounts the filesystem's device decides: a mount of the same
     /// filesystem elsewhere (a bind mount) is not seen, and a subvolume of btrfs is taken for a mount.
     pub(crate) fn is_on_mount_of(&self, other: &Identity) -> bool {

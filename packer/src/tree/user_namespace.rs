@@ -37,6 +37,8 @@ enum Meaning {
     Unmapped,
     /// Either.
     Ambiguous,
+    /// Any of these: there is no `/proc`, which would tell.
+    Unknown,
 }
 
 /// The overflow id if the kernel does not tell another one.
@@ -62,6 +64,10 @@ impl UserNamespace {
         let with = |wanted| overflowed().find(|(_, overflow, _)| overflow.meaning == wanted);
         if let Some((subject, ..)) = with(Meaning::Unmapped) {
             return Ok(Some(format!("belongs to {}", subject.unmapped())));
+        }
+        if let Some((subject, _, id)) = with(Meaning::Unknown) {
+            let (noun, unmapped) = (subject.noun(), subject.unmapped());
+            return Ok(Some(format!("belongs to {noun} {id}, or to {unmapped}: /proc is not there, which would tell")));
         }
         match with(Meaning::Ambiguous) {
             Some((subject, _, id)) if !is_mapped()? => {
@@ -94,7 +100,7 @@ impl Overflow {
                 let has_proc = Path::new("/proc/self/status").exists();
                 return Ok(Overflow {
                     id: DEFAULT_ID,
-                    meaning: if has_proc { Meaning::Own } else { Meaning::Ambiguous },
+                    meaning: if has_proc { Meaning::Own } else { Meaning::Unknown },
                 });
             }
             Err(error) => return Err(Error::io("read", map, error)),
@@ -158,8 +164,8 @@ mod tests {
             let namespace = UserNamespace { users: overflow(users), groups: overflow(groups) };
             namespace.flaw(Owner { uid, gid }, || Ok(answer.expect("not asked"))).unwrap()
         };
-        use Meaning::{Ambiguous, Own, Unmapped};
-        for users in [Own, Unmapped, Ambiguous] {
+        use Meaning::{Ambiguous, Own, Unknown, Unmapped};
+        for users in [Own, Unmapped, Ambiguous, Unknown] {
             assert_eq!(told(users, users, (0, 8), None), None);
         }
         assert_eq!(told(Own, Own, (7, 7), None), None);
@@ -169,5 +175,7 @@ mod tests {
         assert_eq!(told(Ambiguous, Unmapped, (7, 7), None).as_deref(), Some(group));
         let user = "belongs to user 7, or to a user that has no id in this user namespace";
         assert_eq!(told(Ambiguous, Ambiguous, (7, 7), Some(false)).as_deref(), Some(user));
+        // To ask takes /proc.
+        assert_eq!(told(Unknown, Unknown, (7, 7), None), Some(format!("{user}: /proc is not there, which would tell")));
     }
 }

@@ -136,15 +136,18 @@ impl Walk<'_> {
         &self.left_out
     }
 
-    /// Looks at all directories once more, behind the last entry. Those that changed since they were listed go to `changes`.
+    /// Looks at all directories and consulted files once more, behind the last entry. Those that changed go to `changes`.
     pub(crate) fn finish(&mut self) -> Result<()> {
-        self.second_looks.as_mut().map_or(Ok(()), |looks| looks.finish(&mut self.handles))
+        let Some(looks) = &mut self.second_looks else { return Ok(()) };
+        looks.finish(&mut self.handles)?;
+        self.tree.consulted.check(&self.tree.top, self.changes)
     }
 
     fn start(&mut self) -> Result<Entry> {
         self.started = true;
         let stat = self.tree.stat;
         let top = Listed { directory: Directory::top(stat.identity), name: b"", path: Box::default(), stat };
+        self.tree.outputs.check_absent(&top.path, &stat)?;
         self.check_owner(&top)?;
         let xattrs = self.xattrs(&top)?;
         self.descend(&top.directory, &top.path, &stat)?;
@@ -197,6 +200,7 @@ impl Walk<'_> {
         if self.leaves_out(&listed, is_mount_point) {
             return Ok(None);
         }
+        self.tree.outputs.check_absent(&listed.path, &stat)?;
         self.check_owner(&listed)?;
         let xattrs = self.xattrs(&listed)?;
         let kind = if stat.file_type() != FileType::Directory {

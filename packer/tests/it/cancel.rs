@@ -259,6 +259,53 @@ fn progress_that_nobody_reads_keeps_no_pack_from_ending() {
     drop(reader);
 }
 
+/// Runs a command on a terminal, and stops the terminal (Ctrl-S) once the command has shown something there. Exits with 3 if the command
+/// does not end then.
+const STOPPED_TERMINAL: &str = "
+import os, pty, subprocess, sys, termios
+main, terminal = pty.openpty()
+child = subprocess.Popen(sys.argv[1:], stderr=terminal, stdout=subprocess.DEVNULL)
+os.read(main, 1)
+termios.tcflow(terminal, termios.TCOOFF)
+try:
+    sys.exit(child.wait(20))
+except subprocess.TimeoutExpired:
+    child.kill()
+    sys.exit(3)
+";
+
+/// What is being written when the terminal stops waits for it, so there are some trials.
+#[test]
+fn a_bar_on_a_stopped_terminal_keeps_no_pack_from_ending() {
+    let root = large(4);
+    let ends = || {
+        let output = TempDir::new().unwrap();
+        let mut command = Command::new("python3");
+        command.args([
+            "-c",
+            STOPPED_TERMINAL,
+            env!("CARGO_BIN_EXE_onepass"),
+            "pack",
+            "-c",
+            "zstd:1",
+            "--progress",
+            "bar",
+        ]);
+        let run = command.arg(root.path()).arg("-o").arg(output.path()).output().ok()?;
+        assert!([Some(0), Some(3)].contains(&run.status.code()), "{}", String::from_utf8_lossy(&run.stderr));
+        assert!(!run.status.success() || names(output.path()).len() == 1);
+        Some(run.status.success())
+    };
+    for _ in 0..4 {
+        match ends() {
+            Some(true) => return,
+            Some(false) => {}
+            None => return testkit::log::skip("python3 is not installed"),
+        }
+    }
+    panic!("the command waits for the terminal");
+}
+
 /// Nobody reads why it ended, and the pipe is full: nothing that the command could do ends that.
 #[test]
 fn a_second_signal_ends_what_cannot_end_itself() {

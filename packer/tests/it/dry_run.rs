@@ -65,6 +65,7 @@ fn a_dry_run_counts_what_the_pack_of_each_format_counts() {
             "sockets_skipped",
             "mounts_skipped",
             "changes",
+            "further_changes",
             "unmatched_exclusions",
         ] {
             assert_eq!(dry[key], packed[key], "{options:?}: {key}");
@@ -73,7 +74,7 @@ fn a_dry_run_counts_what_the_pack_of_each_format_counts() {
         let keys = dry.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>().join(" ");
         assert_eq!(
             keys,
-            "changes entries format mounts_skipped outcome schema sockets_skipped tar_size unmatched_exclusions"
+            "changes entries format further_changes mounts_skipped outcome schema sockets_skipped tar_size unmatched_exclusions"
         );
     }
 }

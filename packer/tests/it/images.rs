@@ -49,7 +49,7 @@ fn the_record_has_every_field_of_its_schema() {
         let record: Value = serde_json::from_slice(&run.stdout).unwrap();
         let keys: Vec<_> = record.as_object().unwrap().keys().map(String::as_str).collect();
         insta::allow_duplicates! {
-            insta::assert_snapshot!(keys.join(" "), @"busy_ns bytes_read bytes_written changes compression diff_id encoders entries fingerprint format layer mounts_skipped outcome path phases_ns schema scratch_peak size sockets_skipped strategy tar_size threads unmatched_exclusions vm_hwm wall_ns");
+            insta::assert_snapshot!(keys.join(" "), @"busy_ns bytes_read bytes_written changes compression diff_id encoders entries fingerprint format further_changes layer mounts_skipped outcome path phases_ns schema scratch_peak size sockets_skipped strategy tar_size threads unmatched_exclusions vm_hwm wall_ns");
         }
         let keys: Vec<_> = record["phases_ns"].as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(keys, phases);

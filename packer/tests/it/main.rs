@@ -33,6 +33,7 @@ mod moments;
 mod mutations;
 mod oci;
 mod one_change;
+mod one_moment;
 mod options;
 mod power_cut;
 mod progress;

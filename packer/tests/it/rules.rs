@@ -174,6 +174,50 @@ fn an_output_below_a_mount_point_is_outside() {
     assert!(lines[2].contains("exclude `out`") && lines[3].contains("exclude `out/below`"), "{said}");
 }
 
+/// By a mount, a redirection or a record, whose paths do not show that they lead into the tree.
+#[test]
+fn what_a_pack_writes_into_the_tree_has_to_be_excluded() {
+    let setup = "mkdir -p tree/images tree/logs tree/mounted out O && echo x > tree/file && mount --bind tree/images O \
+         && mount --bind out tree/mounted || exit 9; pack() { \"$ONEPASS\" pack tree -c none \"$@\"; }";
+    // The command, what it names, and what is to be excluded beside the mount.
+    let ways = [
+        ("pack -o O", "images", "exclude `images`"),
+        ("pack -o out", "mounted", "exclude `mounted`"),
+        ("pack -o out --cross-mounts", "mounted", "exclude `mounted`"),
+        ("pack -o O --live", "images", "exclude `images`"),
+        ("pack -o O -f oci --arch amd64", "images", "exclude `images`"),
+        ("pack -o - > tree/a.tar", "a.tar", "exclude `a.tar`"),
+        ("pack -o /dev/shm > tree/logs/line", "logs/line", "exclude `logs/line`"),
+        ("pack -o /dev/shm 2>> tree/logs/errors; cat tree/logs/errors >&2", "logs/errors", "exclude `logs/errors`"),
+        ("pack -o /dev/shm --json=tree/logs/record", "logs", "exclude `logs`"),
+        ("pack -o /dev/shm --json=/dev/fd/3 3> tree/logs/[x]", "logs/[x]", "exclude `logs/[[]x[]]`"),
+        ("pack -o /dev/shm --json=tree/record", "", "write outside of the tree"),
+        ("pack --dry-run > tree/logs/size", "logs/size", "exclude `logs/size`"),
+    ];
+    for (way, named, remedy) in ways {
+        let place = TempDir::new().unwrap();
+        let run = faults::run(&place, &format!("{setup}; {way}"));
+        let said = String::from_utf8_lossy(&run.stderr).into_owned();
+        let named = if named.is_empty() { "tree".to_owned() } else { format!("tree/{named}") };
+        let line = format!("onepass: `{named}` is written to by this pack, so the next image would differ: {remedy}\n");
+        assert_eq!(said, line, "{way}");
+        assert!(way.contains("> ") || run.status.code() == Some(1), "{way}: {:?}", run.status);
+        let left = |directory: &str| fs::read_dir(place.path().join(directory)).unwrap().count();
+        assert_eq!((left("tree/images"), left("out")), (0, 0), "{way}");
+    }
+    // With the exclusion two packs make one image.
+    let place = TempDir::new().unwrap();
+    let script = format!(
+        "{setup}; for again in 1 2; do pack -o O --exclude images --exclude mounted --exclude logs --json=tree/logs/record \
+         > tree/logs/line 2> tree/logs/errors || exit 1; cut -c -64 tree/logs/line; done; \
+         pack -o - --exclude mounted --exclude logs --exclude images > out/a.tar 2> /dev/null"
+    );
+    let run = faults::run(&place, &script);
+    let said = String::from_utf8_lossy(&run.stdout).into_owned();
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(run.status.success() && lines.len() == 2 && lines[0].len() == 64 && lines[0] == lines[1], "{said}");
+}
+
 #[test]
 fn an_exclusion_that_matched_nothing_is_told() {
     let root = tree();

@@ -76,17 +76,19 @@ fn more_threads_than_any_system_has() {
 #[test]
 fn many_threads_and_few_open_files() {
     let place = TempDir::new().unwrap();
-    for number in 0..40 {
+    // Enough segments that every thread gets some.
+    for number in 0..200 {
         let directory = place.path().join(format!("tree/{number:03}/{}", ["d"; 22].join("/")));
         fs::create_dir_all(&directory).unwrap();
-        fs::write(directory.join("file"), Noise(number).bytes(1 << 20)).unwrap();
+        fs::write(directory.join("file"), Noise(number).bytes(300_000)).unwrap();
     }
     let whole = pack(place.path(), &["env"], &["-c", "none"]);
     assert!(whole.status.success());
-    for limit in ["--nofile=200:", "--nofile=200"] {
-        let run = pack(place.path(), &["prlimit", limit], &["-c", "none", "-t", "32"]);
-        assert!(run.status.success(), "{limit}: {}", String::from_utf8_lossy(&run.stderr));
-        assert!(run.stdout == whole.stdout, "{limit}");
+    for (limit, threads) in [("200:", "32"), ("200", "32"), ("200", "300"), ("64", "32"), ("48", "8"), ("1024", "1000")]
+    {
+        let run = pack(place.path(), &["prlimit", &format!("--nofile={limit}")], &["-c", "none", "-t", threads]);
+        assert!(run.status.success(), "{limit} {threads}: {}", String::from_utf8_lossy(&run.stderr));
+        assert!(run.stdout == whole.stdout, "{limit} {threads}");
     }
 }
 

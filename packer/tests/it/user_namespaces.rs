@@ -213,3 +213,28 @@ fn a_comparison_names_them_too() {
     assert_eq!(String::from_utf8_lossy(&run.stderr), place.line("file", NO_USER));
     assert_eq!((run.status.code(), run.stdout.len()), (Some(2), 0));
 }
+
+/// Only `/proc` tells what a user namespace maps.
+#[test]
+fn without_proc_an_owner_that_may_not_be_mapped_is_named() {
+    let Some(place) = Place::new() else { return };
+    let pack = |options: &[&str]| {
+        let script = "umount -l /proc && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script, "sh", env!("CARGO_BIN_EXE_onepass"), "pack", "-c", "none", "-q"]);
+        command.arg("-o").arg(place.images()).arg(place.tree()).args(options).output().unwrap()
+    };
+    let whole = pack(&[]);
+    assert!(whole.status.success(), "{}", String::from_utf8_lossy(&whole.stderr));
+    fs::remove_dir_all(place.images()).and_then(|()| fs::create_dir(place.images())).unwrap();
+    for (uid, gid, whose) in [(65_534, 65_534, "user"), (65_534, 0, "user"), (0, 65_534, "group")] {
+        place.give("file", uid, gid);
+        let run = pack(&[]);
+        let what = format!(
+            "belongs to {whose} 65534, or to a {whose} that has no id in this user namespace: /proc is not there, which would tell"
+        );
+        assert_eq!(String::from_utf8_lossy(&run.stderr), place.line("file", &what));
+        assert_eq!((run.status.code(), fs::read_dir(place.images()).unwrap().count()), (Some(1), 0));
+    }
+    assert!(pack(&["--owner", "0:0"]).status.success());
+}

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::args::PackArguments;
 use crate::exit_code::CHANGED;
 use crate::json_path::JsonPaths;
-use crate::messages::{eprint_line, format_size, print_line, warn_of_unmatched};
+use crate::messages::{format_size, print_line, tell_changes, warn_of_unmatched};
 use crate::record::Changed;
 use crate::record_file::RecordOutput;
 
@@ -28,11 +28,13 @@ struct DryRunRecord {
     mounts_skipped_hex: Option<Vec<Option<String>>>,
     unmatched_exclusions: Vec<String>,
     changes: Vec<Changed>,
+    further_changes: u64,
 }
 
 pub(crate) fn report(measurement: &Measurement, arguments: &PackArguments, record: &RecordOutput) -> Result<ExitCode> {
     let Measurement { entries, tar_size, sockets_skipped, mounts_skipped, unmatched_exclusions, changes, .. } =
         measurement;
+    let further_changes = measurement.further_changes;
     if record.is_wanted() {
         let mounts = JsonPaths::new(mounts_skipped);
         let made = DryRunRecord {
@@ -46,6 +48,7 @@ pub(crate) fn report(measurement: &Measurement, arguments: &PackArguments, recor
             mounts_skipped_hex: mounts.hex,
             unmatched_exclusions: unmatched_exclusions.iter().map(Exclusion::to_string).collect(),
             changes: changes.iter().map(Changed::new).collect(),
+            further_changes,
         };
         record.write(&serde_json::to_string(&made).context("cannot write the record as JSON")?)?;
     }
@@ -53,6 +56,6 @@ pub(crate) fn report(measurement: &Measurement, arguments: &PackArguments, recor
         print_line(format!("{entries} entries in a tar of {}", format_size(*tar_size)))?;
     }
     warn_of_unmatched(unmatched_exclusions)?;
-    changes.iter().try_for_each(|change| eprint_line(format!("onepass: {change}")))?;
+    tell_changes(changes, further_changes)?;
     Ok(if changes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGED) })
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::{Context, Result};
 use indicatif::DecimalBytes;
-use packer::Exclusion;
+use packer::{Change, Exclusion};
 
 use crate::closed_streams;
 
@@ -70,6 +70,16 @@ pub(crate) fn warn_of_unmatched(exclusions: &[Exclusion]) -> Result<()> {
     exclusions.iter().try_for_each(|exclusion| {
         eprint_line(format!("onepass: the exclusion `{}` matched nothing", exclusion.to_string().escape_debug()))
     })
+}
+
+/// Tells of the entries that changed during the pack, and how many changes are not among them.
+pub(crate) fn tell_changes(changes: &[Change], further: u64) -> Result<()> {
+    changes.iter().try_for_each(|change| eprint_line(format!("onepass: {change}")))?;
+    match further {
+        0 => Ok(()),
+        1 => eprint_line("onepass: 1 more change came, which is not listed"),
+        more => eprint_line(format!("onepass: {more} more changes came, which are not listed")),
+    }
 }
 
 #[cfg(test)]

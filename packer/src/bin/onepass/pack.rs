@@ -1,6 +1,8 @@
 //! `onepass pack`: packs, prints the fingerprint, and writes the record.
 
 use std::fmt;
+use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,7 +15,7 @@ use crate::args::{Output, PackArguments};
 use crate::dry_run;
 use crate::exit_code::{CHANGED, SIGNAL};
 use crate::fakeroot;
-use crate::messages::{eprint_line, eprint_result, print_line, warn_of_unmatched};
+use crate::messages::{eprint_line, eprint_result, print_line, tell_changes, warn_of_unmatched};
 use crate::progress::ProgressDisplay;
 use crate::record::Record;
 use crate::record_file::RecordOutput;
@@ -27,7 +29,7 @@ pub(crate) fn run(arguments: &PackArguments) -> Result<ExitCode> {
     let pack = arguments.pack()?;
     let record = RecordOutput::open(arguments.json.as_deref())?;
     let signals = Signals::handle()?;
-    let pack = pack.cancel_token(signals.token());
+    let pack = with_outputs(pack.cancel_token(signals.token()), &record)?;
     let Some(output) = arguments.output().filter(|_| !arguments.dry_run) else {
         return match pack.measure() {
             Ok(measurement) => dry_run::report(&measurement, arguments, &record),
@@ -38,6 +40,14 @@ pub(crate) fn run(arguments: &PackArguments) -> Result<ExitCode> {
         Ok(image) => report(&image, arguments, &record),
         Err(error) => failed(error, &signals, output == Output::StandardOutput),
     }
+}
+
+/// The pack, which fails if it meets a file or directory of the tree that this command writes to.
+fn with_outputs(pack: Pack, record: &RecordOutput) -> Result<Pack> {
+    let (out, err) = (io::stdout(), io::stderr());
+    let streams = [out.as_fd(), err.as_fd()];
+    let pack = streams.into_iter().chain(record.outputs()).try_fold(pack, Pack::also_writes);
+    pack.context("cannot look at standard output, standard error or the record")
 }
 
 /// Packs while progress is shown.
@@ -138,7 +148,7 @@ fn print(image: &Image, arguments: &PackArguments, record: &RecordOutput) -> Res
         eprint_line(note)?;
     }
     warn_of_unmatched(&image.unmatched_exclusions)?;
-    image.changes.iter().try_for_each(|change| eprint_line(format!("onepass: {change}")))
+    tell_changes(&image.changes, image.further_changes)
 }
 
 /// A line that `sha256sum -c` accepts: the bytes of the path; if some would break the line, they are escaped, and the line begins

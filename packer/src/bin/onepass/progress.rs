@@ -4,7 +4,7 @@
 use std::io::{IsTerminal, Write, stderr};
 
 use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use packer::{Pass, Progress};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
@@ -67,6 +67,9 @@ impl ProgressDisplay {
     /// Takes the bar off the terminal.
     pub(crate) fn clear(&self) {
         if let ProgressDisplay::Bar(bar) = self {
+            if !has_room() {
+                bar.set_draw_target(ProgressDrawTarget::hidden());
+            }
             bar.finish_and_clear();
         }
     }

@@ -39,6 +39,8 @@ pub(crate) struct Record {
     unmatched_exclusions: Vec<String>,
     /// Entries that changed while they were packed, with `--live`.
     changes: Vec<Changed>,
+    /// How many changes are not among them.
+    further_changes: u64,
     strategy: &'static str,
     compression: String,
     threads: usize,
@@ -109,6 +111,7 @@ impl Record {
             mounts_skipped_hex: mounts.hex,
             unmatched_exclusions: image.unmatched_exclusions.iter().map(Exclusion::to_string).collect(),
             changes: image.changes.iter().map(Changed::new).collect(),
+            further_changes: image.further_changes,
             strategy: arguments.strategy.name(),
             compression: arguments.compression.to_string(),
             threads: arguments.threads().get(),

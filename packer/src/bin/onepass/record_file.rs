@@ -3,11 +3,13 @@
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use packer::escape_path;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::messages::print_line;
@@ -37,6 +39,17 @@ impl RecordOutput {
         !matches!(self, RecordOutput::None)
     }
 
+    /// The open file that the record is written to, and the directory that gets a new one.
+    pub(crate) fn outputs(&self) -> Vec<BorrowedFd<'_>> {
+        match self {
+            RecordOutput::None | RecordOutput::StandardOutput => Vec::new(),
+            RecordOutput::File(RecordFile { target: Target::Write(file), .. }) => vec![file.as_fd()],
+            RecordOutput::File(RecordFile { target: Target::Replace { file, directory, .. }, .. }) => {
+                file.iter().map(AsFd::as_fd).chain([directory.as_fd()]).collect()
+            }
+        }
+    }
+
     pub(crate) fn write(&self, record: &str) -> Result<()> {
         match self {
             RecordOutput::None => Ok(()),
@@ -56,7 +69,12 @@ pub(crate) struct RecordFile {
 enum Target {
     /// A regular file, or nothing yet: a complete file is renamed over it. What nothing can be renamed over, such as a mount point, is
     /// written to.
-    Replace(PathBuf, Option<File>),
+    Replace {
+        path: PathBuf,
+        file: Option<File>,
+        /// The directory that it is in.
+        directory: OwnedFd,
+    },
     /// A pipe, a device, an inherited handle (`/dev/fd/3`), or a file in a directory that cannot be written to.
     Write(File),
 }
@@ -70,7 +88,7 @@ impl RecordFile {
 
     fn write(&self, record: &str) -> Result<()> {
         let written = match &self.target {
-            Target::Replace(path, file) => replace(path, record).or_else(|error| match file {
+            Target::Replace { path, file, .. } => replace(path, record).or_else(|error| match file {
                 Some(file) if error.raw_os_error().is_some_and(|code| NOT_REPLACEABLE.contains(&code)) => {
                     overwrite(file, record)
                 }
@@ -90,11 +108,17 @@ impl Target {
         // Nobody may replace what they must not write to.
         let file = if exists { Some(open()?) } else { None };
         match (TemporaryFile::create(&real), file) {
-            (Ok(_), file) => Ok(Target::Replace(real, file)),
+            (Ok(_), file) => directory_of(&real).map(|directory| Target::Replace { path: real, file, directory }),
             (Err(_), Some(file)) => Ok(Target::Write(file)),
             (Err(error), None) => Err(error),
         }
     }
+}
+
+/// The directory that a file is in, to be looked at.
+fn directory_of(path: &Path) -> io::Result<OwnedFd> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    Ok(rustix::fs::open(directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 /// The path behind all symbolic links, if a regular file or nothing is there. None for an inherited handle: its holder reads from

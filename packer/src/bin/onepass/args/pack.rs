@@ -53,10 +53,10 @@ pub(crate) struct PackArguments {
     /// holes as zeros.
     #[arg(long, value_name = "auto|never", help_heading = "Entries")]
     sparse: Option<Sparse>,
-    /// Complete the image even if entries change meanwhile. Each change is listed on standard error, and the exit code is 3
+    /// Complete the image even if entries change meanwhile. They are listed on standard error, and the exit code is 3
     ///
-    /// An entry that becomes shorter is filled up with zeros. A directory that gets or loses a name is listed, too. Without this option, a
-    /// change fails the pack.
+    /// An entry that becomes shorter is filled up with zeros. A directory that gets or loses a name is listed, too. 1,000 entries are listed,
+    /// and further changes counted. Without this option, a change fails the pack.
     #[arg(long, help_heading = "Entries")]
     live: bool,
     /// Give the image's files these permissions, as of chmod. Directories can be searched by everyone who can read them [default:
