@@ -1,11 +1,11 @@
-//! `cargo xtask fixtures`: makes root filesystems from profiles, and compares them with real ones.
+//! `cargo xtask fixtures`: makes root filesystems from profiles, compares them with real ones, and changes trees by models.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use fixtures::{Fixture, Owners, Profile, Scale};
+use fixtures::{ChangeModel, Evolved, Fixture, Owners, Profile, Scale};
 
 use crate::cli::{print, scratch_or_default};
 use crate::fidelity;
@@ -19,11 +19,11 @@ pub(crate) struct Arguments {
     /// Factor on the number of files, with at most three decimals
     #[arg(long, default_value_t)]
     scale: Scale,
-    /// Seed: another one makes another tree of the same kind
+    /// Seed: another one makes another tree of the same kind, or another change
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Parent of the trees: each profile gets a directory of its own
-    #[arg(long, value_name = "DIR", required_unless_present_any = ["verify", "digest"])]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["verify", "digest", "evolve"])]
     out: Option<PathBuf>,
     /// Only print the digest, in the form of profiles/*.lock
     #[arg(long, conflicts_with_all = ["out", "verify"])]
@@ -32,6 +32,12 @@ pub(crate) struct Arguments {
     /// directories; exit with 1 if a class is off by more than 5 %, or the whole by more than 3 %
     #[arg(long, conflicts_with = "out")]
     verify: bool,
+    /// Change a tree that exists, in place, as trees change between two packs: nothing, packages, random, append, rebuilt
+    #[arg(long, value_name = "MODEL", requires = "tree", conflicts_with_all = ["profiles", "out", "verify", "digest"])]
+    evolve: Option<ChangeModel>,
+    /// With --evolve: the tree
+    #[arg(long, value_name = "DIR", requires = "evolve")]
+    tree: Option<PathBuf>,
     /// With --verify: print the figures as JSON
     #[arg(long, requires = "verify")]
     json: bool,
@@ -41,6 +47,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if let (Some(model), Some(tree)) = (arguments.evolve, &arguments.tree) {
+        return evolve(model, tree, arguments.seed);
+    }
     let profiles = if arguments.profiles.is_empty() { &Profile::ALL[..] } else { &arguments.profiles };
     let mut code = ExitCode::SUCCESS;
     for profile in profiles {
@@ -65,6 +74,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
     }
     Ok(code)
+}
+
+fn evolve(model: ChangeModel, tree: &Path, seed: u64) -> Result<ExitCode> {
+    let Evolved { files, bytes, entries } = model.apply(tree, seed)?;
+    print(format!(
+        "{}: {model}, seed {seed}: {files} files of {bytes} bytes changed, {entries} times",
+        tree.display()
+    ))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn create(fixture: &Fixture, root: &Path) -> Result<()> {
