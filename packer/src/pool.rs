@@ -155,6 +155,7 @@ fn message(payload: &(dyn Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::{Duration, Instant};
 
     use proptest::prelude::*;
 
@@ -224,6 +225,51 @@ mod tests {
             let result: Result<(), Failure> =
                 in_order(size(threads), (0..9).map(Ok), || Ok(work), |_| Ok(()), &CancelToken::NEVER);
             assert_eq!(result, Err(Failure::Panic("five".into())), "{threads} threads");
+        }
+    }
+
+    /// A result that is counted for as long as it is held.
+    struct Held<'a>(&'a AtomicUsize);
+
+    impl Drop for Held<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Work of a known length that takes no processor time, so that more workers than there are cores can be busy at once: all of them
+    /// are, a slow job stops nobody within the window, and no more is held than the pool promises.
+    #[test]
+    fn many_workers_are_all_busy_and_hold_no_more_than_the_window() {
+        for threads in [4, 16, 64] {
+            let (window, count) = (3 * threads, 12 * threads);
+            // Every eighth job takes four times as long.
+            let length = |job: usize| Duration::from_millis(if job.is_multiple_of(8) { 40 } else { 10 });
+            let (held, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            let work = |job: usize| {
+                std::thread::sleep(length(job));
+                most.fetch_max(held.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                Ok(Held(&held))
+            };
+            let started = Instant::now();
+            let result: Result<(), Failure> = in_order(
+                PoolSize { threads, window },
+                (0..count).map(Ok),
+                || Ok(work),
+                |done| {
+                    drop(done);
+                    Ok(())
+                },
+                &CancelToken::NEVER,
+            );
+            let took = started.elapsed();
+            assert_eq!(result, Ok(()));
+            let alone: Duration = (0..count).map(length).sum();
+            let busy = alone.as_secs_f64() / took.as_secs_f64() / threads as f64;
+            assert!(busy > 0.5, "{threads} workers were busy for {busy:.2} of {took:?}");
+            let most = most.into_inner();
+            assert!(most <= window + 2, "{threads} workers held {most} results, and the window is {window}");
+            assert_eq!(held.into_inner(), 0);
         }
     }
 
