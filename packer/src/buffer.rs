@@ -45,12 +45,6 @@ impl Buffer {
         debug_assert!(self.length <= self.bytes.len());
     }
 
-    /// Inserts `bytes` at `position`.
-    pub(crate) fn insert(&mut self, position: usize, bytes: &[u8]) {
-        self.append(bytes);
-        self.bytes_mut()[position..].rotate_right(bytes.len());
-    }
-
     /// Replaces the bytes by those that `fill` appends to an empty vector with capacity for `count`. Unlike
     /// [`spare_mut`](Self::spare_mut), this writes no zeros, so capacity that is never used takes no memory.
     pub(crate) fn refill<Failure>(

@@ -7,6 +7,7 @@ mod deflate;
 mod external;
 mod gzip;
 mod incompressible;
+mod piece;
 mod spec;
 #[cfg(not(feature = "xz"))]
 mod without_xz;
@@ -16,6 +17,8 @@ mod zstd;
 
 #[cfg(not(feature = "xz"))]
 use without_xz as xz;
+
+pub(crate) use piece::{EncodedPiece, PieceCheck};
 
 pub use external::{InvalidProgram, Program};
 pub use spec::{Compression, InvalidCompression};
@@ -52,28 +55,6 @@ impl Compression {
     }
 }
 
-/// A piece of the archive as the sink gets it.
-#[derive(Debug)]
-pub(crate) struct EncodedPiece {
-    pub(crate) bytes: Buffer,
-    /// How many framed bytes it stands for.
-    pub(crate) framed_length: u64,
-    /// The framed bytes, if they are still wanted. With `none` they are `bytes` itself.
-    pub(crate) framed: Option<Buffer>,
-    pub(crate) check: PieceCheck,
-}
-
-/// What a container needs to know of an encoded piece beside its lengths. Fields that the container does not ask for are zero.
-///
-/// Encoded bytes, framed length and this value are all that it takes to append a piece to a container.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PieceCheck {
-    /// CRC-32 of the framed bytes, for gzip.
-    pub(crate) crc32: u32,
-    /// The length of the encoded bytes without the padding behind them, for xz.
-    pub(crate) unpadded_length: u64,
-}
-
 /// One worker's half of a codec.
 #[derive(Debug)]
 pub(crate) enum Encoder {
@@ -94,8 +75,22 @@ impl Encoder {
         }
     }
 
-    /// Encodes one piece. The result depends on its bytes alone.
-    pub(crate) fn encode(&mut self, framed: Buffer, buffers: &Buffers, cancel: &CancelToken) -> Result<EncodedPiece> {
+    /// Encodes pieces. Each result depends on the bytes of its piece alone.
+    pub(crate) fn encode(
+        &mut self,
+        framed: Vec<Buffer>,
+        buffers: &Buffers,
+        cancel: &CancelToken,
+    ) -> Result<Vec<EncodedPiece>> {
+        let pieces = framed.into_iter().map(|framed| self.encode_one(framed, buffers, cancel));
+        let mut pieces = pieces.collect::<Result<Vec<EncodedPiece>>>()?;
+        if let Encoder::Gzip(_) = self {
+            gzip::splice(&mut pieces)?;
+        }
+        Ok(pieces)
+    }
+
+    fn encode_one(&mut self, framed: Buffer, buffers: &Buffers, cancel: &CancelToken) -> Result<EncodedPiece> {
         cancel.check()?;
         let framed_length = framed.len() as u64;
         let mut check = PieceCheck::default();
@@ -105,7 +100,7 @@ impl Encoder {
         let mut bytes = buffers.take();
         match self {
             Encoder::Plain => {}
-            Encoder::Gzip(encoder) => check.crc32 = encoder.encode(&framed, &mut bytes, cancel)?,
+            Encoder::Gzip(encoder) => check.crc32 = encoder.compress(&framed, &mut bytes)?,
             Encoder::Zstandard(encoder) => encoder.encode(&framed, &mut bytes, cancel)?,
             Encoder::Xz(encoder) => check.unpadded_length = encoder.encode(&framed, &mut bytes, cancel)?,
         }
@@ -116,7 +111,7 @@ impl Encoder {
     pub(crate) fn kernel(&mut self, framed: &[u8], out: &mut Buffer) -> Result<()> {
         match self {
             Encoder::Plain => Ok(()),
-            Encoder::Gzip(encoder) => encoder.kernel(framed, out),
+            Encoder::Gzip(encoder) => encoder.compress(framed, out).map(|_| ()),
             Encoder::Zstandard(encoder) => encoder.encode(framed, out, &CancelToken::NEVER),
             Encoder::Xz(encoder) => encoder.encode(framed, out, &CancelToken::NEVER).map(|_| ()),
         }

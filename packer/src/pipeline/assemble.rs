@@ -99,7 +99,8 @@ fn metadata<'a>(context: &Context<'a>, archive: &ArchivePlan<'_>) -> Result<(Wri
     let written = std::thread::scope(|scope| {
         let upload = context.destination.begin(archive.role)?;
         let mut sink = Sink::open(context.sink_context(scope, compression), upload, &archive.sink)?;
-        sink.append(PieceCompressor::new(context, archive)?.compress(tar)?)?;
+        let pieces = PieceCompressor::new(context, archive)?.compress(vec![tar])?;
+        pieces.into_iter().try_for_each(|piece| sink.append(piece))?;
         sink.finish()
     })?;
     Ok((written, archive.extras.count()))

@@ -1,4 +1,4 @@
-//! What a worker does: a piece of the archive in, its encoded bytes out.
+//! What a worker does: a batch of pieces of the archive in, their encoded bytes out.
 //!
 //! A piece that is not framed yet is a value: a [`Segment`] of the tree, or a range of the temporary tar. So an encoder can look at a
 //! piece before it is framed, and at the framed bytes before they are compressed.
@@ -24,8 +24,8 @@ pub(crate) trait PieceSource<Piece>: Iterator<Item = Result<Piece>> {
 
 /// One worker: makes encoded pieces of pieces that are not framed.
 pub(crate) trait PieceEncoder<Piece> {
-    /// Frames and compresses the piece. The result depends on the framed bytes alone.
-    fn encode(&mut self, piece: Piece) -> Result<EncodedPiece>;
+    /// Frames and compresses the pieces. Each result depends on its own framed bytes alone.
+    fn encode(&mut self, batch: Vec<Piece>) -> Result<Vec<EncodedPiece>>;
 }
 
 /// One worker's source of framed bytes.
@@ -115,10 +115,12 @@ impl<'a> PieceCompressor<'a> {
         Ok(PieceCompressor { encoder, keep_framed: archive.diff_id, buffers: &buffers.encoded, metrics, cancel })
     }
 
-    pub(crate) fn compress(&mut self, framed: Buffer) -> Result<EncodedPiece> {
-        let piece = self.metrics.time(Step::Encode, || self.encoder.encode(framed, self.buffers, self.cancel))?;
-        let framed = if self.keep_framed { piece.framed } else { None };
-        Ok(EncodedPiece { framed, ..piece })
+    pub(crate) fn compress(&mut self, framed: Vec<Buffer>) -> Result<Vec<EncodedPiece>> {
+        let mut pieces = self.metrics.time(Step::Encode, || self.encoder.encode(framed, self.buffers, self.cancel))?;
+        if !self.keep_framed {
+            pieces.iter_mut().for_each(|piece| piece.framed = None);
+        }
+        Ok(pieces)
     }
 }
 
@@ -138,9 +140,12 @@ impl<'a, Source> FrameAndCompress<'a, Source> {
 }
 
 impl<Piece, Source: FrameSource<Piece>> PieceEncoder<Piece> for FrameAndCompress<'_, Source> {
-    fn encode(&mut self, piece: Piece) -> Result<EncodedPiece> {
-        let mut framed = self.buffers.take();
-        self.source.frame(&piece, &mut framed)?;
+    fn encode(&mut self, batch: Vec<Piece>) -> Result<Vec<EncodedPiece>> {
+        let framed = batch.into_iter().map(|piece| {
+            let mut framed = self.buffers.take();
+            self.source.frame(&piece, &mut framed).map(|()| framed)
+        });
+        let framed = framed.collect::<Result<Vec<Buffer>>>()?;
         self.compressor.compress(framed)
     }
 }

@@ -61,8 +61,8 @@ pub fn encode(compression: Compression, segments: &[Vec<u8>]) -> Result<usize> {
     for segment in segments {
         let mut framed = buffers.take();
         framed.append(segment);
-        let encoded = encoder.encode(framed, &buffers, &CancelToken::NEVER)?;
-        size += encoded.bytes.len();
+        let encoded = encoder.encode(vec![framed], &buffers, &CancelToken::NEVER)?;
+        size += encoded.iter().map(|piece| piece.bytes.len()).sum::<usize>();
     }
     Ok(size)
 }

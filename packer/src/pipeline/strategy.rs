@@ -20,9 +20,11 @@ use crate::pipeline::counted::CountedSegments;
 use crate::pipeline::encode::{
     FrameAndCompress, FrameSource, PieceEncoder, PieceSource, ScratchPieces, ScratchReader, SegmentFramer,
 };
+use crate::pipeline::tuning;
 use crate::pool;
 use crate::progress::Pass;
 use crate::segment::Segment;
+use crate::segment::batches::Batches;
 use crate::sink::Sink;
 use crate::sink::context::SinkContext;
 use crate::sink::output::Written;
@@ -166,16 +168,20 @@ fn encode<'a: 'scope, 'scope, Piece: Send, Worker: PieceEncoder<Piece>>(
     let mut sink = Sink::open(sink_context, context.destination.begin(archive.role)?, &archive.sink)?;
     let worker = || {
         let mut encoder = worker()?;
-        Ok(move |piece| encoder.encode(piece))
+        Ok(move |batch| encoder.encode(batch))
     };
-    let append = |piece: EncodedPiece| {
-        let length = piece.framed_length;
-        digest.update(&piece);
-        sink.append(piece)?;
-        progress.advance(length);
-        Ok(())
+    let append = |batch: Vec<EncodedPiece>| {
+        batch.into_iter().try_for_each(|piece| {
+            let length = piece.framed_length;
+            digest.update(&piece);
+            sink.append(piece)?;
+            progress.advance(length);
+            Ok(())
+        })
     };
-    pool::in_order(context.pool_size(archive.sink.compression), &mut *pieces, worker, append, context.cancel)?;
+    let compression = archive.sink.compression;
+    let batches = Batches::new(&mut *pieces, tuning::batch_size(compression));
+    pool::in_order(context.pool_size(compression), batches, worker, append, context.cancel)?;
     pieces.finish().inspect_err(|_| context.cancel.cancel())?;
     let written = sink.finish()?;
     let (tar_size, took) = progress.finish();

@@ -5,7 +5,8 @@
 //!
 //! * The segment size doubles once 16 segments of the new size have passed, up to the largest: a small tree has enough segments for all
 //!   workers, and few bytes of a large one are in small segments.
-//! * A file of at least one segment size stands alone, in ranges of equal size.
+//! * A file of at least one segment size stands alone, in ranges that begin at multiples of that size; the last two share the rest. So
+//!   bytes that are appended change the end only.
 //! * Among smaller entries a cut falls before an entry that the hash of its path selects, with a chance in proportion to the entry's
 //!   bytes. So a change of one file moves only some cuts behind it: 5 on average, seldom 20.
 //! * No run is longer than five quarters of a segment. None is shorter than three quarters, unless the next entry would make it too
@@ -44,8 +45,10 @@ struct LargeFile {
     /// The bytes of its headers and padding.
     framing: u64,
     content_size: u64,
+    /// Where the next range begins.
     next: u64,
-    ranges: u64,
+    /// The size of a range.
+    size: u64,
 }
 
 impl<Entries: Iterator<Item = Result<Entry>>> Segments<Entries> {
@@ -98,9 +101,8 @@ impl<Entries: Iterator<Item = Result<Entry>>> Segments<Entries> {
             }
             if is_large {
                 self.passed += length;
-                let ranges = content_size.div_ceil(max_length(self.sizes.behind(self.passed)));
                 let (file, framing) = (Arc::new(entry), length - content_size);
-                let large = LargeFile { file, framing, content_size, next: 0, ranges };
+                let large = LargeFile { file, framing, content_size, next: 0, size: self.sizes.behind(self.passed) };
                 return Ok(Some(self.next_range(large)));
             }
             run.length += length;
@@ -126,11 +128,10 @@ impl<Entries: Iterator<Item = Result<Entry>>> Segments<Entries> {
     }
 
     fn next_range(&mut self, large: LargeFile) -> Segment {
-        let LargeFile { file, framing, content_size, next, ranges } = large;
-        let bound = |index: u64| (u128::from(content_size) * u128::from(index) / u128::from(ranges)) as u64;
-        let content = bound(next)..bound(next + 1);
-        if next + 1 < ranges {
-            self.large = Some(LargeFile { file: Arc::clone(&file), next: next + 1, ..large });
+        let LargeFile { file, framing, content_size, next, size } = large;
+        let content = next..range_end(next, content_size, size);
+        if content.end < content_size {
+            self.large = Some(LargeFile { file: Arc::clone(&file), next: content.end, ..large });
         }
         let length = content.end - content.start + if next == 0 { framing } else { 0 };
         Segment { parts: vec![Part::Range { file, content }], length }
@@ -148,6 +149,15 @@ impl<Entries: Iterator<Item = Result<Entry>>> Iterator for Segments<Entries> {
 /// The most bytes of a run, and of a large file's range.
 fn max_length(size: u64) -> u64 {
     size / 4 * 5
+}
+
+/// Where a range of a large file ends that begins at `start`.
+fn range_end(start: u64, content_size: u64, size: u64) -> u64 {
+    match content_size - start {
+        rest if rest <= max_length(size) => content_size,
+        rest if rest < 2 * size => start + rest / 2,
+        _ => start + size,
+    }
 }
 
 fn cuts_before(entry: &Entry, length: u64, run: u64, size: u64) -> bool {
@@ -253,6 +263,23 @@ mod tests {
         assert!(with_xattr((1 << 20) - 100).is_ok());
         let error = with_xattr(1 << 20).unwrap_err().to_string();
         assert!(error.starts_with("`d/name` needs an extended header of 10486"), "{error}");
+    }
+
+    /// A log of any size grows by anything: all of its ranges but the last two are those of before.
+    #[test]
+    fn what_is_appended_to_a_large_file_changes_its_end_only() {
+        let bounds = |content_size: u64| {
+            let end = |start: &u64| Some(range_end(*start, content_size, SIZE)).filter(|end| *end < content_size);
+            std::iter::successors(Some(0), end).collect::<Vec<u64>>()
+        };
+        for content_size in (SIZE..20 * SIZE).step_by(SIZE as usize / 7 + 1) {
+            let before = bounds(content_size);
+            for more in [1, 511, SIZE / 3, SIZE, 5 * SIZE] {
+                let after = bounds(content_size + more);
+                let kept = before.len().saturating_sub(1);
+                assert_eq!(before[..kept], after[..kept], "{content_size} + {more}");
+            }
+        }
     }
 
     /// Where a file grows, the cuts behind it soon fall where they fell, also across the places where segments grow.

@@ -1,5 +1,6 @@
 //! Stage 3: segments, the runs of the archive that are framed and encoded independently of each other.
 
+pub(crate) mod batches;
 pub(crate) mod cutter;
 pub(crate) mod sizes;
 
@@ -8,7 +9,7 @@ use std::sync::Arc;
 
 use crate::tree::entry::Entry;
 
-/// A run of the archive that one worker frames and encodes.
+/// A run of the archive that is framed and encoded on its own.
 #[derive(Debug, Default)]
 pub(crate) struct Segment {
     pub(crate) parts: Vec<Part>,

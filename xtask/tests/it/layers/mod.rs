@@ -24,7 +24,7 @@ const CRATES: [Crate; 7] = [
         source: "fixtures/src",
         root: "lib.rs",
         others: &[],
-        order: &["content", "profile", "plan", "tree", "fixture", "fidelity"],
+        order: &["content", "profile", "plan", "tree", "fixture", "fidelity", "evolve"],
     },
     Crate {
         source: "harness/src",
