@@ -96,7 +96,7 @@ impl<'a> Tree<'a> {
         let stat = fstat(&top).map_err(|error| Error::io("stat", path, error))?;
         let filesystem = Filesystem::of(&top);
         let user_namespace = match rules.owners {
-            OwnerPolicy::Preserve | OwnerPolicy::Map(_) => Some(UserNamespace::read()?),
+            OwnerPolicy::Preserve | OwnerPolicy::Map(_) => Some(UserNamespace::read(stat.identity.mount)?),
             OwnerPolicy::Fixed(_) => None,
         };
         let (exclusions, xattr_filter) = (rules.exclusion_set()?, XattrFilter::new(&rules.xattrs)?);

@@ -1,7 +1,7 @@
-//! Owners that the user namespace of this process does not map.
+//! Owners that the user namespace of this process does not map, or the mount of the tree.
 //!
-//! The kernel shows every such user and group as one id, the overflow id: 65534. Where an id of the namespace has that number as well,
-//! the kernel is asked about each entry that shows it.
+//! The kernel shows every such user and group as one id, the overflow id: 65534. Where another id may have that number as well, the
+//! kernel is asked about each entry that shows it.
 
 use std::fs;
 use std::io;
@@ -39,6 +39,8 @@ enum Meaning {
     Ambiguous,
     /// Any of these: there is no `/proc`, which would tell.
     Unknown,
+    /// Its own, or that of ids that the mount does not map.
+    AmbiguousOnMount,
 }
 
 /// The overflow id if the kernel does not tell another one.
@@ -48,12 +50,12 @@ const DEFAULT_ID: u32 = 65_534;
 const ALL_IDS: u64 = u32::MAX as u64;
 
 impl UserNamespace {
-    /// Reads the maps of this process.
-    pub(crate) fn read() -> Result<Self> {
-        Ok(UserNamespace {
-            users: Overflow::read("/proc/self/uid_map", "/proc/sys/kernel/overflowuid")?,
-            groups: Overflow::read("/proc/self/gid_map", "/proc/sys/kernel/overflowgid")?,
-        })
+    /// Reads the maps of this process, which looks at a tree on the mount of this number.
+    pub(crate) fn read(mount: Option<u64>) -> Result<Self> {
+        let users = Overflow::read("/proc/self/uid_map", "/proc/sys/kernel/overflowuid")?;
+        let groups = Overflow::read("/proc/self/gid_map", "/proc/sys/kernel/overflowgid")?;
+        let is_idmapped = mount.map_or(Ok(false), is_idmapped)?;
+        Ok(UserNamespace { users: users.on_mount(is_idmapped), groups: groups.on_mount(is_idmapped) })
     }
 
     /// What is wrong with an entry that the kernel shows with this owner; `None` if it is the real one. `is_mapped` asks the kernel
@@ -69,13 +71,38 @@ impl UserNamespace {
             let (noun, unmapped) = (subject.noun(), subject.unmapped());
             return Ok(Some(format!("belongs to {noun} {id}, or to {unmapped}: /proc is not there, which would tell")));
         }
-        match with(Meaning::Ambiguous) {
-            Some((subject, _, id)) if !is_mapped()? => {
-                Ok(Some(format!("belongs to {} {id}, or to {}", subject.noun(), subject.unmapped())))
+        match with(Meaning::Ambiguous).or_else(|| with(Meaning::AmbiguousOnMount)) {
+            Some((subject, overflow, id)) if !is_mapped()? => {
+                let noun = subject.noun();
+                let other = match overflow.meaning {
+                    Meaning::AmbiguousOnMount => format!("a {noun} that the mount does not map"),
+                    _ => subject.unmapped(),
+                };
+                Ok(Some(format!("belongs to {noun} {id}, or to {other}")))
             }
             _ => Ok(None),
         }
     }
+}
+
+/// Whether a mount maps ids on its own. The kernel tells since Linux 5.12, which has the first such mounts.
+fn is_idmapped(mount: u64) -> Result<bool> {
+    const MOUNTS: &str = "/proc/self/mountinfo";
+    match fs::read(MOUNTS) {
+        Ok(mounts) => Ok(has_idmap(&mounts, mount)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::io("read", MOUNTS, error)),
+    }
+}
+
+/// Whether the line of this mount has the option. The number is its first field, and the options are the sixth.
+fn has_idmap(mounts: &[u8], mount: u64) -> bool {
+    mounts.split(|byte| *byte == b'\n').any(|line| {
+        let mut fields = line.split(|byte| *byte == b' ');
+        let is_of_mount = fields.next() == Some(mount.to_string().as_bytes());
+        is_of_mount
+            && fields.nth(4).is_some_and(|options| options.split(|byte| *byte == b',').any(|it| it == b"idmapped"))
+    })
 }
 
 /// Asks the kernel whether the user namespace maps both the user and the group that own the entry at `path`, and changes nothing.
@@ -92,6 +119,13 @@ pub(crate) fn maps_owner_of(path: &[u8]) -> bool {
 }
 
 impl Overflow {
+    /// Its meaning if the mount may leave ids out as well.
+    fn on_mount(self, is_idmapped: bool) -> Self {
+        let meaning =
+            if is_idmapped && self.meaning == Meaning::Own { Meaning::AmbiguousOnMount } else { self.meaning };
+        Overflow { meaning, ..self }
+    }
+
     fn read(map: &'static str, id: &'static str) -> Result<Self> {
         let text = match fs::read_to_string(map) {
             Ok(text) => text,
@@ -164,7 +198,7 @@ mod tests {
             let namespace = UserNamespace { users: overflow(users), groups: overflow(groups) };
             namespace.flaw(Owner { uid, gid }, || Ok(answer.expect("not asked"))).unwrap()
         };
-        use Meaning::{Ambiguous, Own, Unknown, Unmapped};
+        use Meaning::{Ambiguous, AmbiguousOnMount, Own, Unknown, Unmapped};
         for users in [Own, Unmapped, Ambiguous, Unknown] {
             assert_eq!(told(users, users, (0, 8), None), None);
         }
@@ -177,5 +211,18 @@ mod tests {
         assert_eq!(told(Ambiguous, Ambiguous, (7, 7), Some(false)).as_deref(), Some(user));
         // To ask takes /proc.
         assert_eq!(told(Unknown, Unknown, (7, 7), None), Some(format!("{user}: /proc is not there, which would tell")));
+        assert_eq!(told(AmbiguousOnMount, AmbiguousOnMount, (7, 7), Some(true)), None);
+        let user = "belongs to user 7, or to a user that the mount does not map";
+        assert_eq!(told(AmbiguousOnMount, AmbiguousOnMount, (7, 7), Some(false)).as_deref(), Some(user));
+    }
+
+    #[test]
+    fn a_mount_with_a_map_of_its_own_is_known() {
+        let mounts = b"22 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n\
+            30 22 0:41 /idmapped /a\\040b\xff rw,idmapped,relatime shared:1 - tmpfs idmapped rw\n\
+            31 22 0:41 /,idmapped, /b rw,noidmapped - tmpfs x,idmapped rw,idmapped\n";
+        for (mount, expected) in [(22, false), (30, true), (31, false), (3, false), (0, false)] {
+            assert_eq!(has_idmap(mounts, mount), expected, "{mount}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use rustix::fs::{CWD, FileType, Mode, XattrFlags};
 use tempfile::TempDir;
 
-use crate::corners::{PLACE, pack};
+use crate::corners::{PLACE, installed, pack};
 use crate::same_bytes::succeeds;
 use testkit::listing;
 use testkit::log::skip;
@@ -237,4 +237,77 @@ fn without_proc_an_owner_that_may_not_be_mapped_is_named() {
         assert_eq!((run.status.code(), fs::read_dir(place.images()).unwrap().count()), (Some(1), 0));
     }
     assert!(pack(&["--owner", "0:0"]).status.success());
+}
+
+/// Mounts a tree once more, with a map of ids, and runs a program in the mount namespace: SOURCE TARGET MAP PROGRAM…
+const IDMAPPED: &str = r#"
+import ctypes, os, sys
+source, target, map, *program = sys.argv[1:]
+call = ctypes.CDLL(None, use_errno=True).syscall
+def checked(result):
+    if result < 0:
+        sys.exit("no idmapped mounts: " + os.strerror(ctypes.get_errno()))
+    return result
+ready, go = os.pipe(), os.pipe()
+child = os.fork()
+if child == 0:
+    checked(ctypes.CDLL(None, use_errno=True).unshare(0x10000000))
+    os.write(ready[1], b"x")
+    os.read(go[0], 1)
+    os._exit(0)
+os.read(ready[0], 1)
+for kind in ["uid_map", "gid_map"]:
+    open(f"/proc/{child}/{kind}", "w").write(map)
+namespace = os.open(f"/proc/{child}/ns/user", os.O_RDONLY)
+tree = checked(call(428, -100, source.encode(), 1 | os.O_CLOEXEC))
+attributes = (ctypes.c_uint64 * 4)(0x100000, 0, 0, namespace)
+checked(call(442, tree, b"", 0x1000, attributes, 32))
+checked(call(429, tree, b"", -100, target.encode(), 4))
+os.write(go[1], b"x")
+os.waitpid(child, 0)
+os.execv(program[0], program)
+"#;
+
+/// A mount may leave ids out as well. They look like 65534 to everyone.
+#[test]
+fn an_owner_that_the_mount_does_not_map_is_named() {
+    let Some(place) = Place::new() else { return };
+    if !installed("python3", "--version") {
+        return;
+    }
+    let target = place.0.path().join("on");
+    fs::create_dir(&target).unwrap();
+    let pack = |map: &str, options: &[&str]| {
+        let mut run = Command::new("unshare");
+        run.args(["--mount", "python3", "-c", IDMAPPED]).args([&place.tree(), &target]).arg(map);
+        run.arg(env!("CARGO_BIN_EXE_onepass")).args(["pack", "--compression", "none", "--output"]);
+        run.arg(place.images()).arg(&target).args(options).output().unwrap()
+    };
+    let (small, with_nobody) = ("0 0 1000", "0 0 1000\n65534 65534 1");
+    let probe = pack(small, &[]);
+    let said = String::from_utf8_lossy(&probe.stderr);
+    if said.contains("no idmapped mounts") {
+        return skip(&said);
+    }
+    assert!(probe.status.success(), "{said}");
+    for entry in ENTRIES {
+        for (uid, gid, map, whose) in [
+            (1234, 0, small, Some("user")),
+            (0, 1234, with_nobody, Some("group")),
+            (65_534, 65_534, small, Some("user")),
+            (65_534, 65_534, with_nobody, None),
+            (999, 999, small, None),
+        ] {
+            place.give(entry, uid, gid);
+            let run = pack(map, &[]);
+            let line = whose.map(|whose| {
+                let what = format!("belongs to {whose} 65534, or to a {whose} that the mount does not map");
+                format!("onepass: `{}` {what}\n", target.join(entry).display())
+            });
+            assert_eq!(String::from_utf8_lossy(&run.stderr), line.unwrap_or_default(), "{entry} {uid} {gid}");
+            assert_eq!(run.status.success(), whose.is_none(), "{entry} {uid} {gid}");
+        }
+        assert!(pack(small, &["--owner", "0:0"]).status.success());
+        place.give(entry, 0, 0);
+    }
 }
