@@ -67,7 +67,7 @@ impl<'a> Framer<'a> {
 
     /// Looks once more at an entry of which nothing is read.
     fn look_again(&mut self, entry: &Entry) -> Result<()> {
-        let found = self.handles.stat(&entry.directory, entry.name());
+        let found = self.handles.stat_again(&entry.directory, entry.name());
         found.and_then(|found| self.compare(entry, &found)).or_else(|error| self.changes.tolerate(error))
     }
 
@@ -104,14 +104,14 @@ impl<'a> Framer<'a> {
     fn read(&mut self, entry: &Entry, range: Range<u64>, out: &mut Buffer) -> Result<()> {
         let path = &entry.member.path;
         let file = self.handles.open(&entry.directory, entry.name(), OPEN_FLAGS)?;
-        let look = || fstat(&file).map_err(|error| Error::io("stat", OsStr::from_bytes(path), error));
-        let found = look()?;
+        let failed = |error| Error::io("stat", OsStr::from_bytes(path), error);
+        let found = fstat(&file).map_err(failed)?;
         if !entry.stat.is_same_file(&found) {
             return Err(Error::changed(path, REPLACED));
         }
         self.compare(entry, &found)?;
         read(|buffer, at| rustix::io::pread(&file, buffer, at), path, range, out)?;
-        self.compare(entry, &look()?)
+        self.compare(entry, &Stat::look_again(&file, b"").map_err(failed)?)
     }
 
     /// Reports a file that differs from the listed one.

@@ -214,7 +214,7 @@ mod tests {
 
     /// A file of no tree, as the walk would list it.
     fn entry(path: &str, size: u64) -> Entry {
-        let identity = Identity { device: (0, 1), inode: 1, mount: Some(1) };
+        let identity = Identity { device: (0, 1), inode: 1, mount: Some(1), is_persistent: true };
         let modified = Timestamp { seconds: 0, nanoseconds: 0 };
         let stat = Stat {
             identity,

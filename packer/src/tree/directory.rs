@@ -1,7 +1,8 @@
 //! Directory handles: every file of the tree is opened by its name in the handle of its directory.
 //!
 //! No path is joined and opened. A directory is opened by its name in its parent's handle, without following a symlink, and the
-//! handle must be the inode that was listed. So no handle leads out of the tree, whatever is renamed during the walk.
+//! handle must be the inode that was listed. So no handle leads out of the tree, whatever is renamed during the walk. Where inode
+//! numbers are not persistent, the handle must be on the mount that was listed, and the second look at the directory compares its times.
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -15,6 +16,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
+use crate::tree::filesystem::Filesystem;
 use crate::tree::stat::{DirectoryChange, Identity, REPLACED, Stat, VANISHED};
 use crate::tree::user_namespace;
 use crate::tree::xattr::acl::Subject;
@@ -24,6 +26,9 @@ use crate::tree::xattr::{XattrError, XattrReader, Xattrs, proc_path};
 /// does not become the controlling one.
 pub(crate) const OPEN_FLAGS: OFlags =
     OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+/// The flags that a file is held with: it is not read, and the kernel cannot forget it.
+const HOLD_FLAGS: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// A directory of the tree: its name in its parent, and its inode when it was listed.
 #[derive(Debug)]
@@ -154,6 +159,41 @@ impl<'a> DirHandleCache<'a> {
             .map_err(|error| entry_error("stat", &child_path(&directory.path(), name), error))
     }
 
+    /// Looks at `name` in `directory` once more, or at a path below it. A network filesystem asks its server.
+    pub(crate) fn stat_again(&mut self, directory: &Arc<Directory>, name: &[u8]) -> Result<Stat> {
+        Stat::look_again(self.enter(directory)?, name)
+            .map_err(|error| entry_error("stat", &child_path(&directory.path(), name), error))
+    }
+
+    /// What is known of the filesystem that `name` in `directory` lies on.
+    pub(crate) fn filesystem(&mut self, directory: &Arc<Directory>, name: &[u8]) -> Result<Filesystem> {
+        self.open(directory, name, HOLD_FLAGS).map(Filesystem::of)
+    }
+
+    /// Whether `name` in `directory` and the file at `other`, a path below the top, are one file with several names. The kernel
+    /// remembers both names meanwhile, so a filesystem that counts only such names counts two.
+    pub(crate) fn are_one_file(&mut self, directory: &Arc<Directory>, name: &[u8], other: &[u8]) -> Result<bool> {
+        // The second look at its directory finds out why the other name cannot be opened.
+        let Ok(other) = self.hold(other) else { return Ok(false) };
+        let one = self.open(directory, name, HOLD_FLAGS)?;
+        let look = |handle: &OwnedFd| {
+            let path = || child_path(&directory.path(), name);
+            Stat::look_again(handle, b"").map_err(|error| entry_error("stat", &path(), error))
+        };
+        let (one, other) = (look(&one)?, look(&other)?);
+        let number = |stat: &Stat| (stat.identity.device, stat.identity.inode);
+        Ok(number(&one) == number(&other) && one.links > 1 && other.links > 1)
+    }
+
+    /// Opens the file at `path`, below the top, by one component after the other.
+    fn hold(&self, path: &[u8]) -> rustix::io::Result<OwnedFd> {
+        let mut names = path.split(|byte| *byte == b'/');
+        let open =
+            |directory: BorrowedFd<'_>, name: &[u8]| rustix::fs::openat(directory, name, HOLD_FLAGS, Mode::empty());
+        let first = open(self.top.as_fd(), names.next().unwrap_or_default())?;
+        names.try_fold(first, |directory, name| open(directory.as_fd(), name))
+    }
+
     /// The target of the symlink `name` in `directory`.
     pub(crate) fn read_link(&mut self, directory: &Arc<Directory>, name: &[u8]) -> Result<Box<[u8]>> {
         match rustix::fs::readlinkat(self.enter(directory)?, name, Vec::new()) {
@@ -219,7 +259,7 @@ impl<'a> DirHandleCache<'a> {
             let handle = retry_on_intr(|| rustix::fs::openat(self.current(), &*directory.name, flags, Mode::empty()))
                 .map_err(|error| entry_error("open directory", &directory.path(), error))?;
             let found = fstat(handle.as_fd()).map_err(|error| entry_error("stat", &directory.path(), error))?;
-            if found.identity != directory.identity {
+            if !directory.identity.is_same(&found.identity) {
                 return Err(Error::changed(&directory.path(), DirectoryChange::Replaced.what()));
             }
             self.chain.push_back((Arc::clone(directory), handle));

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::error::{Error, Result};
 use crate::tree::glob;
@@ -30,7 +30,7 @@ use crate::tree::glob;
 pub struct Exclusion {
     text: String,
     /// One for each alternative.
-    globs: Vec<globset::Glob>,
+    globs: Vec<Glob>,
 }
 
 /// The error for an invalid glob, or one that matches nothing below the top.
@@ -113,10 +113,23 @@ fn components(glob: &str) -> Vec<&str> {
     parts
 }
 
+/// Stands for any name.
+const SOME_NAME: &[u8] = b"x";
+
+/// The glob with [`SOME_NAME`] as its last component.
+fn with_some_name(glob: &Glob) -> std::result::Result<Glob, globset::Error> {
+    let mut parts = components(glob.glob());
+    parts.pop();
+    parts.push("x");
+    GlobBuilder::new(&parts.join("/")).literal_separator(true).backslash_escape(true).build()
+}
+
 /// All exclusions of a walk, compiled into one set, and which of them have matched.
 #[derive(Debug)]
 pub(crate) struct ExclusionSet {
     set: GlobSet,
+    /// The same globs with [`SOME_NAME`] as the last component.
+    of_some_name: GlobSet,
     /// The exclusion that each glob of the set is of.
     owners: Vec<usize>,
     exclusions: Vec<Exclusion>,
@@ -125,21 +138,27 @@ pub(crate) struct ExclusionSet {
 
 impl ExclusionSet {
     pub(crate) fn new(exclusions: &[Exclusion]) -> Result<Self> {
-        let (mut set, mut owners) = (GlobSetBuilder::new(), Vec::new());
+        let too_large = |error| Error::invalid_options(format!("the exclusions are too large: {error}"));
+        let (mut set, mut of_some_name, mut owners) = (GlobSetBuilder::new(), GlobSetBuilder::new(), Vec::new());
         for (number, exclusion) in exclusions.iter().enumerate() {
             for glob in &exclusion.globs {
                 set.add(glob.clone());
+                of_some_name.add(with_some_name(glob).map_err(too_large)?);
                 owners.push(number);
             }
         }
-        let set =
-            set.build().map_err(|error| Error::invalid_options(format!("the exclusions are too large: {error}")))?;
+        let (set, of_some_name) = (set.build().map_err(too_large)?, of_some_name.build().map_err(too_large)?);
         let matched = exclusions.iter().map(|_| AtomicBool::new(false)).collect();
-        Ok(ExclusionSet { set, owners, exclusions: exclusions.to_vec(), matched })
+        Ok(ExclusionSet { set, of_some_name, owners, exclusions: exclusions.to_vec(), matched })
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.exclusions.is_empty()
+    /// Whether the directory at `path` may hold a name that matches, whether or not there is one.
+    pub(crate) fn may_match_in(&self, path: &[u8]) -> bool {
+        if self.of_some_name.is_empty() {
+            return false;
+        }
+        let path = if path.is_empty() { SOME_NAME.to_vec() } else { [path, SOME_NAME].join(&b'/') };
+        self.of_some_name.is_match(OsStr::from_bytes(&path))
     }
 
     /// Whether `path`, below the top and without a leading slash, matches one of the globs.
@@ -209,6 +228,34 @@ mod tests {
         ] {
             assert_eq!(set(glob).matches(path.as_bytes()), expected, "{glob} {path}");
         }
+    }
+
+    #[test]
+    fn directories_that_may_hold_an_excluded_name_are_known_without_it() {
+        for (glob, path, expected) in [
+            ("dev/*", "dev", true),
+            ("dev/*", "", false),
+            ("dev/*", "dev/pts", false),
+            ("a/*.lock", "a", true),
+            ("a/name", "a", true),
+            ("*.lock", "", true),
+            ("name", "a", false),
+            ("**/*.lock", "", true),
+            ("**/*.lock", "a/b", true),
+            ("a/**/name", "a", true),
+            ("a/**/name", "a/b/c", true),
+            ("a/**/name", "b", false),
+            ("a/**", "a", true),
+            ("a/**", "", false),
+            ("{a/*.lock,b/c/name}", "b/c", true),
+            ("{a/*.lock,b/c/name}", "b", false),
+            ("[ab]/?", "b", true),
+            ("\\*/name", "*", true),
+            ("\\*/name", "b", false),
+        ] {
+            assert_eq!(set(glob).may_match_in(path.as_bytes()), expected, "{glob} {path}");
+        }
+        assert!(!ExclusionSet::new(&[]).unwrap().may_match_in(b"a"));
     }
 
     #[test]

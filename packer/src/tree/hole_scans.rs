@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::error::Result;
 use crate::tree::hard_links::LinkCounts;
 use crate::tree::holes::Extents;
-use crate::tree::stat::{Stat, Timestamp};
+use crate::tree::stat::{Identity, Stat, Timestamp};
 
 /// The results of searches that may be asked for again. Each is of a file that is large enough for holes, so they take no more than a
 /// few bytes for each 256 KiB of the tree.
@@ -22,11 +22,18 @@ pub(crate) struct HoleScans {
 /// `None` if leaving out the holes is not worthwhile.
 type ScanResult = Option<Extents>;
 
-/// A file as it was listed. `path` is empty where device and inode number tell files apart.
+/// A file as it was listed.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Key {
-    stat: ((u32, u32), u64, u64, Timestamp, Timestamp),
-    path: Box<[u8]>,
+    file: File,
+    stat: (u64, Timestamp, Timestamp),
+}
+
+/// What tells files apart.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum File {
+    Numbers { device: (u32, u32), inode: u64 },
+    Path(Box<[u8]>),
 }
 
 impl HoleScans {
@@ -53,10 +60,11 @@ impl HoleScans {
         if !self.walks_twice && !has_names {
             return scan(&self.bytes_read);
         }
-        let path = if counts == LinkCounts::Stored { b"" } else { path };
-        let stat = (stat.identity.device, stat.identity.inode, stat.size, stat.modified, stat.changed);
+        let Identity { device, inode, .. } = stat.identity;
+        let file = if counts == LinkCounts::Stored { File::Numbers { device, inode } } else { File::Path(path.into()) };
+        let key = Key { file, stat: (stat.size, stat.modified, stat.changed) };
         let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = Arc::clone(results.entry(Key { stat, path: path.into() }).or_default());
+        let result = Arc::clone(results.entry(key).or_default());
         drop(results);
         // The other walk waits for a search that is under way.
         let mut result = result.lock().unwrap_or_else(PoisonError::into_inner);

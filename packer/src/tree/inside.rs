@@ -52,7 +52,7 @@ impl Tree<'_> {
             // Above a directory that cannot be searched nothing can be known, and no walk comes from there.
             let Ok(parent) = rustix::fs::openat(&handle, c"..", LOOK, Mode::empty()) else { return Ok(None) };
             let above = fstat(&parent).map_err(failed)?.identity;
-            let is_root = above == identity;
+            let is_root = above.is_same(&identity);
             // A mount point is an entry, and what is below it is not.
             let is_below_mount_point = depth > 0 && !above.is_on_mount_of(&identity) && !self.rules.cross_mounts;
             if is_root || is_below_mount_point {

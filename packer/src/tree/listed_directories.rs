@@ -1,12 +1,14 @@
-//! The directories that a walk has listed: 16 bytes and a name of each, with which all are looked at again in the end.
+//! The directories that a walk has listed: 24 bytes and a name of each, with which all are looked at again in the end.
 //!
 //! The end is when all content has been read. A directory that is the same then held the same names all the time between.
 
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
+use std::num::NonZeroU64;
 
+use crate::tree::listing::Name;
 use crate::tree::stat::{DirectoryChange, Identity, Stat};
 
-/// The memory that the list may take, in bytes: some eight million directories.
+/// The memory that the list may take, in bytes: some seven million directories.
 pub(crate) const MEMORY_LIMIT: usize = 256 << 20;
 
 /// The list would exceed its memory limit.
@@ -21,14 +23,13 @@ pub(crate) struct ListedDirectories {
     records: Vec<Record>,
     /// Their names, each with its length in two bytes behind it.
     names: Vec<u8>,
-    /// The names that were kept in each, if there are exclusions.
-    kept: Vec<KeptNames>,
     memory_limit: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Record {
     look: u64,
+    kept: Option<KeptNames>,
     identity: u32,
     depth: u32,
 }
@@ -38,57 +39,35 @@ struct Record {
 pub(crate) struct ListedDirectory {
     pub(crate) name: Box<[u8]>,
     pub(crate) depth: usize,
+    /// `None` if no exclusion can match a name in it.
     pub(crate) kept: Option<KeptNames>,
     record: Record,
 }
 
-/// The names of a directory that no exclusion matches, by their hash, and whether one matched another.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct KeptNames {
-    hash: u64,
-    excludes: bool,
-}
+/// A hash of the names of a directory that no exclusion matches, in their order, and of its mode and owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeptNames(NonZeroU64);
 
 /// Computes [`KeptNames`].
 #[derive(Clone, Debug)]
-pub(crate) struct KeptNamesHasher {
-    hasher: DefaultHasher,
-    excludes: bool,
-}
+pub(crate) struct KeptNamesHasher(DefaultHasher);
 
 impl KeptNamesHasher {
-    pub(crate) fn keep(&mut self, name: &[u8]) {
-        name.hash(&mut self.hasher);
-    }
-
-    pub(crate) fn exclude(&mut self) {
-        self.excludes = true;
+    pub(crate) fn keep(&mut self, name: &Name) {
+        name.hash(&mut self.0);
     }
 
     pub(crate) fn finish(&self) -> KeptNames {
-        KeptNames { hash: self.hasher.finish(), excludes: self.excludes }
-    }
-}
-
-impl KeptNames {
-    /// Whether only excluded names can have come and gone until a later listing.
-    pub(crate) fn excuse(self, later: KeptNames) -> bool {
-        self.hash == later.hash && (self.excludes || later.excludes)
+        KeptNames(NonZeroU64::new(self.0.finish()).unwrap_or(NonZeroU64::MAX))
     }
 }
 
 impl ListedDirectories {
     pub(crate) fn new(memory_limit: usize) -> Self {
-        ListedDirectories {
-            hashes: RandomState::new(),
-            records: Vec::new(),
-            names: Vec::new(),
-            kept: Vec::new(),
-            memory_limit,
-        }
+        ListedDirectories { hashes: RandomState::new(), records: Vec::new(), names: Vec::new(), memory_limit }
     }
 
-    /// Adds a directory. `stat` is what a later look is to find; `kept` are its names, in every call or in none.
+    /// Adds a directory. `stat` is what a later look is to find; `kept` are its names if exclusions may match others in it.
     pub(crate) fn add(
         &mut self,
         name: &[u8],
@@ -98,6 +77,7 @@ impl ListedDirectories {
     ) -> Result<(), TooManyDirectories> {
         let record = Record {
             look: self.look(stat),
+            kept,
             identity: self.identity(&stat.identity),
             depth: u32::try_from(depth).map_err(|_| TooManyDirectories)?,
         };
@@ -105,8 +85,7 @@ impl ListedDirectories {
         self.records.push(record);
         self.names.extend_from_slice(name);
         self.names.extend_from_slice(&length.to_le_bytes());
-        self.kept.extend(kept);
-        let size = size_of_val(&self.records[..]) + self.names.len() + size_of_val(&self.kept[..]);
+        let size = size_of_val(&self.records[..]) + self.names.len();
         if size > self.memory_limit { Err(TooManyDirectories) } else { Ok(()) }
     }
 
@@ -116,7 +95,7 @@ impl ListedDirectories {
         let length = u16::from_le_bytes(*self.names.last_chunk()?);
         self.names.truncate(self.names.len() - size_of::<u16>());
         let name = self.names.split_off(self.names.len() - usize::from(length)).into();
-        Some(ListedDirectory { name, depth: record.depth as usize, kept: self.kept.pop(), record })
+        Some(ListedDirectory { name, depth: record.depth as usize, kept: record.kept, record })
     }
 
     /// How the directory changed until a later look.
@@ -132,7 +111,7 @@ impl ListedDirectories {
     pub(crate) fn kept_names_hasher(&self, stat: &Stat) -> KeptNamesHasher {
         let mut hasher = self.hashes.build_hasher();
         (stat.mode, stat.uid, stat.gid).hash(&mut hasher);
-        KeptNamesHasher { hasher, excludes: false }
+        KeptNamesHasher(hasher)
     }
 
     fn look(&self, stat: &Stat) -> u64 {
@@ -140,7 +119,7 @@ impl ListedDirectories {
     }
 
     fn identity(&self, identity: &Identity) -> u32 {
-        self.hashes.hash_one(identity) as u32
+        self.hashes.hash_one(identity.lasting()) as u32
     }
 }
 
@@ -185,25 +164,21 @@ mod tests {
     }
 
     #[test]
-    fn only_names_that_no_exclusion_matches_count() {
+    fn names_are_kept_if_each_stands_for_the_same_file() {
         let (listed, stat) = (ListedDirectories::new(MEMORY_LIMIT), stat());
-        let names = |kept: &[&str], excludes: bool| {
+        let names = |kept: &[(&str, Option<u64>)]| {
             let mut hasher = listed.kept_names_hasher(&stat);
-            kept.iter().for_each(|name| hasher.keep(name.as_bytes()));
-            if excludes {
-                hasher.exclude();
-            }
+            kept.iter().for_each(|(name, inode)| hasher.keep(&Name { bytes: (*name).into(), inode: *inode }));
             hasher.finish()
         };
         for (before, later, expected) in [
-            (names(&["a"], true), names(&["a"], true), true),
-            (names(&["a"], false), names(&["a"], true), true),
-            (names(&["a"], true), names(&["a"], false), true),
-            (names(&["a"], false), names(&["a"], false), false),
-            (names(&["a"], true), names(&["b"], true), false),
-            (names(&["a", "b"], true), names(&["ab"], true), false),
+            (names(&[]), names(&[]), true),
+            (names(&[("a", Some(1))]), names(&[("a", Some(1))]), true),
+            (names(&[("a", Some(1))]), names(&[("a", Some(2))]), false),
+            (names(&[("a", None)]), names(&[("b", None)]), false),
+            (names(&[("a", None), ("b", None)]), names(&[("ab", None)]), false),
         ] {
-            assert_eq!(before.excuse(later), expected, "{before:?} {later:?}");
+            assert_eq!(before == later, expected, "{before:?} {later:?}");
         }
     }
 
@@ -214,6 +189,6 @@ mod tests {
             assert_eq!(listed.add(b"name", 1, &stat, None), Ok(()));
         }
         assert_eq!(listed.add(b"name", 1, &stat, None), Err(TooManyDirectories));
-        assert_eq!(size_of::<Record>(), 16);
+        assert_eq!(size_of::<Record>(), 24);
     }
 }

@@ -1,7 +1,8 @@
 //! Stage 1: walks a root filesystem by directory handle and yields its entries in the archive's order.
 
-pub(crate) mod filesystem;
 pub(crate) mod stat;
+
+pub(crate) mod filesystem;
 
 pub(crate) mod changes;
 pub(crate) mod placement;
@@ -44,9 +45,9 @@ use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::tree::consulted::ConsultedFiles;
 use crate::tree::directory::{DirHandleCache, OPEN_FLAGS, chain_capacity, fstat};
-use crate::tree::filesystem::Filesystem;
+use crate::tree::filesystem::{Filesystem, Filesystems};
 use crate::tree::filter::{Exclusion, ExclusionSet};
-use crate::tree::hard_links::LinkCounts;
+use crate::tree::hard_links::{HardLinks, LinkCounts};
 use crate::tree::hole_scans::HoleScans;
 use crate::tree::id_map::OwnerPolicy;
 use crate::tree::outputs::Outputs;
@@ -62,7 +63,7 @@ pub(crate) struct Tree<'a> {
     path: PathBuf,
     top: OwnedFd,
     stat: Stat,
-    filesystem: Filesystem,
+    filesystems: Filesystems,
     rules: Rules,
     exclusions: ExclusionSet,
     xattr_filter: XattrFilter,
@@ -93,8 +94,7 @@ impl<'a> Tree<'a> {
                 "is not there, and before Linux 6.13 extended attributes are read by way of it",
             )
         })?;
-        let stat = fstat(&top).map_err(|error| Error::io("stat", path, error))?;
-        let filesystem = Filesystem::of(&top);
+        let (stat, filesystem) = (fstat(&top).map_err(|error| Error::io("stat", path, error))?, Filesystem::of(&top));
         let user_namespace = match rules.owners {
             OwnerPolicy::Preserve | OwnerPolicy::Map(_) => Some(UserNamespace::read(stat.identity.mount)?),
             OwnerPolicy::Fixed(_) => None,
@@ -103,8 +103,8 @@ impl<'a> Tree<'a> {
         Ok(Tree {
             path: path.to_owned(),
             top,
-            stat,
-            filesystem,
+            stat: filesystem.comparable(stat),
+            filesystems: Filesystems::new(&stat.identity, filesystem),
             rules,
             exclusions,
             xattr_filter,
@@ -133,19 +133,20 @@ impl<'a> Tree<'a> {
         Tree { hole_scans: HoleScans::for_two_walks(), ..self }
     }
 
+    /// The hard links of one walk.
+    fn hard_links(&self) -> HardLinks {
+        let limit = hard_links::MEMORY_LIMIT;
+        if self.rules.cross_mounts { HardLinks::across_mounts(limit) } else { HardLinks::new(limit) }
+    }
+
     /// What is known of the link counts of a file.
     pub(crate) fn link_counts(&self, identity: &Identity) -> LinkCounts {
         LinkCounts::of(self.filesystem_of(identity))
     }
 
-    /// Whether to list a directory changes nothing of what a look at it shows.
-    pub(crate) fn is_listed_quietly(&self, identity: &Identity) -> bool {
-        self.filesystem_of(identity) == Filesystem::Plain
-    }
-
-    /// Nothing is known of mounts below the top.
-    fn filesystem_of(&self, identity: &Identity) -> Filesystem {
-        if identity.is_on_mount_of(&self.stat.identity) { self.filesystem } else { Filesystem::Unknown }
+    /// What is known of the filesystem of a file. Nothing is known of mounts that are left out.
+    pub(crate) fn filesystem_of(&self, identity: &Identity) -> Filesystem {
+        self.filesystems.known(identity).unwrap_or(Filesystem::Unknown)
     }
 
     /// The bytes of content that walks have read to find holes.

@@ -24,7 +24,7 @@ impl Outputs {
         let found = rustix::fs::fstat(output)?;
         if matches!(FileType::from_raw_mode(found.st_mode), FileType::RegularFile | FileType::Directory) {
             let device = (rustix::fs::major(found.st_dev), rustix::fs::minor(found.st_dev));
-            self.0.push(Identity { device, inode: found.st_ino, mount: None });
+            self.0.push(Identity { device, inode: found.st_ino, mount: None, is_persistent: true });
         }
         Ok(())
     }

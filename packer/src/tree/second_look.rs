@@ -1,10 +1,10 @@
 //! Second looks at the directories of a walk, when everything has been read.
 //!
-//! Exclusions may name what comes and goes meanwhile. A directory from which they leave out a name is compared by its other names,
-//! its type, mode and owner; one from which they leave out nothing, by its times as well.
+//! Exclusions may name what comes and goes meanwhile. If one could match a name in a directory, the directory's times may change: then
+//! its other names, with their inode numbers if those are persistent, its type, mode and owner have to be the same.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::tree::Tree;
 use crate::tree::changes::Changes;
 use crate::tree::directory::{DirHandleCache, Directory, child_path, fstat};
 use crate::tree::listed_directories::{self, KeptNames, KeptNamesHasher, ListedDirectories, ListedDirectory};
-use crate::tree::listing::{self, Names};
-use crate::tree::stat::{DirectoryChange, Stat};
+use crate::tree::listing::{self, Fields, Name, Names};
+use crate::tree::stat::{DirectoryChange, Identity, Stat};
 
 /// The directories of a walk that are looked at again.
 #[derive(Debug)]
@@ -32,19 +32,14 @@ pub(crate) struct OpenLook {
     directory: Arc<Directory>,
     /// The look that a later one is compared with.
     stat: Stat,
-    /// `None` without exclusions.
+    /// `None` if no exclusion can match a name in it.
     kept: Option<KeptNamesHasher>,
 }
 
 impl OpenLook {
-    /// Counts a name that is kept.
-    pub(crate) fn keep(&mut self, name: &[u8]) {
+    /// Counts a name that no exclusion matches.
+    pub(crate) fn keep(&mut self, name: &Name) {
         self.kept.iter_mut().for_each(|kept| kept.keep(name));
-    }
-
-    /// Counts a name that is excluded.
-    pub(crate) fn exclude(&mut self) {
-        self.kept.iter_mut().for_each(KeptNamesHasher::exclude);
     }
 }
 
@@ -53,46 +48,43 @@ impl<'a> SecondLooks<'a> {
         SecondLooks { tree, changes, listed: ListedDirectories::new(listed_directories::MEMORY_LIMIT) }
     }
 
-    /// Begins with a directory whose names have just been read. `stat` is the look before.
-    pub(crate) fn begin(
-        &self,
-        directory: &Arc<Directory>,
-        stat: &Stat,
-        handle: BorrowedFd<'_>,
-        names: &Names,
-    ) -> Result<OpenLook> {
-        let found = if self.tree.is_listed_quietly(&stat.identity) {
-            *stat
-        } else {
-            self.behind(directory, stat, handle, names)?
-        };
-        let has_exclusions = !self.tree.exclusions.is_empty();
-        let kept = has_exclusions.then(|| self.listed.kept_names_hasher(&found));
-        Ok(OpenLook { directory: Arc::clone(directory), stat: found, kept })
-    }
-
-    /// The look behind the listing. To list a directory may change its ctime: an overlay filesystem removes a mark of its own.
-    fn behind(&self, directory: &Arc<Directory>, stat: &Stat, handle: BorrowedFd<'_>, names: &Names) -> Result<Stat> {
-        let found = fstat(handle).map_err(|error| Error::io("stat", OsStr::from_bytes(&directory.path()), error))?;
-        let expected = Stat { changed: found.changed, ..*stat };
-        if let Some(change) = expected.directory_change(&found) {
-            let (path, mut names) = (directory.path(), names.clone());
-            if change != DirectoryChange::Relisted || !names.any(|name| self.is_excluded(&path, &name)) {
-                self.changes.tolerate(Error::changed(&path, change.what()))?;
-            }
-        }
-        Ok(found)
+    /// Begins with the directory at `path`. `stat` is the look before its names were read.
+    pub(crate) fn begin(&self, directory: &Arc<Directory>, path: &[u8], stat: &Stat) -> OpenLook {
+        let kept = self.tree.exclusions.may_match_in(path).then(|| self.listed.kept_names_hasher(stat));
+        OpenLook { directory: Arc::clone(directory), stat: *stat, kept }
     }
 
     /// Remembers a directory whose last name has been taken.
-    pub(crate) fn end(&mut self, look: OpenLook) -> Result<()> {
-        let OpenLook { directory, stat, kept } = look;
+    pub(crate) fn end(&mut self, look: OpenLook, handles: &mut DirHandleCache<'_>) -> Result<()> {
+        let OpenLook { directory, mut stat, kept } = look;
+        let filesystem = self.tree.filesystem_of(&stat.identity);
+        if !filesystem.is_listed_quietly() {
+            match self.behind(&directory, &stat, handles) {
+                Ok(found) => stat = filesystem.comparable(found),
+                // The directory is remembered all the same: others below it are.
+                Err(error) => self.changes.tolerate(error)?,
+            }
+        }
         let kept = kept.map(|kept| kept.finish());
         self.listed.add(directory.name(), directory.depth(), &stat, kept).map_err(|_| {
             let limit = listed_directories::MEMORY_LIMIT >> 20;
             let what = format!("is one of more directories than fit {limit} MiB, which is the limit");
             Error::unfit(OsStr::from_bytes(&directory.path()), what)
         })
+    }
+
+    /// The look behind the last name. To list a directory, or to look at what is in it, may change its ctime: an overlay filesystem
+    /// removes marks of its own then, or sets them.
+    fn behind(&self, directory: &Arc<Directory>, stat: &Stat, handles: &mut DirHandleCache<'_>) -> Result<Stat> {
+        let handle = handles.enter(directory)?;
+        let found = fstat(handle).map_err(|error| Error::io("stat", OsStr::from_bytes(&directory.path()), error))?;
+        let expected = Stat { changed: found.changed, ..*stat };
+        if let Some(change) = expected.directory_change(&found)
+            && (change != DirectoryChange::Relisted || !self.tree.exclusions.may_match_in(&directory.path()))
+        {
+            self.changes.tolerate(Error::changed(&directory.path(), change.what()))?;
+        }
+        Ok(found)
     }
 
     /// Looks at all directories.
@@ -107,7 +99,7 @@ impl<'a> SecondLooks<'a> {
             }
             gone = usize::MAX;
             way.truncate(listed.depth);
-            match self.look(&listed, way.last(), handles) {
+            match self.look(&listed, &way, handles) {
                 Ok(directory) => way.push(directory),
                 Err(error) => {
                     self.changes.tolerate(error)?;
@@ -118,19 +110,20 @@ impl<'a> SecondLooks<'a> {
         Ok(())
     }
 
-    /// Looks at a directory in its parent. Fails if it is another one, whatever is done with changes.
+    /// Looks at a directory below those on the way down to it. Fails if it is another one, whatever is done with changes.
     fn look(
         &self,
         listed: &ListedDirectory,
-        parent: Option<&Arc<Directory>>,
+        way: &[Arc<Directory>],
         handles: &mut DirHandleCache<'_>,
     ) -> Result<Arc<Directory>> {
-        let (directory, found) = if let Some(parent) = parent {
-            let found = handles.stat(parent, &listed.name)?;
+        let comparable = |found: Stat| self.tree.filesystem_of(&found.identity).comparable(found);
+        let (directory, found) = if let Some(parent) = way.last() {
+            let found = comparable(handles.stat_again(parent, &listed.name)?);
             (parent.child(&listed.name, found.identity), found)
         } else {
             let top = Directory::top(self.tree.stat.identity);
-            let found = handles.stat(&top, b"")?;
+            let found = comparable(handles.stat_again(&top, b"")?);
             (top, found)
         };
         let change = self.listed.change(listed, &found);
@@ -151,7 +144,7 @@ impl<'a> SecondLooks<'a> {
     ) -> Result<()> {
         let Some(change) = change else { return Ok(()) };
         if let (DirectoryChange::Relisted, Some(kept)) = (change, kept)
-            && kept.excuse(self.kept_names(directory, handles)?)
+            && kept == self.kept_names(directory, handles)?
         {
             return Ok(());
         }
@@ -165,16 +158,23 @@ impl<'a> SecondLooks<'a> {
         let handle = handles.enter(directory)?;
         // It may have been read before.
         rustix::fs::seek(handle, SeekFrom::Start(0)).map_err(|error| failed(error.into()))?;
-        let names =
-            Names::read(handle.as_fd(), listing::MEMORY_LIMIT, self.tree.cancel).map_err(|cause| cause.at(&path))?;
-        let mut kept = self.listed.kept_names_hasher(&fstat(handle).map_err(failed)?);
-        for name in names {
-            if self.is_excluded(&path, &name) { kept.exclude() } else { kept.keep(&name) }
+        let found = fstat(handle).map_err(failed)?;
+        let fields = self.tree.compared_fields(&path, &found.identity);
+        let names = Names::read(handle.as_fd(), fields, listing::MEMORY_LIMIT, self.tree.cancel);
+        let mut kept = self.listed.kept_names_hasher(&found);
+        for name in names.map_err(|cause| cause.at(&path))? {
+            if !self.tree.exclusions.matches(&child_path(&path, &name.bytes)) {
+                kept.keep(&name);
+            }
         }
         Ok(kept.finish())
     }
+}
 
-    fn is_excluded(&self, path: &[u8], name: &[u8]) -> bool {
-        self.tree.exclusions.matches(&child_path(path, name))
+impl Tree<'_> {
+    /// What is compared of the names in the directory at `path`.
+    pub(crate) fn compared_fields(&self, path: &[u8], identity: &Identity) -> Fields {
+        let has_numbers = self.filesystem_of(identity).has_persistent_numbers();
+        if has_numbers && self.exclusions.may_match_in(path) { Fields::NameAndInode } else { Fields::Name }
     }
 }

@@ -17,19 +17,45 @@ pub(crate) struct Timestamp {
 }
 
 /// An inode and the mount that it was reached by. An inode number alone is unique on one filesystem only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Identity {
     /// Major and minor number of the filesystem's device.
     pub(crate) device: (u32, u32),
     pub(crate) inode: u64,
     /// The mount's number. `None` before Linux 5.8 and in some sandboxes.
     pub(crate) mount: Option<u64>,
+    /// Whether the file keeps its inode number as long as it exists. Otherwise it gets another one when the kernel has forgotten it,
+    /// which may be at any time unless the file is open.
+    pub(crate) is_persistent: bool,
+}
+
+/// The mount that a file was reached by: its number, or where there is none, the filesystem's device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Mount {
+    Number(u64),
+    Device((u32, u32)),
 }
 
 impl Identity {
     /// Whether both are one inode, on whatever mounts.
     pub(crate) fn is_same_inode(&self, other: &Identity) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
+    }
+
+    /// The mount that the inode was reached by.
+    pub(crate) fn reached_by(&self) -> Mount {
+        self.mount.map_or(Mount::Device(self.device), Mount::Number)
+    }
+
+    /// What every later look at the inode finds again.
+    pub(crate) fn lasting(&self) -> impl Hash + PartialEq + use<> {
+        (self.reached_by(), self.is_persistent.then_some((self.device, self.inode)))
+    }
+
+    /// Whether a later look may have found the same inode. Without persistent numbers only another mount shows that it is not; the
+    /// other fields of the look have to show the rest.
+    pub(crate) fn is_same(&self, later: &Identity) -> bool {
+        self.lasting() == Identity { is_persistent: self.is_persistent, ..*later }.lasting()
     }
 
     /// Whether both were reached by one mount. Without numbers of mounts the filesystem's device decides: a mount of the same
@@ -43,7 +69,7 @@ impl Identity {
 }
 
 /// The part of a `statx` answer that the archive needs, or that shows whether a file is still the listed one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Stat {
     pub(crate) identity: Identity,
     /// File type and permissions.
@@ -61,8 +87,17 @@ pub(crate) struct Stat {
 impl Stat {
     /// Looks at the file `name` in `directory` without following a symlink or mounting anything. An empty name is `directory`.
     pub(crate) fn look(directory: impl AsFd, name: &[u8]) -> io::Result<Self> {
-        let flags = if name.is_empty() { AtFlags::EMPTY_PATH } else { AtFlags::SYMLINK_NOFOLLOW };
-        Stat::try_from(rustix::fs::statx(directory, name, flags | AtFlags::NO_AUTOMOUNT, WANTED)?)
+        Stat::look_with(AtFlags::empty(), directory, name)
+    }
+
+    /// Looks at a file as [`Stat::look`] does. A network filesystem asks its server, and does not answer from its cache.
+    pub(crate) fn look_again(directory: impl AsFd, name: &[u8]) -> io::Result<Self> {
+        Stat::look_with(AtFlags::STATX_FORCE_SYNC, directory, name)
+    }
+
+    fn look_with(flags: AtFlags, directory: impl AsFd, name: &[u8]) -> io::Result<Self> {
+        let of_name = if name.is_empty() { AtFlags::EMPTY_PATH } else { AtFlags::SYMLINK_NOFOLLOW };
+        Stat::try_from(rustix::fs::statx(directory, name, flags | of_name | AtFlags::NO_AUTOMOUNT, WANTED)?)
     }
 
     pub(crate) fn file_type(&self) -> FileType {
@@ -76,7 +111,7 @@ impl Stat {
 
     /// Whether a later look found the same inode and file type, changed or not.
     pub(crate) fn is_same_file(&self, later: &Stat) -> bool {
-        self.identity == later.identity && self.file_type() == later.file_type()
+        self.identity.is_same(&later.identity) && self.file_type() == later.file_type()
     }
 
     /// How the file changed between this look and a later one; `None` if nothing that the archive depends on did.
@@ -87,11 +122,16 @@ impl Stat {
             Some("it grew")
         } else if later.size < self.size {
             Some(SHRANK)
-        } else if self.modified != later.modified || self.changed != later.changed {
+        } else if self.touched() != later.touched() {
             Some("it was touched")
         } else {
             None
         }
+    }
+
+    /// What shows whether an inode was touched. Not every filesystem has change times that tell of its mode and owner.
+    fn touched(&self) -> impl PartialEq + use<> {
+        (self.modified, self.changed, self.mode, self.uid, self.gid, self.device)
     }
 
     /// What shows whether a directory has the same names and metadata. Link counts are not in it: they may grow while names are looked up.
@@ -102,7 +142,7 @@ impl Stat {
     /// How a directory changed between this look and a later one.
     pub(crate) fn directory_change(&self, later: &Stat) -> Option<DirectoryChange> {
         DirectoryChange::between(
-            self.identity == later.identity,
+            self.identity.is_same(&later.identity),
             self.directory_look() == later.directory_look(),
             later.file_type(),
         )
@@ -182,6 +222,7 @@ impl TryFrom<Statx> for Stat {
                 device: (statx.stx_dev_major, statx.stx_dev_minor),
                 inode: statx.stx_ino,
                 mount: known.contains(StatxFlags::MNT_ID).then_some(statx.stx_mnt_id),
+                is_persistent: true,
             },
             mode: statx.stx_mode,
             links: statx.stx_nlink,
@@ -212,6 +253,37 @@ mod tests {
             let error = Stat::try_from(answer(field)).unwrap_err();
             assert_eq!(error.to_string(), format!("the filesystem does not tell its {name}"));
             assert!(WANTED.contains(field), "{name}");
+        }
+    }
+
+    #[test]
+    fn without_persistent_numbers_the_mount_alone_is_compared() {
+        let stat = Stat::try_from(answer(StatxFlags::empty())).unwrap();
+        let identity = |is_persistent, device, inode, mount| Identity { is_persistent, device, inode, mount };
+        let (device, inode) = (stat.identity.device, stat.identity.inode);
+        for (later, persistent, otherwise) in [
+            (identity(true, device, inode, Some(1)), true, true),
+            (identity(true, device, inode + 1, Some(1)), false, true),
+            (identity(true, (device.0, device.1 + 1), inode, Some(1)), false, true),
+            (identity(true, device, inode, Some(2)), false, false),
+        ] {
+            assert_eq!(identity(true, device, inode, Some(1)).is_same(&later), persistent, "{later:?}");
+            assert_eq!(identity(false, device, inode, Some(1)).is_same(&later), otherwise, "{later:?}");
+        }
+        let file = |is_persistent| Stat { identity: identity(is_persistent, device, inode, Some(1)), ..stat };
+        assert_eq!(file(false).difference(&file(true)), None);
+        let touches: [fn(&mut Stat); 6] = [
+            |stat| stat.modified.seconds += 1,
+            |stat| stat.changed.seconds += 1,
+            |stat| stat.mode ^= 1,
+            |stat| stat.uid ^= 1,
+            |stat| stat.gid ^= 1,
+            |stat| stat.device.1 ^= 1,
+        ];
+        for touch in touches {
+            let mut later = file(true);
+            touch(&mut later);
+            assert_eq!(file(false).difference(&later), Some("it was touched"), "{later:?}");
         }
     }
 

@@ -17,10 +17,11 @@ use crate::tree::Tree;
 use crate::tree::changes::Changes;
 use crate::tree::directory::{DirHandleCache, Directory, OPEN_FLAGS, child_path, fstat};
 use crate::tree::entry::{Entry, Kind, Member};
-use crate::tree::hard_links::{self, HardLinks, LinkCounts, TooManyLinks};
+use crate::tree::filesystem::Filesystem;
+use crate::tree::hard_links::{self, FirstName, HardLinks, LinkCounts, TooManyLinks};
 use crate::tree::holes::{Extents, ScanError, Sparse, WORTHWHILE};
 use crate::tree::id_map::Owner;
-use crate::tree::listing::{self, Names};
+use crate::tree::listing::{self, Name, Names};
 use crate::tree::second_look::{OpenLook, SecondLooks};
 use crate::tree::stat::Stat;
 use crate::tree::xattr::{XattrReader, Xattrs};
@@ -94,7 +95,7 @@ impl Tree<'_> {
             levels: Vec::new(),
             path: Vec::new(),
             remaining: listing::MEMORY_LIMIT,
-            links: HardLinks::new(hard_links::MEMORY_LIMIT),
+            links: self.hard_links(),
             started: false,
             left_out: LeftOut::default(),
             second_looks: None,
@@ -156,9 +157,9 @@ impl Walk<'_> {
 
     fn descend(&mut self, directory: &Arc<Directory>, path: &[u8], stat: &Stat) -> Result<()> {
         let handle = self.handles.enter(directory)?;
-        let names = Names::read(handle, self.remaining, self.tree.cancel).map_err(|cause| cause.at(path))?;
-        let begin = |looks: &SecondLooks<'_>| looks.begin(directory, stat, handle, &names);
-        let look = self.second_looks.as_ref().map(begin).transpose()?;
+        let fields = self.tree.compared_fields(path, &stat.identity);
+        let names = Names::read(handle, fields, self.remaining, self.tree.cancel).map_err(|cause| cause.at(path))?;
+        let look = self.second_looks.as_ref().map(|looks| looks.begin(directory, path, stat));
         self.remaining -= names.size;
         self.levels.push(Level { directory: Arc::clone(directory), parent_length: self.path.len(), names, look });
         self.path.clear();
@@ -172,29 +173,28 @@ impl Walk<'_> {
         self.remaining += level.names.size;
         self.path.truncate(level.parent_length);
         match (level.look, &mut self.second_looks) {
-            (Some(look), Some(looks)) => looks.end(look),
+            (Some(look), Some(looks)) => looks.end(look, &mut self.handles),
             _ => Ok(()),
         }
     }
 
     /// The entry called `name` in the lowest level; `None` if it is left out.
-    fn visit(&mut self, name: &[u8]) -> Result<Option<Entry>> {
+    fn visit(&mut self, found: &Name) -> Result<Option<Entry>> {
         let Some(level) = self.levels.last_mut() else { return Ok(None) };
-        let directory = Arc::clone(&level.directory);
+        let (directory, name) = (Arc::clone(&level.directory), &*found.bytes);
         let path: Box<[u8]> = child_path(&self.path, name).into();
-        let is_excluded = self.tree.exclusions.matches(&path);
-        if let Some(look) = &mut level.look {
-            if is_excluded { look.exclude() } else { look.keep(name) }
-        }
-        if is_excluded {
+        if self.tree.exclusions.matches(&path) {
             self.tree.cancel.check()?;
             return Ok(None);
+        }
+        if let Some(look) = &mut level.look {
+            look.keep(found);
         }
         if self.tree.rules.placement.is_whiteout(name) {
             let what = "would stand for the absence of another file in an OCI layer, and has to be excluded";
             return Err(unfit(&path, what));
         }
-        let stat = self.handles.stat(&directory, name)?;
+        let stat = self.first_look(&directory, name)?;
         let listed = Listed { directory, name, path, stat };
         let is_mount_point = self.is_mount_point(&stat);
         if self.leaves_out(&listed, is_mount_point) {
@@ -213,6 +213,17 @@ impl Walk<'_> {
             Kind::Directory
         };
         self.entry(listed, kind, xattrs).map(Some)
+    }
+
+    /// The look at a name that later ones are compared with.
+    fn first_look(&mut self, directory: &Arc<Directory>, name: &[u8]) -> Result<Stat> {
+        let stat = self.handles.stat(directory, name)?;
+        let filesystem = if self.is_mount_point(&stat) {
+            Filesystem::Unknown
+        } else {
+            self.tree.filesystems.find(&stat.identity, || self.handles.filesystem(directory, name))?
+        };
+        Ok(filesystem.comparable(stat))
     }
 
     /// Whether another filesystem is mounted here that is not part of the tree.
@@ -238,8 +249,11 @@ impl Walk<'_> {
         if !placement.allows_hard_link(&listed.path) {
             return self.kind(listed);
         }
-        if let Some(target) = self.links.first_name(&listed.stat, counts) {
-            return Ok(Kind::HardLink { target });
+        if let Some(FirstName { path: target, is_certain }) = self.links.first_name(&listed.stat, counts) {
+            let other = &target[placement.prefix.len()..];
+            if is_certain || self.handles.are_one_file(&listed.directory, listed.name, other)? {
+                return Ok(Kind::HardLink { target });
+            }
         }
         let kind = self.kind(listed)?;
         match self.links.remember(&listed.stat, counts, &[placement.prefix, &listed.path].concat()) {

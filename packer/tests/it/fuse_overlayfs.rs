@@ -1,19 +1,22 @@
 //! fuse-overlayfs: its link counts grow while names are looked up, and files of two filesystems have one number. Both are told apart
 //! from real hard links.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use packer::{Compression, Pack};
 use tempfile::TempDir;
 
+use crate::changes::at_first_report;
 use crate::corners::{PLACE, pack};
 use crate::same_bytes::{Mounted, succeeds};
 use testkit::listing;
 use testkit::log::skip;
 
 /// A new mount of the layers at `place`, which has looked up nothing; `None`, and says so, where there can be none.
-fn overlay(place: &Path, layers: &[PathBuf]) -> Option<Mounted> {
+pub(crate) fn overlay(place: &Path, layers: &[PathBuf]) -> Option<Mounted> {
     if !rustix::process::geteuid().is_root() {
         skip("only root can mount filesystems");
         return None;
@@ -79,4 +82,26 @@ fn files_of_two_filesystems_with_one_number_are_two() {
         members.iter().filter(|member| member.kind == '0').map(|member| &*member.content).collect();
     assert_eq!(contents, [b"a", b"b"]);
     drop(mounted);
+}
+
+/// fuse-overlayfs answers from the kernel's cache for as long as it can, as a network filesystem does for some seconds.
+#[test]
+fn no_cache_hides_a_change() {
+    let place = TempDir::new_in(PLACE).unwrap();
+    let tree = place.path().join("tree");
+    fs::create_dir_all(tree.join("directory")).unwrap();
+    fs::write(tree.join("directory/file"), "text").unwrap();
+    fs::write(tree.join("large"), vec![7; 48 << 20]).unwrap();
+    fs::write(tree.join("zero"), "").unwrap();
+    let Some(mounted) = overlay(place.path(), std::slice::from_ref(&tree)) else { return };
+    let touched = |path: &str| {
+        let (images, path) = (TempDir::new_in(PLACE).unwrap(), tree.join(path));
+        let change = move || fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
+        let pack = Pack::new(&mounted.0).compression(Compression::None).on_progress(at_first_report(change));
+        let error = pack.publish(images.path()).unwrap_err();
+        error.path().unwrap().strip_prefix(&mounted.0).unwrap().to_owned()
+    };
+    for path in ["directory", "zero", "large"] {
+        assert_eq!(touched(path), Path::new(path));
+    }
 }

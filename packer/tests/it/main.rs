@@ -28,6 +28,7 @@ mod kills;
 mod laws;
 mod layouts;
 mod limits;
+mod memory_pressure;
 mod modes;
 mod moments;
 mod mutations;

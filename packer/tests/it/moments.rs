@@ -345,11 +345,24 @@ fn only_names_that_are_packed_count() {
     };
     let write_file: fn(&Path) = |tree| fs::write(tree.join("apart/cache/new"), "new").unwrap();
     let log: fn(&Path) = |tree| fs::write(tree.join("apart/logs/new.log"), "new").unwrap();
+    let lock: fn(&Path) = |tree| {
+        fs::write(tree.join("apart/cache/x.lock"), "").unwrap();
+        fs::remove_file(tree.join("apart/cache/x.lock")).unwrap();
+    };
+    let replace: fn(&Path) = |tree| {
+        fs::write(tree.join("apart/cache/file.new"), "other").unwrap();
+        fs::rename(tree.join("apart/cache/file.new"), tree.join("apart/cache/file")).unwrap();
+    };
     for (globs, change, expected) in [
         (&["apart/cache"][..], write_file, None),
         (&["apart/cache/*"], write_file, None),
         (&["apart/cache/new"], write_file, None),
         (&["apart/logs"], write_file, Some("apart/cache")),
+        // It is there at neither look.
+        (&["apart/cache/*.lock"], lock, None),
+        (&["**/*.lock"], lock, None),
+        (&["apart/*.lock"], lock, Some("apart/cache")),
+        (&["apart/cache/*.new"], replace, Some("apart/cache")),
         (&["apart/logs/*.log"], log, None),
         (&["apart/logs/*.log"], |tree| fs::write(tree.join("apart/logs/other"), "").unwrap(), Some("apart/logs")),
         (&["apart/logs/*.log"], |tree| fs::remove_file(tree.join("apart/logs/old.log")).unwrap(), None),

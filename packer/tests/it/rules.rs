@@ -8,6 +8,7 @@ use packer::{Compression, Pack};
 use tempfile::TempDir;
 
 use crate::faults;
+use crate::strace;
 use testkit::listing::{self, Member};
 
 fn tree() -> TempDir {
@@ -115,6 +116,43 @@ fn other_mounts_are_left_out_and_told_unless_they_are_asked_for() {
     assert_eq!(told[0]["mounts_skipped"], serde_json::json!(["tree/bind", "tree/memory", "tree/single"]));
     assert_eq!(listed(&told[1]), ". bind bind/secret file memory memory/inside single z");
     assert_eq!(told[1]["mounts_skipped"], serde_json::json!([]));
+}
+
+/// A second mount of the tree's own filesystem shows names that the link count does not count.
+#[test]
+fn hard_links_across_mounts_are_kept() {
+    let place = TempDir::new().unwrap();
+    let script = "mkdir -p tree/d tree/m out && echo text > tree/a && ln tree/a tree/d/b && echo alone > tree/d/c \
+         && ln tree/a tree/z && mount --bind tree/d tree/m && \"$ONEPASS\" pack tree -o out -c none --json --cross-mounts";
+    let run = faults::run(&place, script);
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let record: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+    let image = fs::read(place.path().join(record["path"].as_str().unwrap())).unwrap();
+    let files: Vec<_> = listing::of_tar(&image).into_iter().filter(|member| member.kind != '5').collect();
+    let listed: Vec<_> = files.iter().map(|member| [&*member.path, b" ", &*member.link].concat()).collect();
+    let expected = ["a ", "d/b a", "d/c ", "m/b a", "m/c ", "z a"];
+    assert_eq!(listed, expected.map(|line| line.as_bytes().to_vec()));
+}
+
+/// A filesystem that is known needs no memory for every file. To know it takes one call for each mount.
+#[test]
+fn each_mount_is_asked_once_what_it_is() {
+    if !strace::is_installed() {
+        return;
+    }
+    let place = TempDir::new().unwrap();
+    let log = place.path().join("log");
+    let script = "mkdir -p tree/d tree/bind tree/memory out && touch tree/file tree/single tree/d/1 tree/d/2 tree/d/3 \
+         && mount --bind tree/d tree/bind && mount --bind tree/d/1 tree/single && mount -t tmpfs none tree/memory \
+         && mkdir tree/memory/1 tree/memory/2 && touch tree/memory/1/file tree/memory/2/file \
+         && strace -f -qq -e trace=fstatfs -o log \"$ONEPASS\" pack tree -o out -c none -t 1 -q $CROSS";
+    for (cross, expected) in [("", 1), ("--cross-mounts", 4)] {
+        let run = faults::run(&place, &script.replace("$CROSS", cross));
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        let calls = fs::read_to_string(&log).unwrap();
+        assert_eq!(calls.lines().filter(|line| line.contains("fstatfs(")).count(), expected, "{calls}");
+        fs::remove_dir_all(place.path().join("tree")).unwrap();
+    }
 }
 
 /// The image of a pack would be part of the next one.

@@ -13,14 +13,14 @@ use crate::same_bytes::{succeeds, unmount};
 use testkit::log::skip;
 
 /// A mounted filesystem in a file, by way of a loop device.
-struct ExFat {
+pub(crate) struct ExFat {
     place: TempDir,
     device: String,
 }
 
 impl ExFat {
     /// A new one; `None`, and says so, where there can be none.
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             skip("only root can mount filesystems");
             return None;
@@ -51,7 +51,7 @@ impl ExFat {
         }
     }
 
-    fn on(&self) -> PathBuf {
+    pub(crate) fn on(&self) -> PathBuf {
         self.place.path().join("on")
     }
 }

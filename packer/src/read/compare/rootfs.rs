@@ -20,6 +20,7 @@ use crate::tree::directory::{DirHandleCache, OPEN_FLAGS, fstat};
 use crate::tree::entry::{Entry, Kind};
 use crate::tree::holes::{ScanError, Sparse, next_allocated};
 use crate::tree::rules::Rules;
+use crate::tree::stat::Stat;
 
 /// The most content that is read at once, in bytes.
 const CHUNK: usize = 256 << 10;
@@ -84,15 +85,15 @@ impl EntryReader<'_> {
     fn content(&mut self, entry: &Entry) -> Result<ContentDigest> {
         let path = OsStr::from_bytes(&entry.member.path);
         let file = File::from(self.handles.open(&entry.directory, entry.name(), OPEN_FLAGS)?);
-        let unchanged = |file: &File| {
-            let found = fstat(file).map_err(|error| Error::io("stat", path, error))?;
+        let unchanged = |look: std::io::Result<Stat>| {
+            let found = look.map_err(|error| Error::io("stat", path, error))?;
             entry.stat.difference(&found).map_or(Ok(()), |what| Err(Error::changed(&entry.member.path, what)))
         };
-        unchanged(&file)?;
+        unchanged(fstat(&file))?;
         let mut hasher = ContentHasher::default();
         let read = self.hash(&file, entry.stat.size, &mut hasher);
         // A file that changed meanwhile may have failed to read for that reason.
-        unchanged(&file)?;
+        unchanged(Stat::look_again(&file, b""))?;
         read.map_err(|cause| match cause {
             ScanError::Io(error) => Error::io("read", path, error),
             ScanError::Cancelled(error) => error,
