@@ -18,6 +18,10 @@ use crate::tree::listed_directories::{self, KeptNames, KeptNamesHasher, ListedDi
 use crate::tree::listing::{self, Fields, Name, Names};
 use crate::tree::stat::{DirectoryChange, Identity, Stat};
 
+/// How many names one look goes down. Their path fits the 4,095 bytes that Linux takes, and few directories have to be opened for the
+/// looks. A symlink on the way leads to no directory with the inode and the times that were listed.
+const LEVELS: usize = 15;
+
 /// The directories of a walk that are looked at again.
 #[derive(Debug)]
 pub(crate) struct SecondLooks<'a> {
@@ -119,7 +123,11 @@ impl<'a> SecondLooks<'a> {
     ) -> Result<Arc<Directory>> {
         let comparable = |found: Stat| self.tree.filesystem_of(&found.identity).comparable(found);
         let (directory, found) = if let Some(parent) = way.last() {
-            let found = comparable(handles.stat_again(parent, &listed.name)?);
+            let from = (way.len() - 1) / LEVELS * LEVELS;
+            let mut path: Vec<u8> = Vec::new();
+            way[from + 1..].iter().for_each(|above| path.extend(above.name().iter().chain(b"/")));
+            path.extend(&listed.name);
+            let found = comparable(handles.stat_again(&way[from], &path)?);
             (parent.child(&listed.name, found.identity), found)
         } else {
             let top = Directory::top(self.tree.stat.identity);

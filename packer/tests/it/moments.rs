@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use packer::{
     CancelToken, Compression, ErrorKind, Fingerprint, Format, Image, LxdOptions, OciOptions, Pack, Sparse, Strategy,
 };
-use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps};
 use tempfile::TempDir;
 use testkit::log::{count, skip};
 use testkit::tier::sized;
@@ -331,6 +332,26 @@ fn a_directory_that_changes_behind_its_last_name_is_named() {
         let image = changing(&root, |pack| way(pack).live(true), change).unwrap();
         let listed: Vec<_> = image.changes.iter().map(|change| (change.path.clone(), change.what)).collect();
         assert_eq!(listed, [(root.path().join("apart/cache"), NAMES)], "{strategy} {compression}");
+    }
+}
+
+/// One look at the end goes down several names, as long as a path may be.
+#[test]
+fn directories_are_looked_at_whatever_their_depth_and_the_length_of_their_names() {
+    for (name, depth) in [("a".repeat(255), 47), ("a".to_owned(), 47)] {
+        let (root, output) = (with_large_file(), TempDir::new_in("/dev/shm").unwrap());
+        let mut lowest = rustix::fs::open(root.path(), OFlags::DIRECTORY, Mode::empty()).unwrap();
+        let mut path = root.path().to_owned();
+        for _ in 0..depth {
+            rustix::fs::mkdirat(&lowest, &*name, Mode::RWXU).unwrap();
+            lowest = rustix::fs::openat(&lowest, &*name, OFlags::DIRECTORY, Mode::empty()).unwrap();
+            path.push(&name);
+        }
+        let change = at_first_report(move || rustix::fs::mkdirat(&lowest, "new", Mode::RWXU).unwrap());
+        let error = Pack::new(root.path()).on_progress(change).publish(output.path()).unwrap_err();
+        assert_eq!(error.path(), Some(&*path), "{error}");
+        // `TempDir` removes by path, which is too long here.
+        assert!(Command::new("rm").arg("-rf").arg(root.path().join(&name)).status().unwrap().success());
     }
 }
 
