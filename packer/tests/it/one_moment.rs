@@ -38,7 +38,8 @@ fn an_image_is_compared_with_one_moment() {
         let count = Arc::clone(&asked);
         let token = CancelToken::when(move || {
             if count.fetch_add(1, Ordering::SeqCst) == at {
-                fs::write(changed.join("a/new"), "new").unwrap();
+                // One step: the comparison goes on beside it.
+                symlink("new", changed.join("a/new")).unwrap();
             }
             false
         });
