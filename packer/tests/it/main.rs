@@ -46,6 +46,7 @@ mod reports;
 mod rules;
 mod same_bytes;
 mod scarce;
+mod second_looks;
 mod small_disks;
 mod snapshot;
 mod sparse;

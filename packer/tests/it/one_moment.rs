@@ -1,6 +1,7 @@
 //! What an image says of itself is of the moment of its tree, and so is what it is compared with.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
