@@ -20,11 +20,6 @@ impl Buffer {
         self.length = 0;
     }
 
-    /// Drops all bytes but the first `length`.
-    pub(crate) fn truncate(&mut self, length: usize) {
-        self.length = self.length.min(length);
-    }
-
     pub(crate) fn append(&mut self, bytes: &[u8]) {
         self.spare_mut(bytes.len()).copy_from_slice(bytes);
         self.length += bytes.len();

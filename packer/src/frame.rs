@@ -1,7 +1,7 @@
 //! Stage 4: frames segments. A segment in, its part of the tar out; files are opened and read here.
 //!
-//! A file is compared with the listed one when it has been read. One that was replaced, grew, shrank or was touched since fails
-//! the pack, or is listed if the tree is a live one; bytes of another file are dropped. An entry without content is looked at once more by its name. The header's size is a promise either way: exactly that many bytes follow it.
+//! A file is compared with the listed one before and after it is read. One that was replaced, grew, shrank or was touched since fails
+//! the pack, or is listed if the tree is a live one. An entry without content is looked at once more by its name. The header's size is a promise either way: exactly that many bytes follow it.
 
 use std::ffi::OsStr;
 use std::ops::Range;
@@ -15,7 +15,7 @@ use crate::segment::{Part, Segment};
 use crate::tar::sparse::{self, Piece};
 use crate::tar::{self, append_header, append_padding, content_size};
 use crate::tree::changes::Changes;
-use crate::tree::directory::{DirHandleCache, OPEN_FLAGS};
+use crate::tree::directory::{DirHandleCache, OPEN_FLAGS, fstat};
 use crate::tree::entry::{Entry, Kind};
 use crate::tree::stat::{REPLACED, SHRANK, Stat};
 
@@ -104,16 +104,14 @@ impl<'a> Framer<'a> {
     fn read(&mut self, entry: &Entry, range: Range<u64>, out: &mut Buffer) -> Result<()> {
         let path = &entry.member.path;
         let file = self.handles.open(&entry.directory, entry.name(), OPEN_FLAGS)?;
-        let start = out.len();
-        let read = read(|buffer, at| rustix::io::pread(&file, buffer, at), path, range, out);
-        // One look does. What the file had before it was read, it has now, or its times differ.
-        let found = Stat::look_again(&file, b"").map_err(|error| Error::io("stat", OsStr::from_bytes(path), error))?;
+        let failed = |error| Error::io("stat", OsStr::from_bytes(path), error);
+        let found = fstat(&file).map_err(failed)?;
         if !entry.stat.is_same_file(&found) {
-            out.truncate(start);
             return Err(Error::changed(path, REPLACED));
         }
         self.compare(entry, &found)?;
-        read
+        read(|buffer, at| rustix::io::pread(&file, buffer, at), path, range, out)?;
+        self.compare(entry, &Stat::look_again(&file, b"").map_err(failed)?)
     }
 
     /// Reports a file that differs from the listed one.
