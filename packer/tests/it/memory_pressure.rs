@@ -163,7 +163,7 @@ fn no_hard_link_is_lost_whichever_name_is_forgotten() {
     let Some(mounted) = overlay(place.path(), std::slice::from_ref(&tree)) else { return };
     is_packed_while_it_is_forgotten(&mounted.0, &mounted.0, expected);
     // Once, at each step in turn.
-    for at in (0..).step_by(sized(7, 1)) {
+    for at in (0..).step_by(sized(13, 1)) {
         let (images, (token, asked)) = (TempDir::new().unwrap(), forgetting(&mounted.0, move |step| step == at));
         let image = pack(&mounted.0).cancel_token(token).publish(images.path()).unwrap();
         assert_eq!(image.fingerprint, expected, "forgotten at question {at}");

@@ -110,7 +110,7 @@ fn a_full_disk_is_told_while_others_still_encode() {
     let place = TempDir::new().unwrap();
     fs::create_dir_all(place.path().join("tree")).unwrap();
     fs::create_dir(place.path().join("out")).unwrap();
-    fs::write(place.path().join("tree/noise"), Noise(1).bytes(70 << 20)).unwrap();
+    fs::write(place.path().join("tree/noise"), Noise(1).bytes(40 << 20)).unwrap();
     let script = "mount -t tmpfs -o size=64k none out && exec \"$ONEPASS\" pack tree -o out -c xz:9 -t 2";
     let mut command = Command::new("unshare");
     command.args(["--mount", "--map-root-user", "strace", "-f", "-qq", "-ttt", "-o", "log"]);
