@@ -50,12 +50,17 @@ impl Encoder {
 
     /// Compresses a piece as a complete stream; dense bytes are stored. Returns the CRC-32 of the framed bytes.
     pub(crate) fn compress(&mut self, framed: &[u8], out: &mut Buffer) -> Result<u32> {
+        self.kernel(framed, out).map(|()| libdeflater::crc32(framed))
+    }
+
+    /// The same without the CRC-32; for measuring libdeflate alone.
+    pub(crate) fn kernel(&mut self, framed: &[u8], out: &mut Buffer) -> Result<()> {
         debug_assert!(out.is_empty(), "a piece starts on a byte boundary");
         let compressor = if self.probe.is_dense(framed) { &mut self.storer } else { &mut self.compressor };
         let room = out.spare_mut(compressor.deflate_compress_bound(framed.len()));
         let length = compressor.deflate_compress(framed, room).map_err(|error| Error::codec("gzip", error))?;
         out.advance(length);
-        Ok(libdeflater::crc32(framed))
+        Ok(())
     }
 }
 

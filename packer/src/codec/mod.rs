@@ -111,7 +111,7 @@ impl Encoder {
     pub(crate) fn kernel(&mut self, framed: &[u8], out: &mut Buffer) -> Result<()> {
         match self {
             Encoder::Plain => Ok(()),
-            Encoder::Gzip(encoder) => encoder.compress(framed, out).map(|_| ()),
+            Encoder::Gzip(encoder) => encoder.kernel(framed, out),
             Encoder::Zstandard(encoder) => encoder.encode(framed, out, &CancelToken::NEVER),
             Encoder::Xz(encoder) => encoder.encode(framed, out, &CancelToken::NEVER).map(|_| ()),
         }
